@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The front door: the `coffret` command, which only mounts each package's verbs."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import rich_click as click
+
+from boards.errors import CoffretError
+
+PACKAGES = ("boards", "enclaves", "firmware", "flasher", "attest")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="coffret")
+def coffret() -> None:
+    """Personal-data appliances, sealed into firmware you can check."""
+
+
+def main() -> None:
+    """Run the command; exit 0 done, 1 the answer is no, 2 usage or manifest, 3 environment."""
+    for package in PACKAGES:
+        import_module(f"{package}.cli").mount(coffret)
+    try:
+        coffret(standalone_mode=True)
+    except CoffretError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        if error.mend:
+            print(f"mend: {error.mend}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Deterministic CBOR (RFC 8949 section 4.2.1) over the few types that our documents use.
+
+`encode` sorts map keys bytewise by their encoding; `decode` accepts exactly what `encode` writes.
+So one value has one encoding, and trailing bytes, long integers, indefinite lengths, duplicate or
+misordered keys, floats and shared values are all refused. The decoder is our own, because cbor2's
+turns tags of hostile bytes into dates, regular expressions and messages before anybody looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import cbor2
+
+MAX_DEPTH = 16
+MAX_BYTES = 1 << 20
+
+Key: TypeAlias = int | str | bytes
+Value: TypeAlias = (
+    "int | str | bytes | bool | list[Value] | Mapping[Key, Value] | cbor2.CBORTag | None"
+)
+
+
+class CborError(ValueError):
+    """The bytes are not a deterministic encoding, or the value has none."""
+
+
+def encode(value: object) -> bytes:
+    """Encode `value`: int, str, bytes, bool, None, list, tuple, mapping and tag, nested.
+
+    Raises CborError for any other type, for map keys that are not int, str or bytes, for integers
+    of more than 64 bits, and for nesting deeper than MAX_DEPTH.
+    """
+    return cbor2.dumps(_ordered(value, 0))
+
+
+def decode(data: bytes, *, limit: int = MAX_BYTES) -> Value:
+    """Decode `data`, at most `limit` bytes. Raises CborError unless `encode` gives `data` back.
+
+    Tags come back as `cbor2.CBORTag`, none is interpreted.
+    """
+    if len(data) > limit:
+        raise CborError(f"{len(data)} bytes of CBOR, at most {limit} are read")
+    value, end = _decode_item(data, 0, 0)
+    if end != len(data):
+        raise CborError(f"{len(data) - end} bytes after the end of the CBOR item")
+    if encode(value) != data:
+        raise CborError("not the deterministic encoding of its value")
+    return value
+
+
+def _ordered(value: object, depth: int) -> object:
+    """`value` with every map's keys in the order of their encodings, types checked."""
+    if depth > MAX_DEPTH:
+        raise CborError(f"nested deeper than {MAX_DEPTH}")
+    match value:
+        case None | bool() | str() | bytes():
+            return value
+        case int():
+            if not -(1 << 64) <= value < 1 << 64:
+                raise CborError("an integer of more than 64 bits")
+            return value
+        case list() | tuple():
+            return [_ordered(item, depth + 1) for item in value]
+        case Mapping():
+            return _ordered_map(value, depth)
+        case cbor2.CBORTag():
+            return cbor2.CBORTag(value.tag, _ordered(value.value, depth + 1))
+    raise CborError(f"a {type(value).__name__} has no place in our documents")
+
+
+def _ordered_map(value: Mapping[object, object], depth: int) -> dict[object, object]:
+    items: list[tuple[bytes, object, object]] = []
+    for key, item in value.items():
+        if isinstance(key, bool) or not isinstance(key, int | str | bytes):
+            raise CborError(f"a map key of type {type(key).__name__}")
+        items.append((cbor2.dumps(_ordered(key, depth)), key, _ordered(item, depth + 1)))
+    return {key: item for _, key, item in sorted(items, key=lambda entry: entry[0])}
+
+
+def _decode_head(data: bytes, at: int) -> tuple[int, int, int]:
+    """The major type, the argument and the offset after them (RFC 8949 section 3)."""
+    if at >= len(data):
+        raise CborError("the CBOR item is cut short")
+    major, short = data[at] >> 5, data[at] & 0x1F
+    if short < 24:
+        return major, short, at + 1
+    if short > 27:
+        raise CborError("an indefinite length or a reserved value")
+    end = at + 1 + (1 << (short - 24))
+    if end > len(data):
+        raise CborError("the CBOR item is cut short")
+    return major, int.from_bytes(data[at + 1 : end], "big"), end
+
+
+def _decode_item(data: bytes, at: int, depth: int) -> tuple[Value, int]:
+    """One item from offset `at`: its value and the offset after it."""
+    if depth > MAX_DEPTH:
+        raise CborError(f"nested deeper than {MAX_DEPTH}")
+    major, argument, at = _decode_head(data, at)
+    match major:
+        case 0:
+            return argument, at
+        case 1:
+            return -1 - argument, at
+        case 2 | 3:
+            return _decode_string(data, at, argument, text=major == 3)
+        case 4:
+            return _decode_array(data, at, argument, depth)
+        case 5:
+            return _decode_map(data, at, argument, depth)
+        case 6:
+            inner, at = _decode_item(data, at, depth + 1)
+            return cbor2.CBORTag(argument, inner), at
+    simple: dict[int, bool | None] = {20: False, 21: True, 22: None}
+    if argument not in simple:
+        raise CborError("a float or a simple value other than true, false and null")
+    return simple[argument], at
+
+
+def _decode_string(data: bytes, at: int, length: int, *, text: bool) -> tuple[Value, int]:
+    if length > len(data) - at:
+        raise CborError("the CBOR item is cut short")
+    raw = data[at : at + length]
+    if not text:
+        return raw, at + length
+    try:
+        return raw.decode("utf-8"), at + length
+    except UnicodeDecodeError as error:
+        raise CborError("a text string that is not UTF-8") from error
+
+
+def _decode_array(data: bytes, at: int, count: int, depth: int) -> tuple[Value, int]:
+    if count > len(data) - at:  # each item is at least one byte
+        raise CborError("the CBOR item is cut short")
+    items: list[Value] = []
+    for _ in range(count):
+        item, at = _decode_item(data, at, depth + 1)
+        items.append(item)
+    return items, at
+
+
+def _decode_map(data: bytes, at: int, count: int, depth: int) -> tuple[Value, int]:
+    if 2 * count > len(data) - at:
+        raise CborError("the CBOR item is cut short")
+    items: dict[Key, Value] = {}
+    for _ in range(count):
+        key, at = _decode_item(data, at, depth + 1)
+        if isinstance(key, bool) or not isinstance(key, int | str | bytes):
+            raise CborError(f"a map key of type {type(key).__name__}")
+        if key in items:
+            raise CborError("a duplicate map key")
+        items[key], at = _decode_item(data, at, depth + 1)
+    return items, at

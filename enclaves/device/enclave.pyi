@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an enclave can do: speak on its channels, release through its gates, tell the time, log.
+
+The module is built into the image (firmware/runtime/vm/modenclave.c implements this page).
+Channel and gate names are those of `appliance.toml`: the name of the other end, or, for a sender
+behind a gate, the gate's own short name. `coffret check` narrows every `name: str` below to the
+names that this enclave really has.
+"""
+
+from typing import Final, TypeAlias, final
+
+Data: TypeAlias = bytes | bytearray | memoryview
+
+class Denied(Exception):  # noqa: N818  (the word a developer reads)
+    """The monitor refuses: the flow is not allowed, or the budget of a gate does not cover it.
+
+    `str(error)` names the channel or gate. Trying again does not help.
+    """
+
+@final
+class Output:
+    """The sending end of a channel."""
+
+    name: Final[str]
+    size: Final[int]
+    """Most bytes of one message."""
+
+    def send(self, data: Data, /) -> bool:
+        """Copy one message into the channel; False when it is full (nothing was sent).
+
+        Raises ValueError when `data` is longer than the channel's size, or differs from its fixed
+        size; Denied when the monitor refuses the flow. Never blocks.
+        """
+
+@final
+class Input:
+    """The receiving end of a channel."""
+
+    name: Final[str]
+    size: Final[int]
+    """Most bytes of one message."""
+
+    def receive(self) -> bytes | None:
+        """Take the oldest message, or None when there is none. Never blocks."""
+
+@final
+class Gate:
+    """A named point where labelled data may leave, under its owner's signed grant."""
+
+    name: Final[str]
+    size: Final[int]
+    """Most bytes of one release."""
+
+    def release(self, data: Data, /) -> bool:
+        """Send one message through the gate; the monitor counts it and writes it to the log.
+
+        False when the budget of the present window is used up, or the channel is full: try later.
+        Raises ValueError for a wrong size, Denied when the monitor refuses the flow.
+        """
+
+def output(name: str, /) -> Output:
+    """The channel to the enclave or sink `name`. Raises ValueError when there is none."""
+
+def input(name: str, /) -> Input:
+    """The channel from the enclave `name`. Raises ValueError when there is none."""
+
+def gate(name: str, /) -> Gate:
+    """The gate `name` of this enclave (`as` in the manifest). Raises ValueError when none."""
+
+def wait(*inputs: Input, timeout_ms: int | None = None) -> Input | None:
+    """Sleep until one of `inputs` has a message, and return the first that has; None at timeout.
+
+    Without inputs it only sleeps. `timeout_ms=None` waits for ever.
+    """
+
+def log(text: str, /) -> None:
+    """Write one line, at most 120 bytes of UTF-8, to the device's log.
+
+    The log can be read on the management port, so it is a sink that accepts nothing: the monitor
+    drops the text of an enclave whose secrecy label is not empty.
+    """
+
+def ticks_ms() -> int:
+    """Milliseconds since boot; grows, never wraps."""
+
+def sleep_ms(ms: int, /) -> None:
+    """Let others run for `ms` milliseconds."""
+
+def name() -> str:
+    """This enclave's name in the manifest."""
+
+def secrecy() -> tuple[str, ...]:
+    """The tags this enclave may know of, in the order of the manifest."""
+
+def integrity() -> tuple[str, ...]:
+    """The tags this enclave is vouched for, in the order of the manifest."""

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Functions of boot that the image calls, so that the crypto exists once on the board.
+#ifndef COFFRET_BOOT_SERVICES_H
+#define COFFRET_BOOT_SERVICES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define BOOT_SERVICES_MAGIC 0x56534643u // "CFSV"
+#define BOOT_SERVICES_VERSION 1u
+#define BOOT_SERVICES_OFFSET 0x100u     // from the start of boot
+
+struct sha256_context {
+    uint32_t opaque[28];                // room for mbedtls_sha256_context (static assertion in crypto/)
+};
+
+struct image_info {
+    uint32_t size;                      // header + body + TLVs, bytes
+    uint32_t security_counter;
+    uint8_t version_major, version_minor;
+    uint16_t version_revision;
+    uint32_t version_build;
+    uint8_t digest[32];                 // SHA256 TLV, checked
+    uint8_t policy_digest[32];
+    uint8_t signer_id[32];
+};
+
+struct boot_services {
+    uint32_t magic;
+    uint32_t version;
+    void (*sha256_init)(struct sha256_context *context);
+    void (*sha256_update)(struct sha256_context *context, const uint8_t *data, size_t length);
+    void (*sha256_finish)(struct sha256_context *context, uint8_t digest[32]);
+    // RFC 6979 with SHA-256; signature = r || s, big endian. 0 on success.
+    int (*p256_sign)(const uint8_t private_key[32], const uint8_t digest[32], uint8_t signature[64]);
+    // Full check of the image in slot 0 or 1 (reads the slot; `check_counter` non-zero: against the stored minimum given).
+    int (*check_image)(uint32_t slot, uint32_t minimum_counter, struct image_info *info);
+};
+
+#endif

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// What boot tells the image, at a fixed address inside the attester's memory.
+#ifndef COFFRET_HANDOFF_H
+#define COFFRET_HANDOFF_H
+
+#include <stdint.h>
+
+#define HANDOFF_MAGIC 0x4F484643u // "CFHO"
+#define HANDOFF_VERSION 1u
+#define HANDOFF_CERTIFICATE_MAX 512u
+
+struct handoff {
+    uint32_t magic;
+    uint16_t version;
+    uint16_t lifecycle;             // PSA value (RFC 9783 section 4.3.1)
+    uint32_t boot_count;
+    uint32_t security_counter;      // of the running image
+    uint8_t slot;
+    uint8_t trial;                  // 1: not confirmed yet
+    uint8_t last_reason;            // enum reason of the last refusal
+    uint8_t reserved;
+    uint8_t boot_digest[32];
+    uint8_t image_digest[32];
+    uint8_t policy_digest[32];
+    uint8_t signer_id[32];
+    uint8_t boot_seed[32];
+    uint8_t implementation_id[32];
+    uint8_t instance_id[33];
+    uint8_t padding[3];
+    uint8_t identity_public[64];
+    uint8_t alias_public[64];
+    uint8_t alias_private[32];
+    uint16_t certificate_length;
+    uint8_t certificate[HANDOFF_CERTIFICATE_MAX];
+};
+
+_Static_assert(sizeof(struct handoff) <= 1024, "the handoff fits its KiB");
+
+#endif

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Why an image was refused. `flasher/reasons.py` says the same in words.
+#ifndef COFFRET_REASON_H
+#define COFFRET_REASON_H
+
+enum reason {
+    REASON_OK = 0,
+    REASON_NO_IMAGE = 1,
+    REASON_HEADER = 2,
+    REASON_SLOT_ADDRESS = 3,
+    REASON_TOO_LARGE = 4,
+    REASON_TLV = 5,
+    REASON_BOARD = 6,
+    REASON_NO_HASH = 7,
+    REASON_HASH = 8,
+    REASON_KEY = 9,
+    REASON_NO_SIGNATURE = 10,
+    REASON_SIGNATURE = 11,
+    REASON_COUNTER = 12,
+    REASON_NO_POLICY = 13,
+    REASON_FLASH = 14,
+    REASON_NOT_CONFIRMED = 15
+};
+
+#endif

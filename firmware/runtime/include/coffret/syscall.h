@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// System calls of the monitor: the only way out of a task.
+#ifndef COFFRET_SYSCALL_H
+#define COFFRET_SYSCALL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum syscall {
+    // every task
+    SYS_YIELD = 0,
+    SYS_SEND = 1,       // channel, pointer, length -> 0 or error
+    SYS_RECEIVE = 2,    // channel, pointer, capacity -> length or error; never blocks
+    SYS_WAIT = 3,       // mask of channel numbers (0..31), timeout in ms (0xFFFFFFFF: for ever) -> mask of readable ones, 0: timeout
+    SYS_TIME = 4,       // -> microseconds since boot, 64 bits
+    SYS_LOG = 5,        // pointer, length (cut at 120 bytes)
+    SYS_FAULT = 6,      // reason (enum fault_reason): ends the task, its restart policy decides what follows
+    SYS_EXIT = 7,       // the task is done (restarts only by policy always)
+    // services only
+    SYS_PORT_READ = 16, // pointer, capacity, timeout ms -> bytes read from the management port
+    SYS_PORT_WRITE = 17,// pointer, length -> bytes written (blocks the caller only)
+    SYS_FLASH_ERASE = 18,   // offset in the other slot, length: multiples of the erase block
+    SYS_FLASH_PROGRAM = 19, // offset in the other slot, pointer, length: multiples of 4
+    SYS_STORE_GET = 20, // key, pointer, capacity -> length or error
+    SYS_STORE_PUT = 21, // key, pointer, length; only the keys a service may write (endorsement, lifecycle once, settings)
+    SYS_MARK_TEST = 22, // the other slot is pending for one trial boot
+    SYS_CONFIRM = 23,   // the running slot becomes active; its security counter becomes the minimum
+    SYS_RESET = 24,     // mode 0 normal, 1 stay in recovery
+    SYS_LOG_READ = 25,  // from sequence, pointer, capacity -> bytes: struct log_entry, text, ... ; whole entries only
+    SYS_TASK_INFO = 26, // task number, struct task_info *
+    SYS_EVIDENCE = 27,  // (manager) pointer to struct evidence_request: hands it to the attester and blocks till it is served
+    SYS_EVIDENCE_NEXT = 28, // (attester) blocks until a request is there; copies the nonce in
+    SYS_EVIDENCE_DONE = 29, // (attester) pointer, length: the reply, copied to the manager's buffer
+    SYS_IDENTITY = 30,  // (manager) pointer to struct identity: public facts of the handoff, copied by the monitor
+    SYS_COUNT = 32
+};
+
+enum syscall_error {
+    ERR_FULL = -1,      // queue full
+    ERR_EMPTY = -2,
+    ERR_SIZE = -3,      // message size out of the channel's bounds
+    ERR_DENIED = -4,    // not yours, or the flow is not allowed
+    ERR_POINTER = -5,   // memory outside the caller's own
+    ERR_BUDGET = -6,    // the gate's budget is used up
+    ERR_FLASH = -7,
+    ERR_NOT_FOUND = -8,
+    ERR_BUSY = -9
+};
+
+enum fault_reason {
+    FAULT_NONE = 0,
+    FAULT_MEMORY = 1,       // MPU: load or store outside its regions
+    FAULT_EXECUTE = 2,      // MPU: instruction fetch from memory that is not executable for it
+    FAULT_STACK = 3,        // stack overflow (into the guard)
+    FAULT_USAGE = 4,        // undefined instruction, unaligned, divide by zero
+    FAULT_BUS = 5,
+    FAULT_SYSCALL = 6,      // a call it may not make
+    FAULT_EXCEPTION = 16,   // uncaught Python exception
+    FAULT_OUT_OF_MEMORY = 17
+};
+
+struct log_entry {
+    uint32_t sequence;
+    uint32_t ms;
+    uint8_t task;           // 0xFF: the monitor
+    uint8_t length;         // bytes of text that follow, padded to 4
+    uint16_t reserved;
+};
+
+struct task_info {
+    uint32_t faults;
+    uint32_t restarts;
+    uint32_t cpu_ms;
+    uint8_t state;          // 0 ready, 1 waiting, 2 stopped, 3 back-off
+    uint8_t last_fault;     // enum fault_reason
+    uint8_t reserved[2];
+    uint32_t fault_address;
+};
+
+struct evidence_request {
+    const uint8_t *nonce;
+    uint32_t nonce_length;  // 32, 48 or 64
+    uint8_t *reply;         // token length u16, certificate length u16 (little endian), token, certificate
+    uint32_t capacity;
+};
+
+struct identity {
+    uint8_t instance_id[33];
+    uint8_t key[64];
+    uint8_t implementation_id[32];
+    uint8_t boot_digest[32];
+    uint8_t reserved[1];
+    uint16_t lifecycle;
+};
+
+static inline int32_t syscall3(uint32_t number, uint32_t a, uint32_t b, uint32_t c) {
+    register uint32_t r0 __asm__("r0") = a;
+    register uint32_t r1 __asm__("r1") = b;
+    register uint32_t r2 __asm__("r2") = c;
+    register uint32_t r12 __asm__("r12") = number;
+    __asm__ volatile("svc 0" : "+r"(r0), "+r"(r1) : "r"(r2), "r"(r12) : "r3", "memory");
+    return (int32_t)r0;
+}
+
+static inline uint64_t syscall_time(void) {
+    register uint32_t r0 __asm__("r0");
+    register uint32_t r1 __asm__("r1");
+    register uint32_t r12 __asm__("r12") = SYS_TIME;
+    __asm__ volatile("svc 0" : "=r"(r0), "=r"(r1) : "r"(r12) : "r2", "r3", "memory");
+    return ((uint64_t)r1 << 32) | r0;
+}
+
+#endif

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// The system as constants: tasks, channels, gates and sinks. firmware/tables.py writes the values,
+// firmware/audit.py reads them back from the linked image, the monitor enforces them.
+#ifndef COFFRET_TABLES_H
+#define COFFRET_TABLES_H
+
+#include <stdint.h>
+
+// A label is a set of tags; tag number n is bit (n % 32) of word n / 32.
+#define COFFRET_LABEL_WORDS 2
+
+struct label {
+    uint32_t word[COFFRET_LABEL_WORDS];
+};
+
+// Two register words in the form the core's MPU takes (PMSAv7: RBAR with VALID and REGION, RASR). A region
+// that is not used has VALID, its REGION number, and attributes 0 (disabled): it must be written too, because
+// it switches off what the task before had there.
+struct mpu_region {
+    uint32_t rbar;
+    uint32_t attributes;
+};
+
+// The regions that are the same for every task, in this order. The window's one is loaded for enclaves only.
+enum fixed_region {
+    REGION_FLASH = 0,                // region 0: all of the flash, privileged read, execute never
+    REGION_RAM = 1,                  // region 1: all of the RAM, privileged, execute never
+    REGION_IMAGE = 2,                // region 2: the running slot, read-only, executable
+    REGION_WINDOW = 3,               // region 3: the window
+    REGION_SECRETS = 4,              // region 7: no access
+    FIXED_REGIONS = 5
+};
+extern const struct mpu_region coffret_regions[FIXED_REGIONS];
+
+enum task_kind { TASK_ENCLAVE = 0, TASK_SERVICE = 1 };
+enum restart_policy { RESTART_NEVER = 0, RESTART_ON_FAULT = 1, RESTART_ALWAYS = 2 };
+
+#define TASK_GRANTS 2
+
+struct task {
+    const char *name;
+    const char *module;              // import name of the enclave's main module; NULL for a service
+    void (*entry)(const struct task *self);
+    struct mpu_region memory;        // region 4: stack, saved window, heap
+    struct mpu_region grants[TASK_GRANTS]; // regions 5 and 6; directly after `memory`: loaded as one block
+    uint32_t memory_base;            // what `memory` covers, in bytes: where the task's pointers may point
+    uint32_t memory_size;            // and what a restart scrubs (but for the handoff in the attester's)
+    uint32_t stack_base;             // lowest address; the stack starts at stack_base + stack_size
+    uint32_t stack_size;
+    uint32_t window_save;            // where the monitor keeps this enclave's window while others run; 0: none;
+                                     // inside its memory, as large as the window, a multiple of 32 bytes
+    uint32_t heap_base;
+    uint32_t heap_size;
+    struct label secrecy;
+    struct label integrity;
+    uint32_t calls;                  // bit n: may make system call n
+    uint32_t backoff_ms;             // first delay before a restart; doubles up to 64 times this
+    uint16_t first_channel;          // unused by the monitor; reserved for the audit
+    uint8_t kind;                    // enum task_kind
+    uint8_t priority;                // 0 highest .. 15
+    uint8_t restart;                 // enum restart_policy
+    uint8_t reserved[3];
+};
+
+// The end of the world on this board: bytes that leave through a monitor driver.
+struct sink {
+    const char *name;
+    uint32_t device;                 // number of the board's stream (board_stream_write; board.toml)
+    struct label accepts;            // secrecy that may leave here
+};
+
+// A named point where one enclave may release (remove secrecy) or vouch (add integrity).
+struct gate {
+    const char *name;                // "coach.weekly"
+    struct label releases;
+    struct label vouches;
+    uint32_t max_bytes;              // of one message
+    uint32_t budget;                 // messages per window
+    uint32_t window_s;               // length of the window in seconds
+    uint8_t task;
+    uint8_t reserved[3];
+};
+
+#define CHANNEL_NO_GATE 0xFFu
+#define CHANNEL_TO_SINK 0x80u        // `to` is CHANNEL_TO_SINK | sink number
+
+struct channel {
+    const char *name;                // name the sender uses: the receiver, or the gate's own name
+    const char *from_name;           // name the receiver uses: the sender
+    uint32_t queue;                  // address of depth * (4 + max_size rounded up to 4) bytes of monitor RAM,
+                                     // a multiple of 4; 0 for a sink (the stream driver has its own ring)
+    uint16_t min_size;               // bytes of one message
+    uint16_t max_size;
+    uint8_t depth;                   // messages
+    uint8_t from;                    // task number
+    uint8_t to;                      // task number, or CHANNEL_TO_SINK | sink number
+    uint8_t gate;                    // gate number or CHANNEL_NO_GATE
+};
+
+// What the evidence lists beside boot, appliance and policy, which boot measured.
+struct component {
+    const char *type;                // "runtime", "enclave:NAME"
+    const char *version;
+    uint8_t digest[32];              // SHA-256
+};
+
+extern const struct task coffret_tasks[];
+extern const struct channel coffret_channels[];
+extern const struct gate coffret_gates[];
+extern const struct sink coffret_sinks[];
+extern const struct component coffret_components[];
+
+struct system_counts {
+    uint8_t tasks;                   // enclaves first, in manifest order, then manager, then attester
+    uint8_t enclaves;
+    uint8_t channels;                // at most 32: SYS_WAIT takes a mask
+    uint8_t gates;
+    uint8_t sinks;
+    uint8_t components;
+    uint8_t slot;                    // 0 A, 1 B: the slot this image is linked for
+    uint8_t reserved;
+};
+extern const struct system_counts coffret_counts;
+extern const char coffret_appliance_name[];
+extern const char coffret_appliance_version[];
+extern const char coffret_board_name[];
+extern const char *const coffret_tag_names[]; // by tag number; the array ends with NULL
+
+// State arrays the monitor needs, defined by the generated tables.c (which includes "monitor/state.h") with
+// the lengths above and MONITOR_STATE, which puts them in section .monitor.bss.
+struct task_state;
+struct channel_state;
+struct gate_state;
+extern struct task_state coffret_task_states[];
+extern struct channel_state coffret_channel_states[];
+extern struct gate_state coffret_gate_states[];
+
+#endif
