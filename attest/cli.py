@@ -1,10 +1,232 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs of the `attest` package."""
+"""Verbs of the `attest` package: keys, verify, inventory."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import rich_click as click
+
+import attest
+from attest import keys, report, response
+from attest.errors import AttestError
+from attest.p256 import PublicKey
+from attest.paths import inventory_location
+from attest.response import Response
+from boards.errors import NO, USAGE, CoffretError
+
+if TYPE_CHECKING:
+    from attest.inventory import Device, Inventory
+
+FOLDER = click.option(
+    "--keys", "folder", type=click.Path(path_type=Path, file_okay=False), help="Folder of the keys."
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+INVENTORY = click.option("--inventory", "location", help="Inventory: a file or a database URL.")
 
 
 def mount(group: click.Group) -> None:
     """Add this package's verbs to the front door."""
+    group.add_command(keys_group)
+    group.add_command(verify_command)
+    group.add_command(inventory_group)
+
+
+@click.group("keys")
+def keys_group() -> None:
+    """Make and show the keys that sign, operate and own."""
+
+
+@keys_group.command("new")
+@click.argument("role")
+@FOLDER
+@JSON
+def new_key(role: str, folder: Path | None, as_json: bool) -> None:
+    """Make the key of ROLE: signing, operator or owner-NAME."""
+    key = keys.create(role, folder)
+    _say(_key_json(key), [f"{key.role}: {key.path}", f"key hash {key.key_hash.hex()}"], as_json)
+
+
+@keys_group.command("list")
+@FOLDER
+@JSON
+def list_keys(folder: Path | None, as_json: bool) -> None:
+    """List the keys there are."""
+    found = [keys.load(role, folder) for role in keys.present(folder)]
+    lines = [f"{key.role:<16} {key.key_hash.hex()}" for key in found]
+    _say(
+        [_key_json(key) for key in found], lines or ["no keys yet: coffret keys new ROLE"], as_json
+    )
+
+
+@keys_group.command("show")
+@click.argument("role")
+@FOLDER
+@JSON
+def show_key(role: str, folder: Path | None, as_json: bool) -> None:
+    """Show where the key of ROLE is, and its hash; never the key itself."""
+    key = keys.load(role, folder)
+    _say(_key_json(key), [f"{key.role}: {key.path}", f"key hash {key.key_hash.hex()}"], as_json)
+
+
+@keys_group.command("public")
+@click.argument("role")
+@FOLDER
+def public_key(role: str, folder: Path | None) -> None:
+    """Print the public key of ROLE as PEM, to give to others."""
+    click.echo(keys.public_pem(keys.load(role, folder).public), nl=False)
+
+
+@click.command("verify")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--nonce", required=True, help="The challenge that was sent, in hex.")
+@click.option(
+    "--bundle",
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="The bundle the device should run.",
+)
+@click.option(
+    "--operator-key",
+    type=click.Path(path_type=Path),
+    help="The operator's public key (PEM); default: your own operator key.",
+)
+@click.option(
+    "--signing-key",
+    type=click.Path(path_type=Path),
+    help="Refuse reference values that this public key (PEM) did not sign.",
+)
+@FOLDER
+@INVENTORY
+@JSON
+@click.pass_context
+def verify_command(
+    context: click.Context,
+    file: Path,
+    nonce: str,
+    bundle: Path,
+    operator_key: Path | None,
+    signing_key: Path | None,
+    folder: Path | None,
+    location: str | None,
+    as_json: bool,
+) -> None:
+    """Appraise stored evidence: FILE, as coffret attest --save writes it.
+
+    The endorsement is taken from FILE if it is there, else from the inventory. Whether the evidence
+    was fresh is for whoever sent the challenge to know: this only checks that it answers NONCE.
+    """
+    answer = _evidence_file(file)
+    operator = keys.load_public(operator_key) if operator_key else _own_operator(folder)
+    signer = keys.load_public(signing_key) if signing_key else None
+    expected = attest.Expectations(
+        attest.Challenge(_hex(nonce)),
+        answer.endorsement or _known_endorsement(answer, location),
+        operator,
+        attest.load_bundle(bundle, signer),
+    )
+    verdict = attest.appraise(answer, expected)
+    _say(verdict.to_json(), report.lines(verdict), as_json)
+    context.exit(0 if verdict.trusted else NO)
+
+
+@click.group("inventory")
+def inventory_group() -> None:
+    """Look at the devices this operator endorsed."""
+
+
+@inventory_group.command("list")
+@INVENTORY
+@JSON
+def list_devices(location: str | None, as_json: bool) -> None:
+    """List the endorsed devices with their latest verdicts."""
+    with_verdicts = []
+    inventory = _inventory(location)
+    for device in inventory.devices():
+        latest = inventory.history(device.instance_id, 1)
+        with_verdicts.append((device, latest[0].verdict if latest else "never attested"))
+    lines = [f"{d.name:<20} {d.board:<16} {verdict}" for d, verdict in with_verdicts]
+    documents = [_device_json(d) | {"verdict": verdict} for d, verdict in with_verdicts]
+    _say(documents, lines or ["no devices yet: coffret provision"], as_json)
+
+
+@inventory_group.command("show")
+@click.argument("device")
+@INVENTORY
+@JSON
+def show_device(device: str, location: str | None, as_json: bool) -> None:
+    """Show one DEVICE (its name or instance id) and its past verdicts."""
+    inventory = _inventory(location)
+    found = inventory.find(device)
+    if found is None:
+        raise CoffretError(
+            f"the inventory has no device {device!r}", "coffret inventory list names them", USAGE
+        )
+    history = inventory.history(found.instance_id)
+    lines = [f"{key}: {value}" for key, value in _device_json(found).items()]
+    lines += [f"{entry.time}: {entry.verdict}" for entry in history]
+    verdicts = [
+        {"time": entry.time, "verdict": entry.verdict, "claims": list(entry.claims)}
+        for entry in history
+    ]
+    _say(_device_json(found) | {"verdicts": verdicts}, lines, as_json)
+
+
+def _say(document: Any, lines: list[str], as_json: bool) -> None:
+    click.echo(json.dumps(document, indent=2) if as_json else "\n".join(lines))
+
+
+def _key_json(key: keys.Key) -> dict[str, object]:
+    return {"role": key.role, "file": str(key.path), "key_hash": key.key_hash.hex()}
+
+
+def _device_json(device: Device) -> dict[str, object]:
+    return {
+        "name": device.name,
+        "device": device.instance_id.hex(),
+        "board": device.board,
+        "identity_key": device.identity_key.hex(),
+        "boot": device.boot_digest.hex(),
+        "created": device.created,
+    }
+
+
+def _hex(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise CoffretError("--nonce: not hex", "give the challenge as hex digits", USAGE) from None
+
+
+def _evidence_file(path: Path) -> Response:
+    try:
+        if path.stat().st_size > response.MAX_BYTES:
+            raise CoffretError(
+                f"{path}: too long for evidence", "coffret attest --save makes such a file", NO
+            )
+        return response.unpack(path.read_bytes())
+    except AttestError as error:
+        raise CoffretError(
+            f"{path}: {error}", "coffret attest --save makes such a file", NO
+        ) from error
+
+
+def _own_operator(folder: Path | None) -> PublicKey | None:
+    """The operator's own key, if there is one here."""
+    return keys.load("operator", folder).public if "operator" in keys.present(folder) else None
+
+
+def _known_endorsement(answer: Response, location: str | None) -> bytes | None:
+    """The endorsement in the inventory; none is made for looking."""
+    where = location or inventory_location()
+    instance_id = answer.device()
+    if instance_id is None or ("://" not in where and not Path(where).exists()):
+        return None
+    device = attest.open_inventory(where).device(instance_id)
+    return None if device is None else device.endorsement
+
+
+def _inventory(location: str | None) -> Inventory:
+    return attest.open_inventory(location)

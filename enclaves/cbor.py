@@ -33,7 +33,10 @@ def encode(value: object) -> bytes:
     Raises CborError for any other type, for map keys that are not int, str or bytes, for integers
     of more than 64 bits, and for nesting deeper than MAX_DEPTH.
     """
-    return cbor2.dumps(_ordered(value, 0))
+    try:
+        return cbor2.dumps(_ordered(value, 0))
+    except UnicodeEncodeError as error:
+        raise CborError("a text string that UTF-8 cannot hold") from error
 
 
 def decode(data: bytes, *, limit: int = MAX_BYTES) -> Value:
@@ -101,10 +104,8 @@ def _decode_item(data: bytes, at: int, depth: int) -> tuple[Value, int]:
         raise CborError(f"nested deeper than {MAX_DEPTH}")
     major, argument, at = _decode_head(data, at)
     match major:
-        case 0:
-            return argument, at
-        case 1:
-            return -1 - argument, at
+        case 0 | 1:
+            return (argument if major == 0 else -1 - argument), at
         case 2 | 3:
             return _decode_string(data, at, argument, text=major == 3)
         case 4:

@@ -153,7 +153,7 @@ def _labelled(header: Mapping[object, object]) -> dict[Label, object]:
 
 
 def _check_headers(protected: Mapping[Label, object], unprotected: Mapping[Label, object]) -> None:
-    """RFC 9052 section 3.1: no label twice, no `crit` that we do not know; and our one algorithm."""
+    """RFC 9052 section 3.1: no label twice, no unknown `crit`; and our one algorithm."""
     both = set(protected) & set(unprotected)
     if both:
         raise CoseError(f"COSE_Sign1: header {sorted(map(str, both))} is in both headers")

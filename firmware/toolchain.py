@@ -24,6 +24,8 @@ from typing import Protocol
 from boards.errors import ENVIRONMENT, CoffretError
 from firmware.object_cache import ObjectCache, Roots, digest_of, user_cache, write_atomically
 
+_AEABI = Path(__file__).parent / "runtime/libc/aeabi.S"
+
 ZIGLANG_VERSION = "0.15.2"
 
 # Measured on the VM for Cortex-M3 with a one-line module, code and constants: -Oz 44.3 KiB against -Os 50.9.
@@ -156,11 +158,10 @@ class ZigToolchain:
             like = CompileJob(Path(), job.includes, job.defines, job.flags)
             batches.setdefault(like, []).append(job.source)
         # One run of the compiler takes many files; each worker gets an even share.
-        shares = [
-            (like, sources[start :: self.workers])
-            for like, sources in batches.items()
-            for start in range(min(self.workers, len(sources)))
-        ]
+        shares = []
+        for like, sources in batches.items():
+            size = -(-len(sources) // self.workers)
+            shares += [(like, sources[at : at + size]) for at in range(0, len(sources), size)]
         with ThreadPoolExecutor(self.workers) as pool:
             return b"".join(pool.map(lambda share: self._preprocess(*share, core, roots), shares))
 
@@ -195,13 +196,17 @@ class ZigToolchain:
             arguments.append(f"--defsym={name}={value:#x}")
         with tempfile.TemporaryDirectory() as directory:
             elf = Path(directory) / "out.elf"
-            inputs = [*map(str, objects), str(self.runtime_library(core))]
-            self._run([*arguments, "-o", str(elf), *inputs], f"link {out.name}")
+            inputs = [*objects, *self.run_time(core)]
+            self._run([*arguments, "-o", str(elf), *map(str, inputs)], f"link {out.name}")
             write_atomically(out, elf.read_bytes())
         return out
 
-    def runtime_library(self, core: Core) -> Path:
-        """compiler-rt (64-bit division, soft float) for that core, made once."""
+    def run_time(self, core: Core) -> tuple[Path, ...]:
+        """What compiled code calls without naming it: memory functions, 64-bit division, soft float."""
+        roots = Roots({"runtime": _AEABI.parent})
+        return (*self.compile([CompileJob(_AEABI)], core, roots), self._compiler_rt(core))
+
+    def _compiler_rt(self, core: Core) -> Path:
         key = digest_of(["compiler-rt-1", self.identity, core.zig_cpu])
         if (entry := self.cache.entry(key, ".a")).is_file():
             return entry

@@ -35,16 +35,18 @@ size_t board_entropy(uint8_t *data, size_t length);
 bool board_watchdog_start(uint32_t timeout_ms);
 void board_watchdog_feed(void);
 
-// The management port (SMP). In polled mode (after board_init) a read returns what the hardware holds and
-// a write waits until every byte is in the hardware; after board_port_use_interrupts() both go through
-// rings, never wait, and return how many bytes were taken.
+// The management port (SMP). Boot links the polled driver: a read returns what the hardware holds, a write waits
+// until every byte is in the hardware. The image links the interrupt-driven one: after board_port_use_interrupts()
+// both go through rings, never wait, and return how many bytes were taken.
 size_t board_port_read(uint8_t *data, size_t capacity);
 size_t board_port_write(const uint8_t *data, size_t length);
-// Wait until everything written has left the board (before a reset). At most 100 ms.
+// Wait, polling, until everything written has left the board (before a reset). At most 100 ms.
 void board_port_flush(void);
-void board_port_use_interrupts(void);
+void board_port_use_interrupts(void); // image only
 
-// Streams: byte links a sink sends to (board.toml [[stream]], numbered from 0). Interrupt driven.
+// Streams, image only: byte links a sink sends to (board.toml [[stream]], numbered from 0). Interrupt driven.
+// Largest message: BOARD_STREAM_CAPACITY bytes.
+#define BOARD_STREAM_CAPACITY 1023u
 // All or nothing: a message that does not fit the ring is not begun; false then.
 void board_stream_start(uint32_t stream);
 bool board_stream_write(uint32_t stream, const uint8_t *data, size_t length);

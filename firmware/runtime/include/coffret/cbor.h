@@ -33,18 +33,21 @@ size_t cbor_writer_length(const struct cbor_writer *writer);
 // ---- reader: one map with text keys, as every SMP request is ----
 enum cbor_type { CBOR_UINT, CBOR_BOOL, CBOR_BYTES, CBOR_TEXT };
 
-struct cbor_field {
-    const char *key;        // set by the caller
-    enum cbor_type type;    // set by the caller
-    bool present;           // the rest by cbor_read_map
-    uint32_t value;         // CBOR_UINT, CBOR_BOOL
-    const uint8_t *data;    // CBOR_BYTES, CBOR_TEXT: inside the caller's buffer
-    uint32_t length;
+struct cbor_key {
+    const char *name;
+    enum cbor_type type;
 };
 
-// Reads `data` as exactly one map. Keys that no field names are skipped, whatever they hold. False, and no field may be
-// used, if it is not well-formed, has trailing bytes, an indefinite length, a field twice or of another type, or an
-// integer above 32 bits in a field. The work is bounded by `length`, the stack by a constant.
-bool cbor_read_map(const uint8_t *data, size_t length, struct cbor_field *fields, size_t count);
+struct cbor_value {
+    bool present;
+    uint32_t value;         // CBOR_UINT, CBOR_BOOL
+    uint32_t length;        // CBOR_BYTES, CBOR_TEXT
+    const uint8_t *data;    // inside the caller's buffer
+};
+
+// Reads `data` as exactly one map; values[i] gets what keys[i] names. Keys that are not named are skipped, whatever they
+// hold. False, and no value may be used, if it is not well-formed, has trailing bytes, an indefinite length, a named key
+// twice or with another type, or an integer above 32 bits there. The work is bounded by `length`, the stack by a constant.
+bool cbor_read_map(const uint8_t *data, size_t length, const struct cbor_key *keys, struct cbor_value *values, size_t count);
 
 #endif

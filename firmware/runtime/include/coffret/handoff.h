@@ -7,7 +7,7 @@
 
 #define HANDOFF_MAGIC 0x4F484643u // "CFHO"
 #define HANDOFF_VERSION 1u
-#define HANDOFF_CERTIFICATE_MAX 512u
+#define HANDOFF_CERTIFICATE_MAX 544u // the largest is 524: a board name of 32 bytes, a 32-bit counter
 
 struct handoff {
     uint32_t magic;

@@ -19,7 +19,8 @@ enum reason {
     REASON_COUNTER = 12,
     REASON_NO_POLICY = 13,
     REASON_FLASH = 14,
-    REASON_NOT_CONFIRMED = 15
+    REASON_NOT_CONFIRMED = 15,
+    REASON_IDENTITY = 16        // no device secret: boot stops in recovery, whatever the slots hold
 };
 
 #endif

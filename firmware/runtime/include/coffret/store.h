@@ -46,7 +46,7 @@ const uint8_t *store_find(const struct store *store, uint8_t key, size_t *length
 int store_get(const struct store *store, uint8_t key, void *data, size_t capacity);
 
 // When it returns 0 the record is in flash and outlives any power cut; cut before that, either the old or the
-// new one is found, whole. A record equal to the one already there costs nothing. `data` must not lie in flash.
+// new one is found, whole. A record equal to the one already there costs nothing.
 int store_put(struct store *store, uint8_t key, const void *data, size_t length);
 
 #endif

@@ -21,16 +21,9 @@ struct mpu_region {
     uint32_t attributes;
 };
 
-// The regions that are the same for every task, in this order. The window's one is loaded for enclaves only.
-enum fixed_region {
-    REGION_FLASH = 0,                // region 0: all of the flash, privileged read, execute never
-    REGION_RAM = 1,                  // region 1: all of the RAM, privileged, execute never
-    REGION_IMAGE = 2,                // region 2: the running slot, read-only, executable
-    REGION_WINDOW = 3,               // region 3: the window
-    REGION_SECRETS = 4,              // region 7: no access
-    FIXED_REGIONS = 5
-};
-extern const struct mpu_region coffret_regions[FIXED_REGIONS];
+// Region 3: the window, between the symbols __window_start and __window_end. Loaded for enclaves only. (Regions
+// 0, 1, 2 and 7 are the board's: BOARD_MPU_* in board_config.h.)
+extern const struct mpu_region coffret_window;
 
 enum task_kind { TASK_ENCLAVE = 0, TASK_SERVICE = 1 };
 enum restart_policy { RESTART_NEVER = 0, RESTART_ON_FAULT = 1, RESTART_ALWAYS = 2 };
@@ -126,13 +119,6 @@ extern const char coffret_appliance_version[];
 extern const char coffret_board_name[];
 extern const char *const coffret_tag_names[]; // by tag number; the array ends with NULL
 
-// State arrays the monitor needs, defined by the generated tables.c (which includes "monitor/state.h") with
-// the lengths above and MONITOR_STATE, which puts them in section .monitor.bss.
-struct task_state;
-struct channel_state;
-struct gate_state;
-extern struct task_state coffret_task_states[];
-extern struct channel_state coffret_channel_states[];
-extern struct gate_state coffret_gate_states[];
+// The state arrays with these lengths are declared in monitor/state.h, whose structures are the monitor's own.
 
 #endif

@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an operator knows: devices with their endorsements, past verdicts, and nonces.
+
+SQLAlchemy Core over SQLite by default, any other database by URL. Import this module inside the
+verb that needs it: SQLAlchemy is slow to load. Times are whole seconds since 1970, UTC.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from attest.appraisal import Challenge, NonceState, Verdict
+from attest.endorsement import Identity
+from attest.paths import inventory_location
+from attest.response import Response, pack
+from boards.errors import ENVIRONMENT, USAGE, CoffretError
+
+NONCE_BYTES = 32
+NONCE_LIFETIME = 300  # seconds a device has to answer
+
+_metadata = sa.MetaData()
+
+DEVICES = sa.Table(
+    "device",
+    _metadata,
+    sa.Column("instance_id", sa.LargeBinary(33), primary_key=True),
+    sa.Column("name", sa.String(64), unique=True, nullable=False),
+    sa.Column("board", sa.String(32), nullable=False),
+    sa.Column("identity_key", sa.LargeBinary(64), nullable=False),
+    sa.Column("implementation_id", sa.LargeBinary(32), nullable=False),
+    sa.Column("boot_digest", sa.LargeBinary(32), nullable=False),
+    sa.Column("endorsement", sa.LargeBinary(1024), nullable=False),
+    sa.Column("created", sa.BigInteger, nullable=False),
+)
+
+ATTESTATIONS = sa.Table(
+    "attestation",
+    _metadata,
+    # SQLite counts up by itself only in a column of type INTEGER.
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("instance_id", sa.LargeBinary(33), nullable=True),
+    sa.Column("time", sa.BigInteger, nullable=False),
+    sa.Column("verdict", sa.String(16), nullable=False),
+    sa.Column("claims", sa.Text, nullable=False),
+    sa.Column("nonce", sa.LargeBinary(64), nullable=False),
+    sa.Column("evidence", sa.LargeBinary, nullable=False),
+    sa.Index("attestation_of_device", "instance_id", "id"),
+)
+
+NONCES = sa.Table(
+    "nonce",
+    _metadata,
+    sa.Column("value", sa.LargeBinary(64), primary_key=True),
+    sa.Column("issued", sa.BigInteger, nullable=False),
+    sa.Column("expires", sa.BigInteger, nullable=False),
+    sa.Column("used", sa.BigInteger, nullable=True),
+)
+
+
+class InventoryError(CoffretError):
+    """The inventory cannot be opened or used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One endorsed device."""
+
+    instance_id: bytes
+    name: str
+    board: str
+    identity_key: bytes
+    implementation_id: bytes
+    boot_digest: bytes
+    endorsement: bytes
+    created: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attestation:
+    """One recorded verdict. `claims` is the verdict's JSON list."""
+
+    time: int
+    verdict: str
+    claims: tuple[dict[str, object], ...]
+    evidence: bytes
+
+
+class Inventory:
+    """An open inventory; safe to use from several processes at once."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def open(cls, location: str | None = None) -> Inventory:
+        """Open or make the inventory at a file path or a database URL. Raises InventoryError."""
+        where = location or inventory_location()
+        try:
+            if "://" not in where:
+                path = Path(where).expanduser()
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                where = f"sqlite:///{path}"
+            engine = sa.create_engine(where)
+            if engine.dialect.name == "sqlite":
+                sa.event.listen(engine, "connect", _set_up_sqlite)
+            _metadata.create_all(engine)
+        except (OSError, ImportError, SQLAlchemyError) as error:
+            # The text of a database error may quote a URL with its password: name the type only.
+            reason = error.strerror if isinstance(error, OSError) else type(error).__name__
+            raise InventoryError(
+                f"cannot open the inventory: {reason}",
+                "name a file or database URL with --inventory or COFFRET_INVENTORY",
+                ENVIRONMENT,
+            ) from None
+        return cls(engine)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    # Nonces
+
+    def issue_nonce(self, now: int | None = None) -> bytes:
+        """A fresh nonce of NONCE_BYTES, good for one answer within NONCE_LIFETIME seconds."""
+        value, at = secrets.token_bytes(NONCE_BYTES), _now(now)
+        row = {"value": value, "issued": at, "expires": at + NONCE_LIFETIME}
+        with self._begin() as connection:
+            connection.execute(sa.insert(NONCES).values(row))
+        return value
+
+    def use_nonce(self, value: bytes, now: int | None = None) -> NonceState:
+        """Use a nonce up. Only one caller ever gets FRESH for it, whatever runs at once."""
+        at = _now(now)
+        fresh = (NONCES.c.value == value) & NONCES.c.used.is_(None) & (NONCES.c.expires >= at)
+        with self._begin() as connection:
+            if connection.execute(sa.update(NONCES).where(fresh).values(used=at)).rowcount == 1:
+                return NonceState.FRESH
+            row = connection.execute(
+                sa.select(NONCES.c.used).where(NONCES.c.value == value)
+            ).one_or_none()
+        if row is None:
+            return NonceState.UNKNOWN
+        return NonceState.EXPIRED if row.used is None else NonceState.USED
+
+    def challenge(self, value: bytes, now: int | None = None) -> Challenge:
+        """Use a nonce up and say what it was worth."""
+        return Challenge(value, self.use_nonce(value, now))
+
+    # Devices
+
+    def add_device(
+        self,
+        identity: Identity,
+        endorsement: bytes,
+        name: str | None = None,
+        now: int | None = None,
+    ) -> Device:
+        """Record an endorsed device; a new endorsement of a known device takes the old one's place.
+
+        Without `name` it keeps its old one, or is called by the start of its instance id. Raises
+        InventoryError when another device has the name.
+        """
+        known = self.device(identity.instance_id)
+        label = name or (known.name if known else identity.instance_id[1:7].hex())
+        row = {
+            "instance_id": identity.instance_id,
+            "name": label,
+            "board": identity.board,
+            "identity_key": identity.identity_key,
+            "implementation_id": identity.implementation_id,
+            "boot_digest": identity.boot_digest,
+            "endorsement": endorsement,
+            "created": known.created if known else _now(now),
+        }
+        mine = DEVICES.c.instance_id == identity.instance_id
+        try:
+            with self._begin() as connection:
+                connection.execute(sa.delete(DEVICES).where(mine))
+                connection.execute(sa.insert(DEVICES).values(row))
+        except IntegrityError:
+            raise InventoryError(
+                f"another device is called {label!r}", "choose another --name", USAGE
+            ) from None
+        return _device(row)
+
+    def device(self, instance_id: bytes) -> Device | None:
+        """The device with this instance id."""
+        return self._one(DEVICES.c.instance_id == instance_id)
+
+    def find(self, name: str) -> Device | None:
+        """The device with this name or instance id (hex)."""
+        found = self._one(DEVICES.c.name == name)
+        if found is None:
+            try:
+                found = self.device(bytes.fromhex(name))
+            except ValueError:
+                return None
+        return found
+
+    def devices(self) -> list[Device]:
+        """All devices by name."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(sa.select(DEVICES).order_by(DEVICES.c.name)).mappings()
+            return [_device(dict(row)) for row in rows]
+
+    # Verdicts
+
+    def record(
+        self, response: Response, verdict: Verdict, nonce: bytes, now: int | None = None
+    ) -> None:
+        """Keep a verdict with the evidence it is about."""
+        row = {
+            "instance_id": response.device(),
+            "time": _now(now),
+            "verdict": verdict.verdict,
+            "claims": json.dumps([claim.to_json() for claim in verdict.claims]),
+            "nonce": nonce,
+            "evidence": pack(response),
+        }
+        with self._begin() as connection:
+            connection.execute(sa.insert(ATTESTATIONS).values(row))
+
+    def history(self, instance_id: bytes, limit: int = 20) -> list[Attestation]:
+        """The latest verdicts on a device, newest first."""
+        query = (
+            sa.select(ATTESTATIONS)
+            .where(ATTESTATIONS.c.instance_id == instance_id)
+            .order_by(ATTESTATIONS.c.id.desc())
+            .limit(limit)
+        )
+        with self._engine.connect() as connection:
+            rows = connection.execute(query).all()
+        return [
+            Attestation(row.time, row.verdict, tuple(json.loads(row.claims)), row.evidence)
+            for row in rows
+        ]
+
+    def _one(self, condition: sa.ColumnElement[bool]) -> Device | None:
+        with self._engine.connect() as connection:
+            row = connection.execute(sa.select(DEVICES).where(condition)).mappings().one_or_none()
+        return None if row is None else _device(dict(row))
+
+    @contextmanager
+    def _begin(self) -> Iterator[sa.Connection]:
+        with self._engine.begin() as connection:
+            yield connection
+
+
+def _device(row: dict[str, object]) -> Device:
+    return Device(**row)  # type: ignore[arg-type]
+
+
+def _now(now: int | None) -> int:
+    return int(time.time()) if now is None else now
+
+
+def _set_up_sqlite(connection: object, _record: object) -> None:
+    """Readers do not block the writer; a writer waits for its turn; acknowledged means on disk."""
+    cursor = connection.cursor()  # type: ignore[attr-defined]
+    for pragma in ("journal_mode=WAL", "busy_timeout=10000", "synchronous=FULL"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Time base, watchdog and reset of the MPS2 boards.
+#include "board_config.h"
+#include "cmsdk.h"
+#include "coffret/board.h"
+#include "coffret/section.h"
+#include "registers.h"
+#include "uart.h"
+
+MONITOR_BSS static struct {
+    uint32_t ticks;     // of the counter, at the last call
+    uint32_t remainder; // ticks that were no whole microsecond yet
+    uint64_t us;
+} clock;
+
+#define TICKS_PER_US (BOARD_CLOCK_HZ / 1000000u)
+_Static_assert(BOARD_CLOCK_HZ % 1000000u == 0u, "the time base counts whole microseconds");
+
+void board_init(void) {
+    timer_run_freely(BOARD_TIME_BASE);
+    clock.ticks = 0u;
+    clock.remainder = 0u;
+    clock.us = 0u;
+    uart_start(BOARD_PORT_BASE);
+}
+
+uint64_t board_microseconds(void) {
+    uint32_t now = timer_elapsed(BOARD_TIME_BASE);
+    uint32_t passed = now - clock.ticks; // right across one wrap
+    clock.ticks = now;
+    // No 64-bit division: `passed` plus a remainder below TICKS_PER_US may wrap 32 bits, so it is split.
+    uint32_t whole = passed / TICKS_PER_US;
+    clock.remainder += passed % TICKS_PER_US;
+    if (clock.remainder >= TICKS_PER_US) {
+        clock.remainder -= TICKS_PER_US;
+        whole++;
+    }
+    clock.us += whole;
+    return clock.us;
+}
+
+void board_reset(void) { scb_reset(); }
+
+enum board_reset_cause board_reset_cause(void) {
+    // RSTINFO: 0 SYSRESETREQ, 1 watchdog, 2 lock-up. QEMU 7.2 does not model it and reads 0.
+    uint32_t bits = reset_information();
+    clear_reset_information(bits);
+    if ((bits & 2u) != 0u) {
+        return BOARD_RESET_WATCHDOG;
+    }
+    return (bits & 1u) != 0u ? BOARD_RESET_SOFTWARE : BOARD_RESET_UNKNOWN;
+}
+
+size_t board_entropy(uint8_t *data, size_t length) {
+    (void)data;
+    (void)length;
+    return 0; // the AN385 image has no random number generator
+}
+
+bool board_watchdog_start(uint32_t timeout_ms) {
+    // Two expiries to a reset (interrupt, then reset), so each is half of it.
+    uint32_t ms = timeout_ms / 2u;
+    if (ms == 0u || ms > 0xFFFFFFFFu / (BOARD_CLOCK_HZ / 1000u)) {
+        return false;
+    }
+    watchdog_start(BOARD_WATCHDOG_BASE, ms * (BOARD_CLOCK_HZ / 1000u));
+    return true;
+}
+
+void board_watchdog_feed(void) { watchdog_feed(BOARD_WATCHDOG_BASE); }

@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a board is: the model of `boards/<name>/board.toml`, checked as a whole, and the C header made from it."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from boards.errors import USAGE, CoffretError
+
+ROOT = Path(__file__).parent
+
+Address = Annotated[int, Field(ge=0, le=0xFFFF_FFFF)]
+Size = Annotated[int, Field(gt=0, le=0x1_0000_0000)]
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,15}$")]
+
+
+class BoardError(CoffretError):
+    """A board is unknown, or its `board.toml` is wrong; names the file and the key."""
+
+    def __init__(self, message: str, mend: str) -> None:
+        super().__init__(message, mend, USAGE)
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Region(_Facts):
+    """An address range; bytes."""
+
+    base: Address
+    size: Size
+
+    @property
+    def end(self) -> int:
+        """First address behind it."""
+        return self.base + self.size
+
+    def contains(self, other: Region) -> bool:
+        """Whether `other` lies wholly inside."""
+        return self.base <= other.base and other.end <= self.end
+
+
+class Extent(_Facts):
+    """A part of the flash: offset from its base, bytes."""
+
+    offset: Address
+    size: Size
+
+
+class StoreExtent(_Facts):
+    """The record store: equal banks one behind the other."""
+
+    offset: Address
+    bank_size: Size
+    banks: Annotated[int, Field(ge=2, le=8)]
+
+    @property
+    def size(self) -> int:
+        return self.bank_size * self.banks
+
+
+class Flash(_Facts):
+    """Non-volatile memory that is read in place; `erase_size` and `program_size` in bytes."""
+
+    base: Address
+    size: Size
+    erase_size: Size
+    program_size: Size
+    erased: Literal[0xFF]
+    slot_a: Extent
+    slot_b: Extent
+    store: StoreExtent
+    secrets: Extent
+
+    def region(self, extent: Extent | StoreExtent) -> Region:
+        """The addresses of a part."""
+        return Region(base=self.base + extent.offset, size=extent.size)
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        parts = {name: getattr(self, name) for name in ("slot_a", "slot_b", "store", "secrets")}
+        for name, part in parts.items():
+            if part.offset % self.erase_size or part.size % self.erase_size:
+                raise ValueError(f"flash.{name} is not made of whole erase blocks of {self.erase_size}")
+            if part.offset + part.size > self.size:
+                raise ValueError(f"flash.{name} ends behind the flash")
+        if self.store.bank_size % self.erase_size:
+            raise ValueError("flash.store.bank_size is not made of whole erase blocks")
+        ordered = sorted(parts.items(), key=lambda item: item[1].offset)
+        for (low, one), (high, two) in zip(ordered, ordered[1:], strict=False):
+            if one.offset + one.size > two.offset:
+                raise ValueError(f"flash.{low} and flash.{high} overlap")
+        if self.slot_a.size != self.slot_b.size:
+            raise ValueError("flash.slot_a and flash.slot_b differ in size")
+        return self
+
+
+class Memory(_Facts):
+    """Memories and what boot keeps in them."""
+
+    boot: Region
+    ram: Region
+    boot_ram: Region
+    handoff: Region
+
+    @model_validator(mode="after")
+    def _inside_ram(self) -> Self:
+        for name in ("boot_ram", "handoff"):
+            if not self.ram.contains(getattr(self, name)):
+                raise ValueError(f"memory.{name} is not inside memory.ram")
+        if self.boot_ram.end > self.handoff.base:
+            raise ValueError("memory.boot_ram reaches into memory.handoff")
+        return self
+
+
+class Mpu(_Facts):
+    flavour: Literal["pmsav7"]
+    regions: Annotated[int, Field(ge=8, le=16)]
+
+
+class Management(_Facts):
+    """The UART that speaks SMP."""
+
+    base: Address
+    irq_rx: int
+    irq_tx: int
+    baud: int
+
+
+class Timer(_Facts):
+    base: Address
+    irq: int
+
+
+class Watchdog(_Facts):
+    base: Address
+
+
+class Stream(_Facts):
+    """A byte link behind a driver of the monitor; a sink names it by `number`."""
+
+    number: Annotated[int, Field(ge=0, le=7)]
+    name: Identifier
+    says: str
+    base: Address
+    irq_rx: int
+    irq_tx: int
+
+
+class Device(_Facts):
+    """A peripheral that one enclave can be granted: one MPU region of `size` bytes."""
+
+    kind: Literal["uart", "gpio", "i2c", "spi", "adc", "timer", "rng"]
+    base: Address
+    size: Size
+    irqs: tuple[int, ...] = ()
+
+
+class Security(_Facts):
+    """Where the identity's secret lives; `root` becomes a part of the implementation id."""
+
+    root: Literal["flash", "otp", "secure-world"]
+    note: str
+
+
+class UsbId(_Facts):
+    vendor: Annotated[int, Field(ge=0, le=0xFFFF)]
+    product: Annotated[int, Field(ge=0, le=0xFFFF)]
+    says: str
+
+
+class Host(_Facts):
+    """How a computer reaches the board."""
+
+    transports: tuple[Literal["smp-serial", "uf2", "picoboot", "dfu"], ...]
+    usb_ids: tuple[UsbId, ...] = ()
+    stubs: str | None = None  # PyPI package of MicroPython type stubs, where there is one
+
+
+class Emulator(_Facts):
+    """How to run the board without one. Arguments hold `{boot}`, `{flash}`, `{port}`, `{stream0}`."""
+
+    program: str
+    minimum: str
+    arguments: tuple[str, ...]
+
+    def command(self, **values: str) -> tuple[str, ...]:
+        """The command line with its placeholders filled. KeyError names one that was forgotten."""
+        # A comma separates QEMU's options; it is doubled to be a part of a value.
+        quoted = {name: value.replace(",", ",,") for name, value in values.items()}
+        plain = {"boot", "port", "stream0"}
+        return (
+            self.program,
+            *(
+                argument.format_map({k: values[k] if k in plain else quoted[k] for k in values})
+                for argument in self.arguments
+            ),
+        )
+
+
+class Board(_Facts):
+    """One board. `name` is its folder's name."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+    title: str
+    core: Literal["cortex_m3"]
+    architecture: Literal["armv7m"]
+    family: Identifier
+    clock_hz: Annotated[int, Field(gt=0)]
+    source: str
+    external_interrupts: Annotated[int, Field(gt=0, le=496)]
+    mpu: Mpu
+    memory: Memory
+    flash: Flash
+    security: Security
+    management: Management
+    time_base: Timer
+    watchdog: Watchdog | None = None
+    stream: tuple[Stream, ...] = ()
+    device: dict[Identifier, Device] = {}
+    host: Host
+    emulator: Emulator | None = None
+
+    @model_validator(mode="after")
+    def _numbers_and_names(self) -> Self:
+        if [stream.number for stream in self.stream] != list(range(len(self.stream))):
+            raise ValueError("stream numbers do not count up from 0")
+        names = [stream.name for stream in self.stream] + list(self.device)
+        if len(set(names)) != len(names):
+            raise ValueError("a stream and a device share a name")
+        if len(self.implementation_id) > 32:
+            raise ValueError("name and security.root make an implementation id over 32 bytes")
+        return self
+
+    @property
+    def implementation_id(self) -> bytes:
+        """Claim 2396 of the board's evidence, without its NUL padding."""
+        return f"coffret/{self.name}/{self.security.root}".encode()
+
+    @property
+    def directory(self) -> Path:
+        """The board's own folder."""
+        return ROOT / self.name
+
+    @property
+    def include_directories(self) -> tuple[Path, ...]:
+        """Where the C of the board's core and family has its headers."""
+        return (ROOT / "cores" / self.architecture, ROOT / "families" / self.family)
+
+    @property
+    def boot_sources(self) -> tuple[Path, ...]:
+        """The C of the core, the family and the board that boot compiles: drivers without interrupts."""
+        return (ROOT / "cores" / self.architecture / "boot_start.c", *self._drivers("interrupts"))
+
+    @property
+    def image_sources(self) -> tuple[Path, ...]:
+        """The C of the core, the family and the board that the image compiles."""
+        return (ROOT / "cores" / self.architecture / "core.c", *self._drivers("polled"))
+
+    def _drivers(self, other: str) -> tuple[Path, ...]:
+        # NAME_polled.c is for boot alone, NAME_interrupts.c for the image alone, the rest for both.
+        folders = (ROOT / "families" / self.family, self.directory)
+        found = (path for folder in folders for path in sorted(folder.glob("*.c")))
+        return tuple(path for path in found if not path.stem.endswith(f"_{other}"))
+
+    def slot(self, number: int) -> Region:
+        """Slot 0 (A) or 1 (B)."""
+        return self.flash.region((self.flash.slot_a, self.flash.slot_b)[number])
+
+    def config_header(self) -> str:
+        """The text of `board_config.h`; see `boards/config_header.py`."""
+        from boards.config_header import config_header  # noqa: PLC0415 - it imports this module
+
+        return config_header(self)
+
+
+def names() -> tuple[str, ...]:
+    """The boards this installation knows, sorted."""
+    return tuple(sorted(path.parent.name for path in ROOT.glob("*/board.toml")))
+
+
+def load(name: str) -> Board:
+    """The board of that name. Raises BoardError: unknown, unreadable, or a key is wrong."""
+    if name not in names():
+        raise BoardError(f"board: there is no board {name!r}", f"choose one of: {', '.join(names())}")
+    return load_file(ROOT / name / "board.toml", name)
+
+
+def load_file(path: Path, name: str) -> Board:
+    """The board described by one file. Raises BoardError naming the file and the first wrong key."""
+    try:
+        facts = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BoardError(f"{path}: {error}", "mend the file; it is TOML 1.0 in UTF-8") from error
+    try:
+        return Board(name=name, **facts)
+    except (ValidationError, TypeError) as error:
+        if isinstance(error, TypeError):
+            raise BoardError(f"{path}: name: the folder names the board", "remove the key") from error
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "board"
+        what = first["msg"].removeprefix("Value error, ")
+        raise BoardError(f"{path}: {key}: {what}", "correct the value; the facts' source is named there") from error

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Register words of a memory protection unit, and the sizes it can express.
+
+PMSAv7 (Arm DDI 0403, sections B3.5.8 and B3.5.9): a region is a power of two from 32 bytes, aligned to its
+size; from 256 bytes on it has eight equal subregions, each of which can be switched off. PMSAv8 and the
+Armv6-M unit take other words: `region` is where they will branch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from boards.model import Mpu
+
+SMALLEST = 32
+SMALLEST_WITH_SUBREGIONS = 256
+SUBREGIONS = 8
+
+_RBAR_VALID = 1 << 4
+_RASR_ENABLE = 1
+_XN = 1 << 28
+# AP field, DDI 0403 table B3-15: privileged / unprivileged.
+_NONE, _RW_NONE, _RW_RW, _RO_NONE, _RO_RO = 0, 1, 3, 5, 6
+# TEX = 0. C, B and S as the Cortex-M3 Generic User Guide (DUI 0552) section 4.5.8 advises for microcontrollers.
+_FLASH = 1 << 17  # normal, write-through, not shared
+_RAM = 1 << 17 | 1 << 18  # normal, write-through, shared
+_DEVICE = 1 << 16 | 1 << 18
+
+
+class MpuError(ValueError):
+    """A range that no single region of the unit can express."""
+
+
+class Access(Enum):
+    """Who may do what. The value is the RASR's access and memory attribute bits."""
+
+    NONE = _NONE << 24 | _XN | _FLASH
+    PRIVILEGED_FLASH = _RW_NONE << 24 | _XN | _FLASH
+    PRIVILEGED_RAM = _RW_NONE << 24 | _XN | _RAM
+    CODE = _RO_RO << 24 | _FLASH
+    READ = _RO_RO << 24 | _XN | _FLASH
+    RAM = _RW_RW << 24 | _XN | _RAM
+    DEVICE = _RW_RW << 24 | _XN | _DEVICE
+
+
+@dataclass(frozen=True, slots=True)
+class RegionWords:
+    """Two register words; `attributes` is the RASR."""
+
+    rbar: int
+    attributes: int
+
+
+def round_region(size: int) -> tuple[int, int]:
+    """The smallest range a region can express that holds `size` bytes: (its size, its alignment), bytes.
+
+    With subregions this is a multiple of an eighth of the next power of two, counted from the aligned base.
+    """
+    if size <= 0:
+        raise MpuError(f"a region of {size} bytes")
+    whole = max(SMALLEST, 1 << (size - 1).bit_length())
+    if whole < SMALLEST_WITH_SUBREGIONS:
+        return whole, whole
+    part = whole // SUBREGIONS
+    return -(-size // part) * part, whole
+
+
+def pmsav7_region(number: int, base: int, size: int, access: Access) -> tuple[int, int]:
+    """(RBAR, RASR) of region `number` (0..15) that opens exactly [base, base + size).
+
+    RBAR has VALID and the region number, so that the two words can be written without touching RNR.
+    Raises MpuError if one region cannot express the range, or it leaves the 32-bit address space.
+    """
+    if not 0 <= number <= 15:
+        raise MpuError(f"region number {number} is outside 0..15")
+    if base < 0 or size < SMALLEST or base + size > 1 << 32:
+        raise MpuError(f"{size:#x} bytes at {base:#x}: not between {SMALLEST} bytes and the end of memory")
+    for exponent in range(5, 33):
+        whole = 1 << exponent
+        start = base & ~(whole - 1)
+        if base + size > start + whole:
+            continue
+        part = whole // SUBREGIONS
+        if (start, whole) == (base, size):
+            disabled = 0
+        elif whole >= SMALLEST_WITH_SUBREGIONS and base % part == 0 and size % part == 0:
+            first, count = (base - start) // part, size // part
+            disabled = 0xFF & ~(((1 << count) - 1) << first)
+        else:
+            continue
+        size_field = exponent - 1  # 2^(SIZE + 1) bytes
+        rasr = access.value | disabled << 8 | size_field << 1 | _RASR_ENABLE
+        return start | _RBAR_VALID | number, rasr
+    raise MpuError(
+        f"{size:#x} bytes at {base:#x}: no region has that base and size; round_region({size:#x}) "
+        f"gives size {round_region(size)[0]:#x}, alignment {round_region(size)[1]:#x}"
+    )
+
+
+def region(mpu: Mpu, number: int, base: int, size: int, access: Access) -> RegionWords:
+    """The words for a board's unit. Raises MpuError, also for a region number the unit does not have."""
+    if number >= mpu.regions:
+        raise MpuError(f"region {number}: the unit has {mpu.regions}")
+    match mpu.flavour:
+        case "pmsav7":
+            return RegionWords(*pmsav7_region(number, base, size, access))

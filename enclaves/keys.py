@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Owners' keys: P-256, as PEM files a person can carry about."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+MAX_PEM_BYTES = 16 * 1024
+
+
+class KeyFileError(ValueError):
+    """The file is not the key that is wanted; says why."""
+
+
+def key_digest(key: ec.EllipticCurvePublicKey) -> bytes:
+    """SHA-256 of the DER SubjectPublicKeyInfo: the name of a key everywhere in coffret."""
+    return hashlib.sha256(
+        key.public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    ).digest()
+
+
+def read_public(path: Path) -> ec.EllipticCurvePublicKey:
+    """The public key in a PEM file (`BEGIN PUBLIC KEY`). Raises KeyFileError, OSError."""
+    data = _read(path)
+    if b"PRIVATE KEY" in data:
+        raise KeyFileError("a private key, where the public one belongs")
+    try:
+        key = serialization.load_pem_public_key(data)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise KeyFileError("not a PEM public key (SubjectPublicKeyInfo)") from error
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise KeyFileError("not a P-256 key")
+    return key
+
+
+def read_private(path: Path) -> ec.EllipticCurvePrivateKey:
+    """The private key in an unencrypted PKCS #8 or SEC 1 PEM file. Raises KeyFileError, OSError."""
+    try:
+        key = serialization.load_pem_private_key(_read(path), password=None)
+    except TypeError as error:
+        raise KeyFileError("an encrypted private key; decrypt it first") from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise KeyFileError("not a PEM private key") from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise KeyFileError("not a P-256 key")
+    return key
+
+
+def write_pair(private: Path, public: Path) -> None:
+    """Make a key pair; the private file has mode 0600. Raises FileExistsError, OSError.
+
+    Neither file is overwritten: a lost owner's key cannot be had back.
+    """
+    for path in (private, public):
+        if path.exists():
+            raise FileExistsError(path)
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    write_atomically(private, pem, mode=0o600)
+    pem = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    write_atomically(public, pem)
+
+
+def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Write `path` by a temporary file and a rename, so that it is whole or absent."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(mode)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        data = file.read(MAX_PEM_BYTES + 1)
+    if len(data) > MAX_PEM_BYTES:
+        raise KeyFileError(f"longer than {MAX_PEM_BYTES} bytes")
+    return data

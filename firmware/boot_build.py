@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Boot for one board and the keys whose images it starts: compiled, linked, measured."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from elftools.elf.elffile import ELFFile
+
+from boards.errors import USAGE, CoffretError
+from boards.model import ROOT as BOARDS
+from boards.model import Board
+from firmware.object_cache import Roots, write_atomically
+from firmware.sources import Tree
+from firmware.toolchain import CORES, CompileJob, Toolchain
+
+RUNTIME = Path(__file__).parent / "runtime"
+
+# Rests below .bss. Measured need of the deepest path (signature check below recovery): docs/internals.md, Boot.
+STACK_SIZE = 0x1800
+
+_OURS = ("crypto", "boot", "store", "cbor", "smp")
+_WARNINGS = ("-Wall", "-Wextra", "-Werror")
+# crypto/p256.c says what r9 is for; nothing that runs below it may use it.
+_RESERVED = ("-ffixed-r9",)
+
+
+class BootError(CoffretError):
+    """Boot cannot be built from what was given."""
+
+    def __init__(self, message: str, mend: str) -> None:
+        super().__init__(message, mend, USAGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """A built boot. `digest` is the SHA-256 over `binary`, as boot measures itself; sizes in bytes."""
+
+    elf: Path
+    binary: Path
+    digest: bytes
+    size: int
+    ram: int
+
+
+def key_hash(key: ec.EllipticCurvePublicKey) -> bytes:
+    """The KEYHASH of a signing key: SHA-256 of its DER SubjectPublicKeyInfo, 32 bytes."""
+    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(der).digest()
+
+
+def keys_source(keys: Sequence[ec.EllipticCurvePublicKey]) -> str:
+    """The text of `keys.c`: the table of trusted keys, in the order given.
+
+    Raises BootError without a key, with one twice, or with a key that is not on P-256.
+    """
+    if not keys:
+        raise BootError("boot: no signing key", "give the public key of whoever signs the images")
+    rows = []
+    for key in keys:
+        if not isinstance(key.curve, ec.SECP256R1):
+            raise BootError(f"boot: a signing key on {key.curve.name}", "use an ECDSA key on P-256")
+        point = key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        rows.append(f"    {{{{{_bytes(key_hash(key))}}},\n     {{{_bytes(point[1:])}}}}},\n")
+    if len(set(rows)) != len(rows):
+        raise BootError("boot: a signing key is listed twice", "name each key once")
+    return (
+        "// SPDX-License-Identifier: Apache-2.0\n"
+        "// Made by firmware/boot_build.py: SHA-256 of the SubjectPublicKeyInfo, and the point.\n"
+        '#include "boot/boot.h"\n\n'
+        f"const struct boot_key boot_keys[] = {{\n{''.join(rows)}}};\n"
+        f"const uint32_t boot_key_count = {len(rows)}u;\n"
+    )
+
+
+def _bytes(data: bytes) -> str:
+    return ", ".join(f"0x{byte:02x}" for byte in data)
+
+
+def build_boot(
+    board: Board,
+    keys: Sequence[ec.EllipticCurvePublicKey],
+    toolchain: Toolchain,
+    mbedtls: Tree,
+    out: Path,
+) -> Boot:
+    """Builds `out/boot.elf` and `out/boot.bin`. Raises BootError and ToolchainError.
+
+    The bytes depend on the board, the keys, our sources and the pinned tree, on nothing else.
+    """
+    made = out / "boot"
+    write_atomically(made / "board_config.h", board.config_header().encode())
+    write_atomically(made / "keys.c", keys_source(keys).encode())
+    core = CORES[board.core]
+    roots = Roots({"runtime": RUNTIME, "boards": BOARDS, "mbedtls": mbedtls.path, "boot": made})
+    objects = toolchain.compile(_jobs(board, mbedtls, made), core, roots)
+    memory = board.memory
+    addresses = {
+        "boot_base": memory.boot.base,
+        "boot_size": memory.boot.size,
+        "boot_ram_base": memory.boot_ram.base,
+        "boot_ram_size": memory.boot_ram.size,
+        "boot_stack_size": STACK_SIZE,
+    }
+    elf = toolchain.link(objects, RUNTIME / "boot/boot.ld", out / "boot.elf", core, addresses)
+    binary, ram = _flatten(elf, board)
+    write_atomically(out / "boot.bin", binary)
+    return Boot(elf, out / "boot.bin", hashlib.sha256(binary).digest(), len(binary), ram)
+
+
+def _jobs(board: Board, mbedtls: Tree, made: Path) -> list[CompileJob]:
+    includes = (
+        made,
+        RUNTIME,
+        RUNTIME / "include",
+        RUNTIME / "boot",
+        RUNTIME / "crypto",
+        RUNTIME / "crypto/shim",
+        RUNTIME / "libc",
+        *board.include_directories,
+        mbedtls.path / "include",
+        mbedtls.path / "library",
+        mbedtls.path / "3rdparty/p256-m/p256-m",
+    )
+    defines = ('MBEDTLS_CONFIG_FILE="crypto_config.h"',)
+    ours = [path for folder in _OURS for path in sorted((RUNTIME / folder).glob("*.c"))]
+    ours += [*board.boot_sources, made / "keys.c"]
+    theirs = [mbedtls.path / "library/sha256.c", mbedtls.path / "3rdparty/p256-m/p256-m/p256-m.c"]
+    flags = {path: (*_RESERVED, *_WARNINGS) for path in ours} | dict.fromkeys(theirs, _RESERVED)
+    return [CompileJob(path, includes, defines, flags[path]) for path in (*ours, *theirs)]
+
+
+def _flatten(elf: Path, board: Board) -> tuple[bytes, int]:
+    """The bytes from boot's base to `__boot_end`, and the RAM that is not stack."""
+    with elf.open("rb") as file:
+        sections = {section.name: section for section in ELFFile(file).iter_sections()}
+        code = sections[".boot"]
+        if code["sh_addr"] != board.memory.boot.base:
+            raise BootError("boot: the linker put it elsewhere", "mend firmware/runtime/boot/boot.ld")
+        return code.data(), sections[".bss"]["sh_size"]

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether an appliance fits a board: its devices, its sinks, its memory."""
+
+from __future__ import annotations
+
+from boards.model import Board
+from firmware.manifest import Manifest
+from firmware.memory import DoesNotFitError
+from firmware.problems import Problem
+from firmware.sections import did_you_mean
+
+
+def board_problems(manifest: Manifest, board: Board) -> list[Problem]:
+    """Every device and sink that `board` cannot give."""
+    streams = {stream.name: stream for stream in board.stream}
+    problems: list[Problem] = []
+    for index, name in enumerate(manifest.requires.devices):
+        if name not in streams and name not in board.device:
+            what = f"{board.name} has no {name}"
+            mend = f"choose another board, or {did_you_mean(name, {**streams, **board.device})}"
+            problems.append(manifest.problem(("requires", "devices", index), what, mend))
+    granted: set[str] = set()
+    for enclave, table in manifest.enclaves.items():
+        for index, name in enumerate(table.devices):
+            granted.add(name)
+            if name in board.device:
+                continue
+            if name in streams:
+                what = f"{name} belongs to a driver of the monitor"
+                mend = f'declare [sink.{name}] and a channel to = "{name}"'
+            else:
+                what = f"{board.name} has no device {name}"
+                mend = did_you_mean(name, board.device)
+            problems.append(manifest.problem(("enclave", enclave, "devices", index), what, mend))
+    for name in manifest.sinks:
+        if name not in streams and name not in granted:
+            what = f"{board.name} has no sink {name}"
+            mend = did_you_mean(name, streams)
+            if name in board.device:
+                mend = f'grant it to one enclave (`devices = ["{name}"]`), which then drives it'
+            problems.append(manifest.problem(("sink", name), what, mend))
+    for channel in manifest.channels:
+        if channel.target in granted:
+            user = next(e for e, t in manifest.enclaves.items() if channel.target in t.devices)
+            what = f"{channel.target} is driven by {user} itself"
+            mend = f"send to {user}, which writes to its device"
+            problems.append(manifest.problem(("channel", channel.index, "to"), what, mend))
+    return problems
+
+
+def memory_problem(manifest: Manifest, board: Board, error: DoesNotFitError) -> Problem:
+    """RAM is too small: blame the largest enclave."""
+    largest = max(manifest.enclaves, key=lambda n: manifest.enclaves[n].heap)
+    table = manifest.enclaves[largest]
+    key = "heap" if "heap" in table.model_fields_set else "module"
+    what = (
+        f"the appliance needs {_kib(error.needed)} of RAM, {board.name} has {_kib(error.available)}"
+    )
+    mend = f"make `heap` of {largest} smaller than {_kib(table.heap)}, or choose a larger board"
+    return manifest.problem(("enclave", largest, key), what, mend)
+
+
+def _kib(size: int) -> str:
+    return f"{-(-size // 1024)} KiB"

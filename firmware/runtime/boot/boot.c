@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// Boot: choose a slot, verify it, measure it, derive who we are, lock the secrets away, jump.
+#include "boot.h"
+
+#include <string.h>
+
+#include "board_config.h"
+#include "coffret/board.h"
+#include "coffret/crypto.h"
+#include "coffret/reason.h"
+#include "coffret/recovery.h"
+
+_Static_assert(sizeof(struct handoff) <= BOARD_HANDOFF_SIZE, "the handoff fits its place");
+
+extern const uint8_t __boot_base[];
+extern const uint8_t __boot_end[];
+
+__attribute__((section(".boot_services"), used)) static const struct boot_services services = {
+    .magic = BOOT_SERVICES_MAGIC,
+    .version = BOOT_SERVICES_VERSION,
+    .sha256_init = sha256_init,
+    .sha256_update = sha256_update,
+    .sha256_finish = sha256_finish,
+    .p256_sign = p256_sign,
+    .check_image = boot_check_image,
+};
+
+static struct handoff *handoff(void) { return (struct handoff *)BOARD_HANDOFF_BASE; }
+
+static struct store store;
+
+// Without a record: a board that has its secret but not yet an endorsement (PSA RoT provisioning, RFC 9783 4.3.1).
+#define LIFECYCLE_PROVISIONING 0x2000u
+
+static uint16_t load_lifecycle(void) {
+    uint16_t lifecycle;
+    if (store_get(&store, STORE_LIFECYCLE, &lifecycle, sizeof lifecycle) != (int)sizeof lifecycle) {
+        return LIFECYCLE_PROVISIONING;
+    }
+    return lifecycle;
+}
+
+static uint32_t count_boot(void) {
+    uint32_t count = 0;
+    (void)store_get(&store, STORE_BOOT_COUNT, &count, sizeof count);
+    count++;
+    // Refused by the flash, the seed below repeats: a verifier sees it, and the board still starts.
+    (void)store_put(&store, STORE_BOOT_COUNT, &count, sizeof count);
+    return count;
+}
+
+// The facts that do not depend on the image. `uds` may be NULL.
+static void describe_device(const uint8_t *uds, struct dice_key *identity, struct handoff *facts) {
+    facts->magic = HANDOFF_MAGIC;
+    facts->version = HANDOFF_VERSION;
+    facts->lifecycle = load_lifecycle();
+    facts->boot_count = count_boot();
+    memcpy(facts->implementation_id, BOARD_IMPLEMENTATION_ID, sizeof BOARD_IMPLEMENTATION_ID - 1u);
+    sha256(__boot_base, (size_t)(__boot_end - __boot_base), facts->boot_digest);
+    if (uds == NULL || dice_derive_key(uds, identity) != 0) {
+        return;
+    }
+    memcpy(facts->identity_public, identity->public_key, sizeof facts->identity_public);
+    // Instance id: UEID type 1 (RFC 9711 section 4.2.1), then SHA-256 of the uncompressed point.
+    struct sha256_context hash;
+    sha256_init(&hash);
+    sha256_update(&hash, (const uint8_t *)"\x04", 1u);
+    sha256_update(&hash, identity->public_key, sizeof identity->public_key);
+    sha256_finish(&hash, facts->instance_id + 1);
+    facts->instance_id[0] = 1u;
+    dice_derive_secret(uds, "coffret boot seed", &facts->boot_count, sizeof facts->boot_count, facts->boot_seed);
+}
+
+static struct recovery_facts recovery;
+
+// Nothing secret is left when it is called: the handoff holds public facts only until an image was chosen.
+__attribute__((noreturn)) static void recover(void) {
+    const struct handoff *facts = handoff();
+    boot_lock_secrets();
+    recovery.store = &store;
+    recovery.services = &services;
+    memcpy(recovery.identity.instance_id, facts->instance_id, sizeof facts->instance_id);
+    memcpy(recovery.identity.key, facts->identity_public, sizeof facts->identity_public);
+    memcpy(recovery.identity.implementation_id, facts->implementation_id, sizeof facts->implementation_id);
+    memcpy(recovery.identity.boot_digest, facts->boot_digest, sizeof facts->boot_digest);
+    recovery.identity.lifecycle = facts->lifecycle;
+    recovery_run(&recovery);
+}
+
+static void load_macs(const uint8_t *uds, const struct handoff *facts, struct image_macs *macs) {
+    memset(macs, 0, sizeof *macs);
+    dice_derive_secret(uds, "coffret image MAC", "", 0u, macs->key);
+    memcpy(macs->boot_digest, facts->boot_digest, sizeof macs->boot_digest);
+    (void)store_get(&store, STORE_IMAGE_MAC, macs->macs, sizeof macs->macs);
+}
+
+static void describe_image(const struct choice *choice, const struct image_info *info, struct handoff *facts) {
+    facts->slot = choice->slot;
+    facts->trial = choice->trial;
+    facts->security_counter = info->security_counter;
+    memcpy(facts->image_digest, info->digest, sizeof facts->image_digest);
+    memcpy(facts->policy_digest, info->policy_digest, sizeof facts->policy_digest);
+    memcpy(facts->signer_id, info->signer_id, sizeof facts->signer_id);
+}
+
+// Picks the image and completes the handoff for it. Returns the slot, or BOOT_SLOT_NONE.
+static uint8_t prepare_image(const uint8_t *uds, struct boot_state *state, const struct dice_key *identity) {
+    struct handoff *facts = handoff();
+    struct image_info info;
+    struct image_macs macs;
+    load_macs(uds, facts, &macs);
+    struct choice choice = choose_slot(&store, state, &info, &macs);
+    if (macs.changed) {
+        // Lost, it costs the next boot one signature check.
+        (void)store_put(&store, STORE_IMAGE_MAC, macs.macs, sizeof macs.macs);
+    }
+    wipe(&macs, sizeof macs);
+    if (choice.slot == BOOT_SLOT_NONE) {
+        return BOOT_SLOT_NONE;
+    }
+    facts->last_reason = state->reason;
+    describe_image(&choice, &info, facts);
+    if (dice_certify(uds, identity, facts) != 0) {
+        wipe(facts->alias_private, sizeof facts->alias_private);
+        return BOOT_SLOT_NONE;
+    }
+    return choice.slot;
+}
+
+void boot_main(bool faulted) {
+    struct boot_state state;
+    struct dice_key identity;
+    board_init();
+    store_open(&store, BOARD_STORE_OFFSET, BOARD_STORE_BANK_SIZE);
+    boot_state_load(&store, &state);
+    memset(handoff(), 0, sizeof *handoff());
+    memset(&identity, 0, sizeof identity);
+
+    const uint8_t *uds = dice_device_secret();
+    describe_device(uds, &identity, handoff());
+    bool asked = (state.flags & BOOT_RECOVERY) != 0u;
+    if (asked) {
+        // Cleared before it is obeyed: once is once, even if the power goes.
+        state.flags &= (uint8_t)~BOOT_RECOVERY;
+        (void)boot_state_save(&store, &state);
+    }
+    uint8_t slot = BOOT_SLOT_NONE;
+    if (handoff()->instance_id[0] == 0u) {
+        state.reason = REASON_IDENTITY;
+        (void)boot_state_save(&store, &state);
+    } else if (!asked && !faulted) {
+        slot = prepare_image(uds, &state, &identity);
+    }
+    wipe(&identity, sizeof identity);
+    if (slot == BOOT_SLOT_NONE) {
+        recover();
+    }
+    boot_lock_secrets();
+    // The header is 0x200 bytes, so the vector table behind it is aligned as VTOR asks.
+    boot_enter_image(slot_address(slot) + 0x200u);
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+// Device identity and certificate, after the Open Profile for DICE v2.6 with SHA-256 and P-256. docs/internals.md,
+// section DICE, fixes every input; attest/dice.py is the oracle. Names are the specification's.
+#include <string.h>
+
+#include "board_config.h"
+#include "boot.h"
+#include "coffret/cbor.h"
+#include "coffret/crypto.h"
+#include "coffret/flash.h"
+
+#define SECRETS_MAGIC "CFUDS1\0" // eight bytes with the NUL
+#define UDS_SIZE 32u
+#define ID_SIZE 20u
+#define PROFILE_NAME "coffret.p256.sha256"
+
+// Section "Salt".
+static const uint8_t asym_salt[64] = {
+    0x63, 0xB6, 0xA0, 0x4D, 0x2C, 0x07, 0x7F, 0xC1, 0x0F, 0x63, 0x9F, 0x21, 0xDA, 0x79, 0x38, 0x44,
+    0x35, 0x6C, 0xC2, 0xB0, 0xB4, 0x41, 0xB3, 0xA7, 0x71, 0x24, 0x03, 0x5C, 0x03, 0xF8, 0xE1, 0xBE,
+    0x60, 0x35, 0xD3, 0x1F, 0x28, 0x28, 0x21, 0xA7, 0x45, 0x0A, 0x02, 0x22, 0x2A, 0xB1, 0xB3, 0xCF,
+    0xF1, 0x67, 0x9B, 0x05, 0xAB, 0x1C, 0xA5, 0xD1, 0xAF, 0xFB, 0x78, 0x9C, 0xCD, 0x2B, 0x0B, 0x3B};
+static const uint8_t id_salt[64] = {
+    0xDB, 0xDB, 0xAE, 0xBC, 0x80, 0x20, 0xDA, 0x9F, 0xF0, 0xDD, 0x5A, 0x24, 0xC8, 0x3A, 0xA5, 0xA5,
+    0x42, 0x86, 0xDF, 0xC2, 0x63, 0x03, 0x1E, 0x32, 0x9B, 0x4D, 0xA1, 0x48, 0x43, 0x06, 0x59, 0xFE,
+    0x62, 0xCD, 0xB5, 0xB7, 0xE1, 0xE0, 0x0F, 0xC6, 0x80, 0x30, 0x67, 0x11, 0xEB, 0x44, 0x4A, 0xF7,
+    0x72, 0x09, 0x35, 0x94, 0x96, 0xFC, 0xFF, 0x1D, 0xB9, 0x52, 0x0B, 0xA5, 0x1C, 0x7B, 0x29, 0xEA};
+
+// Labels of the CWT, section "CBOR CDI Certificates".
+enum cwt_label {
+    CWT_ISSUER = 1,
+    CWT_SUBJECT = 2,
+    CWT_CODE = -4670545,
+    CWT_CONFIGURATION_HASH = -4670547,
+    CWT_CONFIGURATION = -4670548,
+    CWT_AUTHORITY = -4670549,
+    CWT_MODE = -4670551,
+    CWT_PUBLIC_KEY = -4670552,
+    CWT_KEY_USAGE = -4670553,
+    CWT_PROFILE = -4670554
+};
+
+const uint8_t *dice_device_secret(void) {
+    const uint8_t *secrets = flash_address(BOARD_SECRETS_OFFSET);
+    if (memcmp(secrets, SECRETS_MAGIC, 8u) != 0) {
+        return NULL;
+    }
+    const uint8_t *uds = secrets + 8;
+    // A factory that stopped between magic and secret left an erased one.
+    for (uint32_t i = 1; i < UDS_SIZE; i++) {
+        if (uds[i] != uds[0]) {
+            return uds;
+        }
+    }
+    return NULL;
+}
+
+int dice_derive_key(const uint8_t secret[32], struct dice_key *key) {
+    uint8_t seed[32];
+    hkdf(seed, sizeof seed, secret, 32u, asym_salt, sizeof asym_salt, "Key Pair");
+    int error = p256_key_from_seed(seed, key->private_key, key->public_key);
+    wipe(seed, sizeof seed);
+    return error;
+}
+
+void dice_derive_secret(const uint8_t uds[32], const char *purpose, const void *salt, size_t salt_length,
+                        uint8_t secret[32]) {
+    hkdf(secret, 32u, uds, UDS_SIZE, salt, salt_length, purpose);
+}
+
+static void write_id(struct cbor_writer *writer, const uint8_t public_key[64]) {
+    uint8_t id[ID_SIZE];
+    char hex[2u * ID_SIZE];
+    hkdf(id, sizeof id, public_key, 64u, id_salt, sizeof id_salt, "ID");
+    id[0] &= 0x7Fu;
+    for (uint32_t i = 0; i < sizeof hex; i++) {
+        uint32_t digit = (uint32_t)id[i / 2u] >> (i % 2u == 0u ? 4 : 0) & 15u;
+        hex[i] = (char)(digit < 10u ? '0' + digit : 'a' + digit - 10u);
+    }
+    cbor_write_text_length(writer, hex, sizeof hex);
+}
+
+static void write_labelled(struct cbor_writer *writer, int32_t label, const void *data, size_t length) {
+    cbor_write_int(writer, label);
+    cbor_write_bytes(writer, data, length);
+}
+
+// {1: boot digest, 2: policy digest, 3: security counter, 4: board name}. Returns its length.
+static size_t encode_configuration(const struct handoff *handoff, uint8_t *buffer, size_t capacity) {
+    struct cbor_writer writer;
+    cbor_writer_start(&writer, buffer, capacity);
+    cbor_write_map(&writer, 4u);
+    write_labelled(&writer, 1, handoff->boot_digest, 32u);
+    write_labelled(&writer, 2, handoff->policy_digest, 32u);
+    cbor_write_uint(&writer, 3u);
+    cbor_write_uint(&writer, handoff->security_counter);
+    cbor_write_uint(&writer, 4u);
+    cbor_write_text(&writer, BOARD_NAME);
+    return cbor_writer_length(&writer);
+}
+
+// COSE_Key (RFC 9053 section 7.1.1): {kty: EC2, alg: ES256, key_ops: [verify], crv: P-256, x, y}.
+static size_t encode_public_key(const uint8_t key[64], uint8_t *buffer, size_t capacity) {
+    static const uint8_t head[] = {0xA6, 0x01, 0x02, 0x03, 0x26, 0x04, 0x81, 0x02, 0x20, 0x01};
+    struct cbor_writer writer;
+    memcpy(buffer, head, sizeof head);
+    cbor_writer_start(&writer, buffer + sizeof head, capacity - sizeof head);
+    write_labelled(&writer, -2, key, 32u);
+    write_labelled(&writer, -3, key + 32, 32u);
+    return sizeof head + cbor_writer_length(&writer);
+}
+
+struct inputs {
+    uint8_t configuration[128];
+    size_t configuration_length;
+    uint8_t configuration_hash[32];
+    uint8_t mode;
+};
+
+static void collect_inputs(const struct handoff *handoff, struct inputs *inputs) {
+    inputs->configuration_length =
+        encode_configuration(handoff, inputs->configuration, sizeof inputs->configuration);
+    sha256(inputs->configuration, inputs->configuration_length, inputs->configuration_hash);
+    inputs->mode = (handoff->lifecycle & 0xFF00u) == 0x3000u ? 1u : 2u; // normal, debug
+}
+
+// CDI_Attest = KDF(32, UDS, H(code + configuration + authority + mode + hidden), "CDI_Attest"), hidden 64 zeros.
+static void derive_cdi(const uint8_t uds[32], const struct handoff *handoff, const struct inputs *inputs,
+                       uint8_t cdi[32]) {
+    static const uint8_t hidden[64];
+    struct sha256_context hash;
+    uint8_t digest[32];
+    sha256_init(&hash);
+    sha256_update(&hash, handoff->image_digest, 32u);
+    sha256_update(&hash, inputs->configuration_hash, 32u);
+    sha256_update(&hash, handoff->signer_id, 32u);
+    sha256_update(&hash, &inputs->mode, 1u);
+    sha256_update(&hash, hidden, sizeof hidden);
+    sha256_finish(&hash, digest);
+    hkdf(cdi, 32u, uds, UDS_SIZE, digest, sizeof digest, "CDI_Attest");
+}
+
+static size_t encode_claims(const struct handoff *handoff, const struct inputs *inputs,
+                            const uint8_t issuer_key[64], uint8_t *buffer, size_t capacity) {
+    struct cbor_writer writer;
+    uint8_t key[96];
+    cbor_writer_start(&writer, buffer, capacity);
+    cbor_write_map(&writer, 10u);
+    cbor_write_int(&writer, CWT_ISSUER);
+    write_id(&writer, issuer_key);
+    cbor_write_int(&writer, CWT_SUBJECT);
+    write_id(&writer, handoff->alias_public);
+    write_labelled(&writer, CWT_CODE, handoff->image_digest, 32u);
+    write_labelled(&writer, CWT_CONFIGURATION_HASH, inputs->configuration_hash, 32u);
+    write_labelled(&writer, CWT_CONFIGURATION, inputs->configuration, inputs->configuration_length);
+    write_labelled(&writer, CWT_AUTHORITY, handoff->signer_id, 32u);
+    write_labelled(&writer, CWT_MODE, &inputs->mode, 1u);
+    write_labelled(&writer, CWT_PUBLIC_KEY, key, encode_public_key(handoff->alias_public, key, sizeof key));
+    write_labelled(&writer, CWT_KEY_USAGE, "\x20", 1u); // keyCertSign
+    cbor_write_int(&writer, CWT_PROFILE);
+    cbor_write_text(&writer, PROFILE_NAME);
+    return cbor_writer_length(&writer);
+}
+
+// Protected header of COSE_Sign1: {alg: ES256}.
+static const uint8_t protected_header[] = {0xA1, 0x01, 0x26};
+
+// SHA-256 of the Sig_structure (RFC 9052 section 4.4): ["Signature1", protected, h'', payload].
+static void hash_to_sign(const uint8_t *payload, size_t length, uint8_t digest[32]) {
+    uint8_t head[32];
+    struct cbor_writer writer;
+    struct sha256_context hash;
+    cbor_writer_start(&writer, head, sizeof head);
+    cbor_write_array(&writer, 4u);
+    cbor_write_text(&writer, "Signature1");
+    cbor_write_bytes(&writer, protected_header, sizeof protected_header);
+    cbor_write_bytes(&writer, NULL, 0u);
+    // The head of the payload's byte string: 256..65535 bytes, as ours always has.
+    size_t fixed = cbor_writer_length(&writer);
+    head[fixed] = 0x59u;
+    head[fixed + 1u] = (uint8_t)(length >> 8);
+    head[fixed + 2u] = (uint8_t)length;
+    sha256_init(&hash);
+    sha256_update(&hash, head, fixed + 3u);
+    sha256_update(&hash, payload, length);
+    sha256_finish(&hash, digest);
+}
+
+int dice_certify(const uint8_t uds[32], const struct dice_key *identity, struct handoff *handoff) {
+    struct inputs inputs;
+    struct dice_key alias;
+    uint8_t payload[480];
+    uint8_t secret[32];
+    uint8_t signature[64];
+
+    collect_inputs(handoff, &inputs);
+    derive_cdi(uds, handoff, &inputs, secret);
+    int error = dice_derive_key(secret, &alias);
+    wipe(secret, sizeof secret);
+    if (error != 0) {
+        return error;
+    }
+    memcpy(handoff->alias_public, alias.public_key, sizeof alias.public_key);
+    memcpy(handoff->alias_private, alias.private_key, sizeof alias.private_key);
+    wipe(&alias, sizeof alias);
+
+    size_t length = encode_claims(handoff, &inputs, identity->public_key, payload, sizeof payload);
+    hash_to_sign(payload, length, secret);
+    error = p256_sign(identity->private_key, secret, signature);
+
+    struct cbor_writer writer;
+    cbor_writer_start(&writer, handoff->certificate, sizeof handoff->certificate);
+    cbor_write_array(&writer, 4u);
+    cbor_write_bytes(&writer, protected_header, sizeof protected_header);
+    cbor_write_map(&writer, 0u);
+    cbor_write_bytes(&writer, payload, length);
+    cbor_write_bytes(&writer, signature, sizeof signature);
+    handoff->certificate_length = (uint16_t)cbor_writer_length(&writer);
+    return error != 0 || length == 0u || handoff->certificate_length == 0u ? -1 : 0;
+}

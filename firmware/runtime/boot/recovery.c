@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// Serial recovery: the SMP server over the polled management port, uploads straight to flash.
+#include "coffret/recovery.h"
+
+#include "board_config.h"
+#include "coffret/board.h"
+#include "coffret/boot_state.h"
+#include "coffret/flash.h"
+#include "smp/backend.h"
+#include "smp/server.h"
+
+static struct {
+    const struct recovery_facts *facts;
+    struct smp_server server;
+} recovery;
+
+static uint32_t slot_offset(uint8_t slot) {
+    return slot == 0 ? BOARD_SLOT_A_OFFSET : BOARD_SLOT_B_OFFSET;
+}
+
+void smp_port_write(const uint8_t *data, size_t length) {
+    (void)board_port_write(data, length); // polled: all of it
+}
+
+const char *smp_mode(void) {
+    return "recovery";
+}
+
+void smp_reset(bool again) {
+    // Not stored? Then the board boots normally: better than not at all.
+    (void)boot_state_set_recovery(recovery.facts->store, again);
+    board_port_flush();
+    board_reset();
+}
+
+uint8_t smp_running_slot(void) {
+    return BOOT_SLOT_NONE;
+}
+
+void smp_boot_state(struct boot_state *state) {
+    boot_state_load(recovery.facts->store, state);
+}
+
+uint32_t smp_minimum_counter(void) {
+    return security_counter_load(recovery.facts->store);
+}
+
+bool smp_mark_test(uint8_t slot) {
+    return boot_state_mark_test(recovery.facts->store, slot) == 0;
+}
+
+bool smp_confirm(void) {
+    return false; // nothing runs here that could be confirmed
+}
+
+const uint8_t *smp_slot_address(uint8_t slot) {
+    return flash_address(slot_offset(slot));
+}
+
+// Either slot may be written here. One that was waiting for its trial is not any more: what will be in it
+// is not what was marked.
+int smp_slot_claim(uint8_t slot) {
+    struct boot_state state;
+    boot_state_load(recovery.facts->store, &state);
+    if (state.pending == slot) {
+        state.pending = BOOT_SLOT_NONE;
+        if (boot_state_save(recovery.facts->store, &state) != 0) {
+            return IMAGE_FLASH_WRITE;
+        }
+    }
+    return SMP_OK;
+}
+
+bool smp_slot_erase(uint8_t slot, uint32_t offset, uint32_t length) {
+    return flash_erase(slot_offset(slot) + offset, length) == 0;
+}
+
+bool smp_slot_program(uint8_t slot, uint32_t offset, const uint8_t *data, uint32_t length) {
+    return flash_program(slot_offset(slot) + offset, data, length) == 0;
+}
+
+void smp_refused(uint8_t slot, uint8_t reason) {
+    (void)slot;
+    (void)reason; // there is no log here; the host asks 65/2
+}
+
+void smp_identity(struct identity *identity) {
+    *identity = recovery.facts->identity;
+}
+
+int smp_user_command(struct smp_server *server, const struct smp_request *request,
+                     struct cbor_writer *reply) {
+    (void)server;
+    (void)request;
+    (void)reply;
+    return SMP_NOT_SUPPORTED;
+}
+
+void recovery_run(const struct recovery_facts *facts) {
+    recovery.facts = facts;
+    smp_server_start(&recovery.server, facts->services);
+    for (;;) {
+        uint8_t bytes[16];
+        size_t count = board_port_read(bytes, sizeof bytes);
+        smp_server_feed(&recovery.server, bytes, count);
+        board_watchdog_feed();
+    }
+}

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+// The configuration of mbedTLS (MBEDTLS_CONFIG_FILE): SHA-256, the small variant, and p256-m. Nothing else.
+// Not named like mbedTLS' own file, which would be found first.
+#ifndef COFFRET_CRYPTO_CONFIG_H
+#define COFFRET_CRYPTO_CONFIG_H
+
+#define MBEDTLS_SHA256_C
+#define MBEDTLS_SHA256_SMALLER
+#define MBEDTLS_PSA_P256M_DRIVER_ENABLED
+
+#endif

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// The cryptography of the board: mbedTLS' SHA-256 and p256-m, and what RFC 2104, 5869 and 6979 compose from them.
+// Linked into boot only; the image calls it through coffret/boot_services.h. No statics, no allocation.
+#ifndef COFFRET_CRYPTO_H
+#define COFFRET_CRYPTO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "coffret/boot_services.h" // struct sha256_context
+
+#define SHA256_SIZE 32u
+#define P256_PRIVATE_SIZE 32u
+#define P256_PUBLIC_SIZE 64u    // X || Y, big endian
+#define P256_SIGNATURE_SIZE 64u // r || s, big endian
+
+// ---- SHA-256 (FIPS 180-4) ----
+void sha256_init(struct sha256_context *context);
+void sha256_update(struct sha256_context *context, const uint8_t *data, size_t length);
+void sha256_finish(struct sha256_context *context, uint8_t digest[SHA256_SIZE]);
+void sha256(const void *data, size_t length, uint8_t digest[SHA256_SIZE]);
+
+// ---- HMAC-SHA-256 (RFC 2104) ----
+struct hmac_context {
+    struct sha256_context hash;
+    uint8_t outer[64]; // the key, padded, for the outer hash
+};
+void hmac_init(struct hmac_context *context, const uint8_t *key, size_t length);
+void hmac_update(struct hmac_context *context, const void *data, size_t length);
+void hmac_finish(struct hmac_context *context, uint8_t mac[SHA256_SIZE]);
+
+// HKDF-SHA-256, extract and expand (RFC 5869). `length` is at most 32: one block, all that DICE asks for.
+// `info` is text, its NUL not included.
+void hkdf(uint8_t *output, size_t length, const uint8_t *key, size_t key_length, const uint8_t *salt,
+          size_t salt_length, const char *info);
+
+// ---- P-256 (SEC 1, FIPS 186-5) ----
+// All return 0 on success.
+
+// The key pair that RFC 6979 section 3.2 steps b to h draw from a 32-byte seed.
+int p256_key_from_seed(const uint8_t seed[32], uint8_t private_key[P256_PRIVATE_SIZE],
+                       uint8_t public_key[P256_PUBLIC_SIZE]);
+// Deterministic ECDSA (RFC 6979) with SHA-256 over a digest.
+int p256_sign(const uint8_t private_key[P256_PRIVATE_SIZE], const uint8_t digest[SHA256_SIZE],
+              uint8_t signature[P256_SIGNATURE_SIZE]);
+int p256_verify(const uint8_t public_key[P256_PUBLIC_SIZE], const uint8_t digest[SHA256_SIZE],
+                const uint8_t signature[P256_SIGNATURE_SIZE]);
+// An ECDSA signature from DER (RFC 3279 section 2.2.3) to r || s. Strict: shortest form, positive, nothing behind
+// it; whether r and s are in [1, n-1] is for p256_verify. Returns 0, or -1 and `signature` is not to be used.
+int p256_signature_from_der(const uint8_t *der, size_t length, uint8_t signature[P256_SIGNATURE_SIZE]);
+
+// ---- memory ----
+
+// Zeroes memory; never optimised away.
+void wipe(void *data, size_t length);
+
+// Whether two byte strings are equal, in time that does not depend on where they differ. The answer is one of two
+// words far apart in Hamming distance, so that one skipped instruction or flipped bit does not turn one into the other.
+#define MEMORY_EQUAL 0x5AA5C33Cu
+#define MEMORY_DIFFERS 0xA55A3CC3u
+uint32_t memory_compare(const void *a, const void *b, size_t length);
+
+#endif

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a request for evidence passes from the manager, who speaks with the world, to the attester, who holds the
+// key, and back: one request at a time, copied by the monitor, so that neither sees the other's memory.
+#include "monitor.h"
+
+#include <string.h>
+
+#define NONCE_MAX 64u
+
+static struct {
+    uint8_t nonce[NONCE_MAX];
+    uint32_t nonce_length;      // 0: no request
+    uint32_t reply;             // where the asker wants it: checked
+    uint32_t capacity;
+    uint8_t asker;
+    uint8_t taken;              // the attester has the nonce
+} pending MONITOR_BSS;
+
+static void hand_over(uint8_t attester, uint32_t to) {
+    memcpy((void *)to, pending.nonce, pending.nonce_length);
+    pending.taken = 1;
+    (void)attester;
+}
+
+static int32_t offer(void) {
+    for (uint8_t task = 0; task < coffret_counts.tasks; task++) {
+        const struct task_state *state = state_of(task);
+        if (state->status == TASK_WAITING && state->wait == WAIT_REQUEST) {
+            hand_over(task, state->buffer);
+            finish_wait(task, WAIT_REQUEST, (int32_t)pending.nonce_length);
+            break;
+        }
+    }
+    return CALL_WAITS;
+}
+
+int32_t evidence_request(uint8_t task, uint32_t address) {
+    struct evidence_request request;
+    if (!may_read(task_of(task), address, sizeof request)) {
+        return ERR_POINTER;
+    }
+    memcpy(&request, (const void *)address, sizeof request);
+    uint32_t nonce = (uint32_t)request.nonce, reply = (uint32_t)request.reply;
+    if (request.nonce_length != 32u && request.nonce_length != 48u && request.nonce_length != 64u) {
+        return ERR_SIZE;
+    }
+    if (!may_read(task_of(task), nonce, request.nonce_length) || !may_write(task_of(task), reply, request.capacity)) {
+        return ERR_POINTER;
+    }
+    if (pending.nonce_length != 0) {
+        return ERR_BUSY;
+    }
+    memcpy(pending.nonce, (const void *)nonce, request.nonce_length);
+    pending.nonce_length = request.nonce_length;
+    pending.reply = reply;
+    pending.capacity = request.capacity;
+    pending.asker = task;
+    pending.taken = 0;
+    wait_until(task, WAIT_EVIDENCE, NEVER);
+    return offer();
+}
+
+int32_t evidence_next(uint8_t task, uint32_t nonce, uint32_t capacity) {
+    if (capacity < NONCE_MAX) {
+        return ERR_SIZE;
+    }
+    if (!may_write(task_of(task), nonce, capacity)) {
+        return ERR_POINTER;
+    }
+    if (pending.nonce_length != 0 && !pending.taken) {
+        hand_over(task, nonce);
+        return (int32_t)pending.nonce_length;
+    }
+    state_of(task)->buffer = nonce;
+    wait_until(task, WAIT_REQUEST, NEVER);
+    return CALL_WAITS;
+}
+
+static void answer(int32_t result) {
+    uint8_t asker = pending.asker;
+    pending.nonce_length = 0;
+    finish_wait(asker, WAIT_EVIDENCE, result);
+}
+
+int32_t evidence_done(uint8_t task, uint32_t reply, uint32_t length) {
+    if (!may_read(task_of(task), reply, length)) {
+        return ERR_POINTER;
+    }
+    if (pending.nonce_length == 0 || !pending.taken) {
+        return ERR_NOT_FOUND; // the asker has ended meanwhile
+    }
+    if (length > pending.capacity) {
+        answer(ERR_SIZE);
+        return ERR_SIZE;
+    }
+    memcpy((void *)pending.reply, (const void *)reply, length);
+    answer((int32_t)length);
+    return 0;
+}
+
+void evidence_forget(uint8_t task) {
+    if (pending.nonce_length == 0) {
+        return;
+    }
+    if (pending.asker == task) {
+        pending.nonce_length = 0; // it does not wait any more: its state says so already or will
+    } else if (pending.taken && (task_of(task)->calls & 1u << SYS_EVIDENCE_DONE) != 0) {
+        answer(ERR_NOT_FOUND);
+    }
+}
+
+int32_t evidence_identity(uint8_t task, uint32_t to) {
+    struct identity identity;
+    if (!may_write(task_of(task), to, sizeof identity)) {
+        return ERR_POINTER;
+    }
+    memset(&identity, 0, sizeof identity);
+    memcpy(identity.instance_id, __handoff.instance_id, sizeof identity.instance_id);
+    memcpy(identity.key, __handoff.identity_public, sizeof identity.key);
+    memcpy(identity.implementation_id, __handoff.implementation_id, sizeof identity.implementation_id);
+    memcpy(identity.boot_digest, __handoff.boot_digest, sizeof identity.boot_digest);
+    identity.lifecycle = __handoff.lifecycle;
+    memcpy((void *)to, &identity, sizeof identity);
+    return 0;
+}

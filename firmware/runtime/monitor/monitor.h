@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// The monitor's parts as they see each other.
+#ifndef COFFRET_MONITOR_H
+#define COFFRET_MONITOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "coffret/handoff.h"
+#include "state.h"
+
+#define NO_TASK 0xFFu
+#define TICK_HZ 1000u
+#define SLICE_US 10000u
+#define US_PER_MS 1000u
+
+// A system call that will be answered later; no error has this value.
+#define CALL_WAITS INT32_MIN
+
+// From the linker script.
+extern uint8_t __image_start[], __image_end[];     // the running image: code and constants
+extern uint32_t __window_start[], __window_end[];  // multiples of 32 bytes
+extern uint32_t __monitor_start[], __monitor_end[];
+extern const struct handoff __handoff;
+
+static inline const struct task *task_of(uint8_t number) {
+    return &coffret_tasks[number];
+}
+static inline struct task_state *state_of(uint8_t number) {
+    return &coffret_task_states[number];
+}
+
+// ---- schedule.c ----
+uint64_t monitor_now(void);                             // microseconds since boot, as of this entry to the monitor
+uint32_t monitor_now_ms(void);                          // wraps after 49 days
+void clock_read(void);
+uint8_t current_task(void);                             // NO_TASK: idle
+void schedule_start(void);
+void schedule(void);                                    // decides who runs after this exception
+void give_up_slice(uint8_t task);
+void make_ready(uint8_t task);
+void wait_until(uint8_t task, enum wait_for what, uint64_t time);
+// Ends a wait with the call's result; nothing if the task does not wait for `what`.
+void finish_wait(uint8_t task, enum wait_for what, int32_t result);
+uint64_t deadline_after(uint32_t timeout_ms);           // 0xFFFFFFFF: NEVER
+
+// ---- window.c ----
+void window_open(uint8_t task);                         // its window is in place, another enclave's is put away
+void window_forget(uint8_t task);                       // as zero as the task's memory
+
+// ---- task.c ----
+void task_start(uint8_t task);                          // clean registers, ready
+enum task_end { END_EXIT, END_FAULT };
+void task_end(uint8_t task, enum task_end how, uint8_t reason, uint32_t address);
+void task_scrub(uint8_t task);
+
+// ---- allegation.c ----
+bool may_read(const struct task *task, uint32_t address, uint32_t length);
+bool may_write(const struct task *task, uint32_t address, uint32_t length);
+
+// ---- channel.c ----
+int32_t channel_send(uint8_t from, uint32_t number, uint32_t message, uint32_t length);
+int32_t channel_receive(uint8_t to, uint32_t number, uint32_t buffer, uint32_t capacity);
+uint32_t channels_readable(uint8_t to, uint32_t mask);
+int32_t channels_wait(uint8_t to, uint32_t mask, uint32_t timeout_ms);
+
+// ---- gate.c ----
+int32_t gate_admit(uint8_t number, uint32_t length);    // 0 or an error; counts nothing
+void gate_count(uint8_t number);
+
+// ---- log.c ----
+void log_text(uint8_t who, const uint8_t *text, uint32_t length);
+void log_event(const char *what, const char *name);
+void log_fault(uint8_t task, uint8_t reason, uint32_t address);
+int32_t log_read(uint32_t from, uint8_t *to, uint32_t capacity);
+
+// ---- port.c ----
+int32_t port_read(uint8_t task, uint32_t buffer, uint32_t capacity, uint32_t timeout_ms);
+int32_t port_write(uint8_t task, uint32_t data, uint32_t length);
+void port_serve(void);                                  // somebody who waits for the port may go on
+
+// ---- storage.c ----
+void storage_start(void);
+int32_t storage_erase(uint32_t offset, uint32_t length);
+int32_t storage_program(uint32_t offset, const void *data, uint32_t length);
+int32_t storage_get(uint32_t key, void *to, uint32_t capacity);
+int32_t storage_put(uint32_t key, const void *data, uint32_t length);
+int32_t storage_mark_test(void);
+int32_t storage_confirm(void);
+int32_t storage_reset(uint32_t mode);
+
+// ---- evidence.c ----
+int32_t evidence_request(uint8_t task, uint32_t request);
+int32_t evidence_next(uint8_t task, uint32_t nonce, uint32_t capacity);
+int32_t evidence_done(uint8_t task, uint32_t reply, uint32_t length);
+void evidence_forget(uint8_t task);                     // it has ended: nobody waits for it for ever
+int32_t evidence_identity(uint8_t task, uint32_t to);
+
+#endif

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who runs next: fixed priority, and slices of 10 ms among equals. A task that is put back (its slice used up,
+// or it waited) gets a new turn, behind all others of its priority; a task that was only pre-empted keeps its
+// turn and the rest of its slice, so that no rhythm of a higher priority can starve an equal.
+#include "monitor.h"
+
+#include "coffret/board.h"
+
+struct core_context *core_current MONITOR_BSS;
+
+static struct {
+    struct core_context idle;
+    uint64_t now;               // microseconds, read once at each entry
+    uint32_t now_ms;            // the same in milliseconds, and
+    uint32_t below_ms;          // the microseconds beyond it
+    uint64_t charged_until;
+    uint32_t turn;              // the last one given
+    uint8_t current;
+} scheduler MONITOR_BSS;
+
+uint64_t monitor_now(void) {
+    return scheduler.now;
+}
+
+uint32_t monitor_now_ms(void) {
+    return scheduler.now_ms;
+}
+
+void clock_read(void) {
+    uint64_t now = board_microseconds();
+    uint32_t us = (uint32_t)(now - scheduler.now) + scheduler.below_ms; // at most a tick or two: 32 bits divide
+    scheduler.now = now;
+    scheduler.now_ms += us / US_PER_MS;
+    scheduler.below_ms = us % US_PER_MS;
+}
+
+uint8_t current_task(void) {
+    return scheduler.current;
+}
+
+uint64_t deadline_after(uint32_t timeout_ms) {
+    return timeout_ms == UINT32_MAX ? NEVER : scheduler.now + (uint64_t)timeout_ms * US_PER_MS;
+}
+
+void give_up_slice(uint8_t task) {
+    struct task_state *state = state_of(task);
+    state->turn = ++scheduler.turn;
+    state->slice_us = SLICE_US;
+}
+
+void make_ready(uint8_t task) {
+    struct task_state *state = state_of(task);
+    state->status = TASK_READY;
+    state->wait = WAIT_NONE;
+    give_up_slice(task);
+}
+
+void wait_until(uint8_t task, enum wait_for what, uint64_t time) {
+    struct task_state *state = state_of(task);
+    state->status = TASK_WAITING;
+    state->wait = (uint8_t)what;
+    state->wake_at = time;
+}
+
+void finish_wait(uint8_t task, enum wait_for what, int32_t result) {
+    struct task_state *state = state_of(task);
+    if (state->status != TASK_WAITING || state->wait != what) {
+        return;
+    }
+    // Its frame was checked when it called, and nobody could change it since.
+    core_call_result(&state->context, (uint32_t)result);
+    make_ready(task);
+}
+
+// The time since the last decision goes to the task that ran.
+static void charge(void) {
+    uint32_t us = (uint32_t)(scheduler.now - scheduler.charged_until);
+    scheduler.charged_until = scheduler.now;
+    if (scheduler.current == NO_TASK) {
+        return;
+    }
+    struct task_state *state = state_of(scheduler.current);
+    state->cpu_us += us;
+    state->cpu_ms += state->cpu_us / US_PER_MS;
+    state->cpu_us %= US_PER_MS;
+    if (us < state->slice_us) {
+        state->slice_us -= us;
+    } else if (state->status == TASK_READY) {
+        give_up_slice(scheduler.current);
+    }
+}
+
+static bool goes_before(uint8_t task, uint8_t other) {
+    if (task_of(task)->priority != task_of(other)->priority) {
+        return task_of(task)->priority < task_of(other)->priority;
+    }
+    return (int32_t)(state_of(task)->turn - state_of(other)->turn) < 0; // turns wrap round
+}
+
+static uint8_t choose(void) {
+    uint8_t best = NO_TASK;
+    for (uint8_t task = 0; task < coffret_counts.tasks; task++) {
+        if (state_of(task)->status == TASK_READY && (best == NO_TASK || goes_before(task, best))) {
+            best = task;
+        }
+    }
+    return best;
+}
+
+void schedule(void) {
+    charge();
+    uint8_t next = choose();
+    if (next == scheduler.current) {
+        return;
+    }
+    scheduler.current = next;
+    if (next == NO_TASK) {
+        core_current = &scheduler.idle; // the memory map of the task before stays: idle runs no code of anybody's
+        return;
+    }
+    const struct task *task = task_of(next);
+    if (task->window_save != 0) {
+        window_open(next);
+    }
+    core_map_task(task, task->window_save != 0 ? &coffret_window : NULL);
+    core_current = &state_of(next)->context;
+}
+
+void schedule_start(void) {
+    scheduler.current = NO_TASK;
+    core_context_idle(&scheduler.idle);
+    core_current = &scheduler.idle;
+    clock_read();
+    scheduler.charged_until = scheduler.now;
+}
+
+void monitor_tick(void) {
+    clock_read();
+    for (uint8_t task = 0; task < coffret_counts.tasks; task++) {
+        struct task_state *state = state_of(task);
+        if (state->wake_at > scheduler.now) {
+            continue;
+        }
+        if (state->status == TASK_BACKOFF) {
+            task_start(task);
+        } else if (state->status == TASK_WAITING) {
+            // A timeout: no channel is readable, no byte has come. (A wait for room has no timeout.)
+            finish_wait(task, (enum wait_for)state->wait, 0);
+        }
+    }
+    schedule();
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// From the reset vector to the idle loop. Boot has left interrupts off or unused, and RAM wiped but for the handoff;
+// nothing here relies on the second.
+#include "monitor.h"
+
+#include "coffret/board.h"
+
+static void clear(uint32_t *word, const uint32_t *end) {
+    while (word < end) {
+        *word++ = 0;
+    }
+}
+
+static void start_streams(void) {
+    for (uint8_t sink = 0; sink < coffret_counts.sinks; sink++) {
+        board_stream_start(coffret_sinks[sink].device);
+    }
+}
+
+void monitor_start(void) {
+    clear(__monitor_start, __monitor_end);
+    clear(__window_start, __window_end);
+    board_init();
+    storage_start();
+    schedule_start();
+    log_event("boot", coffret_appliance_name);
+    for (uint8_t task = 0; task < coffret_counts.tasks; task++) {
+        task_scrub(task);
+        task_start(task);
+    }
+    core_start(TICK_HZ);
+    // Interrupts of the devices: only now, core_start has silenced all of them.
+    board_port_use_interrupts();
+    start_streams();
+    core_idle();
+}

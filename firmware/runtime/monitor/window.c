@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// The window: the one place where the VM keeps its variables. Each enclave's contents are kept in its own memory
+// while another enclave runs. Services have no part in it, so it moves only when another *enclave* is to run.
+#include "monitor.h"
+
+// Copied as blocks of eight words, which become load and store multiple.
+struct block {
+    uint32_t word[8];
+};
+
+// The enclave whose contents the window has, as number + 1; 0: nobody's yet.
+static uint8_t window_owner MONITOR_BSS;
+
+static void copy(uint32_t *to, const uint32_t *from) {
+    const struct block *source = (const struct block *)from;
+    struct block *target = (struct block *)to;
+    uint32_t blocks = (uint32_t)(__window_end - __window_start) / 8u;
+    while (blocks-- != 0) {
+        *target++ = *source++;
+    }
+}
+
+static uint32_t *saved(uint8_t task) {
+    return (uint32_t *)task_of(task)->window_save;
+}
+
+void window_open(uint8_t task) {
+    if (window_owner == task + 1) {
+        return;
+    }
+    if (window_owner != 0) {
+        copy(saved(window_owner - 1), __window_start);
+    }
+    copy(__window_start, saved(task));
+    window_owner = task + 1;
+}
+
+void window_forget(uint8_t task) {
+    // Its memory has been scrubbed, the saved contents with it: what is in the window need not be put away.
+    if (window_owner == task + 1) {
+        for (uint32_t *word = __window_start; word < __window_end; word++) {
+            *word = 0;
+        }
+        window_owner = 0;
+    }
+}

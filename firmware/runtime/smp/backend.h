@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the SMP server asks of the place it runs in: boot's recovery or the manager service. Functions at link time, because
+// each image has exactly one of them.
+#ifndef COFFRET_SMP_BACKEND_H
+#define COFFRET_SMP_BACKEND_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "coffret/boot_state.h"
+#include "coffret/cbor.h"
+#include "coffret/syscall.h"
+
+struct smp_server;
+struct smp_request;
+
+// The management port. Returns when all of it is on its way.
+void smp_port_write(const uint8_t *data, size_t length);
+
+// "recovery" or "application": what os/bootloader info answers to the query "mode".
+const char *smp_mode(void);
+// Resets the board; `recovery`: and stay in recovery. It need not return.
+void smp_reset(bool recovery);
+
+// The slot this code runs from: 0, 1, or BOOT_SLOT_NONE in recovery.
+uint8_t smp_running_slot(void);
+void smp_boot_state(struct boot_state *state);
+uint32_t smp_minimum_counter(void);
+// One trial boot for `slot`; confirm the running slot. False: it could not be stored.
+bool smp_mark_test(uint8_t slot);
+bool smp_confirm(void);
+
+// A slot as it can be read in place, BOARD_SLOT_SIZE bytes.
+const uint8_t *smp_slot_address(uint8_t slot);
+// Before anything is erased in a slot: 0, or why not (enum smp_result or IMAGE_ERROR).
+int smp_slot_claim(uint8_t slot);
+// Offsets from the start of the slot, whole erase blocks or program units. False: the flash refused.
+bool smp_slot_erase(uint8_t slot, uint32_t offset, uint32_t length);
+bool smp_slot_program(uint8_t slot, uint32_t offset, const uint8_t *data, uint32_t length);
+
+// An image was refused (enum reason): for the log, where there is one.
+void smp_refused(uint8_t slot, uint8_t reason);
+
+void smp_identity(struct identity *identity);
+// Groups from 64 on, but 65/0 and 65/2. Like every handler: writes one map and returns 0, or returns an error.
+int smp_user_command(struct smp_server *server, const struct smp_request *request, struct cbor_writer *reply);
+
+#endif

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+// SMP group 1, image: state, erase (Zephyr documentation, "SMP group 1"). Upload is in upload.c.
+#include <string.h>
+
+#include "board_config.h"
+#include "coffret/reason.h"
+#include "smp/backend.h"
+#include "smp/server.h"
+#include "smp/slot_image.h"
+
+enum image_command { IMAGE_STATE = 0, IMAGE_UPLOAD = 1, IMAGE_ERASE = 5 };
+
+#define SLOTS 2u
+#define FLAG_NON_BOOTABLE 0x10u // MCUboot image.h
+
+static const uint8_t *slot_digest(uint8_t slot, struct slot_image *image) {
+    return slot_image_digest(smp_slot_address(slot), BOARD_SLOT_SIZE, image);
+}
+
+static char *decimal(char *at, uint32_t value) {
+    char digits[10];
+    unsigned count = 0;
+    do {
+        digits[count++] = (char)('0' + value % 10u);
+        value /= 10u;
+    } while (value != 0);
+    while (count > 0) {
+        *at++ = digits[--count];
+    }
+    return at;
+}
+
+// "1.2.3", or "1.2.3.4" with a build number, as mcumgr writes it.
+static void write_version(struct cbor_writer *reply, const struct slot_image *image) {
+    char text[28];
+    const uint32_t parts[4] = {image->major, image->minor, image->revision, image->build};
+    char *at = text;
+    for (unsigned i = 0; i < (image->build != 0 ? 4u : 3u); i++) {
+        if (i > 0) {
+            *at++ = '.';
+        }
+        at = decimal(at, parts[i]);
+    }
+    cbor_write_text(reply, "version");
+    cbor_write_text_length(reply, text, (size_t)(at - text));
+}
+
+static int write_state(struct cbor_writer *reply) {
+    struct slot_image image;
+    struct boot_state state;
+    uint32_t present = 0;
+    smp_boot_state(&state);
+    for (uint8_t slot = 0; slot < SLOTS; slot++) {
+        present += slot_digest(slot, &image) != NULL;
+    }
+    cbor_write_map(reply, 1);
+    cbor_write_text(reply, "images");
+    cbor_write_array(reply, present);
+    for (uint8_t slot = 0; slot < SLOTS; slot++) {
+        const uint8_t *digest = slot_digest(slot, &image);
+        if (digest == NULL) {
+            continue;
+        }
+        cbor_write_map(reply, 8);
+        smp_put_uint(reply, "slot", slot);
+        write_version(reply, &image);
+        smp_put_bytes(reply, "hash", digest, 32);
+        smp_put_bool(reply, "bootable", (image.flags & FLAG_NON_BOOTABLE) == 0);
+        smp_put_bool(reply, "pending", slot == state.pending && (state.flags & BOOT_TRIED) == 0);
+        smp_put_bool(reply, "confirmed", slot == state.active);
+        smp_put_bool(reply, "active", slot == smp_running_slot());
+        smp_put_bool(reply, "permanent", false);
+    }
+    return SMP_OK;
+}
+
+int smp_image_refuse(struct smp_server *server, uint8_t slot, uint8_t reason) {
+    // Indexed by enum reason. What mcumgr has no code for is said as the TLV that is wrong (5) or missing (4).
+    static const uint16_t errors[] = {
+        [REASON_NO_IMAGE] = IMAGE_INVALID_MAGIC,   [REASON_HEADER] = IMAGE_INVALID_HEADER,
+        [REASON_SLOT_ADDRESS] = IMAGE_INVALID_ADDRESS, [REASON_TOO_LARGE] = IMAGE_TOO_LARGE,
+        [REASON_TLV] = IMAGE_INVALID_TLV,          [REASON_BOARD] = IMAGE_INVALID_TLV,
+        [REASON_NO_HASH] = IMAGE_HASH_NOT_FOUND,   [REASON_HASH] = IMAGE_INVALID_HASH,
+        [REASON_KEY] = IMAGE_INVALID_TLV,          [REASON_NO_SIGNATURE] = IMAGE_NO_TLVS,
+        [REASON_SIGNATURE] = IMAGE_INVALID_TLV,    [REASON_COUNTER] = IMAGE_CURRENT_NEWER,
+        [REASON_NO_POLICY] = IMAGE_NO_TLVS,        [REASON_FLASH] = IMAGE_FLASH_READ};
+    server->refused_slot = slot;
+    server->refused_reason = reason;
+    smp_refused(slot, reason);
+    return reason < sizeof errors / sizeof errors[0] ? (int)errors[reason] : (int)IMAGE_NO_IMAGE;
+}
+
+int smp_image_check(struct smp_server *server, uint8_t slot) {
+    struct image_info info;
+    int reason = server->services->check_image(slot, smp_minimum_counter(), &info);
+    return reason == REASON_OK ? (int)SMP_OK : smp_image_refuse(server, slot, (uint8_t)reason);
+}
+
+static int confirm(bool given, uint8_t slot, struct cbor_writer *reply) {
+    uint8_t running = smp_running_slot();
+    // Only what runs can be confirmed: a slot that never booted might never answer again.
+    if (running == BOOT_SLOT_NONE || (given && slot != running)) {
+        return IMAGE_CONFIRM_DENIED;
+    }
+    return smp_confirm() ? write_state(reply) : (int)IMAGE_FLASH_WRITE;
+}
+
+static int set_state(struct smp_server *server, const struct smp_request *request,
+                     struct cbor_writer *reply) {
+    static const struct cbor_key keys[2] = {{"hash", CBOR_BYTES}, {"confirm", CBOR_BOOL}};
+    struct cbor_value values[2];
+    const struct cbor_value *hash = &values[0];
+    if (!cbor_read_map(request->payload, request->length, keys, values, 2)) {
+        return SMP_INVALID;
+    }
+    uint8_t slot = 0;
+    if (hash->present) {
+        struct slot_image image;
+        const uint8_t *digest = NULL;
+        for (; hash->length == 32 && slot < SLOTS; slot++) {
+            digest = slot_digest(slot, &image);
+            if (digest != NULL && memcmp(digest, hash->data, 32) == 0) {
+                break;
+            }
+            digest = NULL;
+        }
+        if (digest == NULL) {
+            return IMAGE_HASH_NOT_FOUND;
+        }
+    }
+    if (values[1].present && values[1].value != 0) {
+        return confirm(hash->present, slot, reply);
+    }
+    if (!hash->present) {
+        return IMAGE_INVALID_HASH;
+    }
+    if (slot == smp_running_slot()) {
+        return IMAGE_TEST_ACTIVE_DENIED;
+    }
+    int error = smp_image_check(server, slot);
+    if (error != SMP_OK) {
+        return error;
+    }
+    return smp_mark_test(slot) ? write_state(reply) : (int)IMAGE_FLASH_WRITE;
+}
+
+// Blocks that are blank already are left alone: a slot's worth of erasing outlasts most hosts' patience.
+static bool erase_block(uint8_t slot, uint32_t offset) {
+    const uint8_t *block = smp_slot_address(slot) + offset;
+    for (uint32_t i = 0; i < BOARD_FLASH_ERASE_SIZE; i++) {
+        if (block[i] != 0xFF) {
+            return smp_slot_erase(slot, offset, BOARD_FLASH_ERASE_SIZE);
+        }
+    }
+    return true;
+}
+
+static int erase(struct smp_server *server, const struct smp_request *request,
+                 struct cbor_writer *reply) {
+    static const struct cbor_key key = {"slot", CBOR_UINT};
+    struct cbor_value given;
+    if (!cbor_read_map(request->payload, request->length, &key, &given, 1)) {
+        return SMP_INVALID;
+    }
+    uint8_t slot = smp_running_slot() == 1 ? 0 : 1;
+    if (given.present) {
+        if (given.value >= SLOTS) {
+            return IMAGE_INVALID_SLOT;
+        }
+        slot = (uint8_t)given.value;
+    }
+    int error = smp_slot_claim(slot);
+    if (error != SMP_OK) {
+        return error;
+    }
+    server->upload.open = false;
+    for (uint32_t offset = 0; offset < BOARD_SLOT_SIZE; offset += BOARD_FLASH_ERASE_SIZE) {
+        if (!erase_block(slot, offset)) {
+            return IMAGE_FLASH_ERASE;
+        }
+    }
+    cbor_write_map(reply, 0);
+    return SMP_OK;
+}
+
+int smp_image_command(struct smp_server *server, const struct smp_request *request,
+                      struct cbor_writer *reply) {
+    switch (request->command) {
+    case IMAGE_STATE:
+        return request->write ? set_state(server, request, reply) : write_state(reply);
+    case IMAGE_UPLOAD:
+        return request->write ? smp_image_upload(server, request, reply) : SMP_NOT_SUPPORTED;
+    case IMAGE_ERASE:
+        return request->write ? erase(server, request, reply) : SMP_NOT_SUPPORTED;
+    default:
+        return SMP_NOT_SUPPORTED;
+    }
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// The SMP server (mcumgr's Simple Management Protocol, versions 1 and 2): header, dispatch, groups os, image and 65.
+// One request at a time, one context, no statics.
+#ifndef COFFRET_SMP_SERVER_H
+#define COFFRET_SMP_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "coffret/boot_services.h"
+#include "coffret/cbor.h"
+#include "smp/frame.h"
+
+#define SMP_HEADER 8u
+#define SMP_BUFFER 2048u    // os/params reports it: frame length, message and CRC
+
+// mcumgr's codes (Zephyr: mgmt_defines.h), sent as {"rc": n} in both versions.
+enum smp_result {
+    SMP_OK = 0,
+    SMP_UNKNOWN = 1,
+    SMP_INVALID = 3,
+    SMP_NOT_FOUND = 5,
+    SMP_BAD_STATE = 6,
+    SMP_TOO_LARGE = 7,
+    SMP_NOT_SUPPORTED = 8,
+    SMP_DENIED = 11,
+    SMP_TOO_NEW = 13
+};
+
+// A group's own code: {"err": {"group", "rc"}} in version 2, and in version 1 {"rc"} with the enum smp_result nearest to it.
+#define GROUP_ERROR(rc, version_1) ((rc) | (version_1) << 8)
+
+enum os_error { OS_NO_ANSWER = GROUP_ERROR(3, SMP_NOT_FOUND) };
+
+// Zephyr: img_mgmt.h, with what its img_mgmt_translate_error_code() makes of them for version 1.
+enum image_error {
+    IMAGE_NO_IMAGE = GROUP_ERROR(3, SMP_NOT_FOUND),
+    IMAGE_NO_TLVS = GROUP_ERROR(4, SMP_NOT_FOUND),
+    IMAGE_INVALID_TLV = GROUP_ERROR(5, SMP_UNKNOWN),
+    IMAGE_HASH_NOT_FOUND = GROUP_ERROR(8, SMP_UNKNOWN),
+    IMAGE_NO_FREE_SLOT = GROUP_ERROR(9, SMP_BAD_STATE),
+    IMAGE_FLASH_READ = GROUP_ERROR(11, SMP_UNKNOWN),
+    IMAGE_FLASH_WRITE = GROUP_ERROR(12, SMP_UNKNOWN),
+    IMAGE_FLASH_ERASE = GROUP_ERROR(13, SMP_UNKNOWN),
+    IMAGE_INVALID_SLOT = GROUP_ERROR(14, SMP_INVALID),
+    IMAGE_INVALID_OFFSET = GROUP_ERROR(20, SMP_INVALID),
+    IMAGE_INVALID_LENGTH = GROUP_ERROR(21, SMP_INVALID),
+    IMAGE_INVALID_HEADER = GROUP_ERROR(22, SMP_INVALID),
+    IMAGE_INVALID_MAGIC = GROUP_ERROR(23, SMP_INVALID),
+    IMAGE_INVALID_HASH = GROUP_ERROR(24, SMP_INVALID),
+    IMAGE_INVALID_ADDRESS = GROUP_ERROR(25, SMP_INVALID),
+    IMAGE_CURRENT_NEWER = GROUP_ERROR(27, SMP_BAD_STATE),
+    IMAGE_ALREADY_PENDING = GROUP_ERROR(28, SMP_BAD_STATE),
+    IMAGE_TOO_LARGE = GROUP_ERROR(30, SMP_INVALID),
+    IMAGE_OVERRUN = GROUP_ERROR(31, SMP_INVALID),
+    IMAGE_CONFIRM_DENIED = GROUP_ERROR(32, SMP_BAD_STATE),
+    IMAGE_TEST_ACTIVE_DENIED = GROUP_ERROR(33, SMP_BAD_STATE)
+};
+
+enum smp_group { GROUP_OS = 0, GROUP_IMAGE = 1, GROUP_ATTESTATION = 64, GROUP_PROVISIONING = 65, GROUP_LOG = 66, GROUP_ENCLAVES = 67 };
+
+struct smp_request {
+    bool write;
+    uint16_t group;
+    uint8_t command;
+    const uint8_t *payload;     // CBOR
+    uint16_t length;
+};
+
+// An upload that has begun. It lives in RAM only: after a reset the device answers offset 0 and the host starts again.
+struct smp_upload {
+    bool open;
+    bool hashed;                // the host gave `sha`
+    uint8_t slot;
+    uint32_t length;            // of the file
+    uint32_t offset;            // next byte
+    uint32_t erased;            // end of what has been erased
+    uint8_t sha[32];
+    struct sha256_context hash; // of the bytes so far
+};
+
+struct smp_server {
+    const struct boot_services *services;
+    struct smp_framer framer;
+    struct smp_upload upload;
+    uint8_t refused_slot;       // of the last refusal, BOOT_SLOT_NONE: none yet
+    uint8_t refused_reason;     // enum reason
+    bool reset;                 // asked for; done when the reply is out
+    bool reset_to_recovery;
+    uint8_t request[SMP_BUFFER];
+    uint8_t reply[SMP_BUFFER];
+};
+
+void smp_server_start(struct smp_server *server, const struct boot_services *services);
+// Bytes from the port. Replies, and in the end a reset, go out through backend.h.
+void smp_server_feed(struct smp_server *server, const uint8_t *data, size_t length);
+
+// One pair of the reply's map.
+void smp_put_uint(struct cbor_writer *reply, const char *key, uint32_t value);
+void smp_put_bool(struct cbor_writer *reply, const char *key, bool value);
+void smp_put_bytes(struct cbor_writer *reply, const char *key, const void *data, size_t length);
+void smp_put_text(struct cbor_writer *reply, const char *key, const char *text);
+
+// Handlers: write one map and return 0, or an error (enum smp_result, enum os_error, enum image_error).
+int smp_os_command(struct smp_server *server, const struct smp_request *request, struct cbor_writer *reply);
+int smp_image_command(struct smp_server *server, const struct smp_request *request, struct cbor_writer *reply);
+int smp_image_upload(struct smp_server *server, const struct smp_request *request, struct cbor_writer *reply);
+// Boot's full check of a slot; what it refuses is kept for 65/2 and logged. 0 or an enum image_error.
+int smp_image_check(struct smp_server *server, uint8_t slot);
+int smp_image_refuse(struct smp_server *server, uint8_t slot, uint8_t reason);
+
+#endif

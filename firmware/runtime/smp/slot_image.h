@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a slot or the first bytes of an upload say about themselves. Nothing here is verified: it is for listing slots and for
+// refusing at once what cannot fit. Only boot's check decides what may run.
+#ifndef COFFRET_SMP_SLOT_IMAGE_H
+#define COFFRET_SMP_SLOT_IMAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define IMAGE_HEADER_SIZE 32u   // of MCUboot's structure; the space before the code is the image's own `header_size`
+
+struct slot_image {
+    uint32_t magic;
+    uint32_t load_address;
+    uint16_t header_size;
+    uint16_t protected_size;
+    uint32_t image_size;
+    uint32_t flags;
+    uint8_t major;
+    uint8_t minor;
+    uint16_t revision;
+    uint32_t build;
+    uint32_t padding;
+};
+
+_Static_assert(sizeof(struct slot_image) == IMAGE_HEADER_SIZE, "as in MCUboot's image.h, little endian");
+
+// `bytes` has at least IMAGE_HEADER_SIZE bytes. `limit`: what header, body and protected TLVs may take together.
+// Returns an enum reason: REASON_OK, REASON_NO_IMAGE, REASON_HEADER or REASON_TOO_LARGE.
+uint8_t slot_image_header(const uint8_t *bytes, uint32_t limit, struct slot_image *image);
+// Header and digest (SHA256 TLV) of the image in a slot of `size` bytes. NULL: there is no whole one.
+const uint8_t *slot_image_digest(const uint8_t *slot, uint32_t size, struct slot_image *image);
+// -1, 0, 1, as the version numbers compare without the build number, as mcumgr does.
+int slot_image_compare(const struct slot_image *a, const struct slot_image *b);
+
+#endif

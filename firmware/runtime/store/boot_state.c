@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "coffret/boot_state.h"
+
+#include <string.h>
+
+static uint8_t slot_or_none(uint8_t slot) {
+    return slot <= 1 ? slot : BOOT_SLOT_NONE;
+}
+
+void boot_state_load(const struct store *store, struct boot_state *state) {
+    if (store_get(store, STORE_BOOT_STATE, state, sizeof *state) != (int)sizeof *state) {
+        *state = (struct boot_state){.active = BOOT_SLOT_NONE, .pending = BOOT_SLOT_NONE};
+    }
+    state->active = slot_or_none(state->active);
+    state->pending = slot_or_none(state->pending);
+}
+
+int boot_state_save(struct store *store, const struct boot_state *state) {
+    return store_put(store, STORE_BOOT_STATE, state, sizeof *state);
+}
+
+int boot_state_mark_test(struct store *store, uint8_t slot) {
+    struct boot_state state;
+    boot_state_load(store, &state);
+    state.pending = slot;
+    state.flags &= (uint8_t)~BOOT_TRIED;
+    return boot_state_save(store, &state);
+}
+
+int boot_state_confirm(struct store *store, uint8_t slot, uint32_t counter) {
+    struct boot_state state;
+    boot_state_load(store, &state);
+    state.active = slot;
+    state.pending = BOOT_SLOT_NONE;
+    state.flags &= (uint8_t)~BOOT_TRIED;
+    int error = boot_state_save(store, &state);
+    return error != 0 ? error : security_counter_raise(store, counter);
+}
+
+int boot_state_set_recovery(struct store *store, int recovery) {
+    struct boot_state state;
+    boot_state_load(store, &state);
+    state.flags = (uint8_t)((state.flags & ~BOOT_RECOVERY) | (recovery ? BOOT_RECOVERY : 0));
+    return boot_state_save(store, &state);
+}
+
+uint32_t security_counter_load(const struct store *store) {
+    uint32_t counter;
+    int length = store_get(store, STORE_SECURITY_COUNTER, &counter, sizeof counter);
+    return length == (int)sizeof counter ? counter : 0;
+}
+
+int security_counter_raise(struct store *store, uint32_t counter) {
+    if (counter <= security_counter_load(store)) {
+        return 0;
+    }
+    return store_put(store, STORE_SECURITY_COUNTER, &counter, sizeof counter);
+}

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+// The record store. Bank header: magic, sequence, CRC-32 of both. Record: key, 0xFF, length (16 bits), payload padded with
+// 0xFF to 4 bytes, CRC-32 over all of that. Little endian; everything starts at a multiple of STORE_UNIT.
+//
+// Power may be cut at any word. Three rules make that harmless:
+// - Words are programmed in ascending order, so a record whose CRC fits was written whole.
+// - A bank ends at its first record that is not whole, and nothing is ever appended behind it: the next write
+//   compacts into the other bank. (To look for the next record inside a torn one would let its payload, which
+//   came from outside, pose as a record of another key.)
+// - Compaction programs the header of the new bank last; until then the old bank is the current one.
+#include "coffret/store.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "board_config.h"
+#include "coffret/flash.h"
+
+#define BANK_MAGIC 0x53524643u // "CFRS"
+#define BANK_HEADER 12u
+#define RECORD_HEADER 4u
+#define RECORD_CRC 4u
+// Everything is aligned to what the part programs at once, and at least to a word.
+#define STORE_UNIT (BOARD_FLASH_PROGRAM_SIZE < 4u ? 4u : BOARD_FLASH_PROGRAM_SIZE)
+#define FIRST_RECORD ((BANK_HEADER + STORE_UNIT - 1u) & ~(STORE_UNIT - 1u))
+#define CHUNK (STORE_UNIT < 32u ? 32u : STORE_UNIT)
+
+_Static_assert((STORE_UNIT & (STORE_UNIT - 1u)) == 0, "alignment is done with masks");
+
+static uint32_t align_up(uint32_t value, uint32_t unit) {
+    return (value + unit - 1u) & ~(unit - 1u);
+}
+
+static uint32_t load32(const uint8_t *bytes) {
+    uint32_t value;
+    memcpy(&value, bytes, sizeof value);
+    return value;
+}
+
+// CRC-32 of IEEE 802.3, reflected, four bits at a time: a table of 64 bytes. Start with 0.
+static uint32_t crc32(uint32_t crc, const uint8_t *data, size_t length) {
+    static const uint32_t table[16] = {
+        0x00000000u, 0x1DB71064u, 0x3B6E20C8u, 0x26D930ACu, 0x76DC4190u, 0x6B6B51F4u,
+        0x4DB26158u, 0x5005713Cu, 0xEDB88320u, 0xF00F9344u, 0xD6D6A3E8u, 0xCB61B38Cu,
+        0x9B64C2B0u, 0x86D3D2D4u, 0xA00AE278u, 0xBDBDF21Cu};
+    crc = ~crc;
+    while (length-- > 0) {
+        crc ^= *data++;
+        crc = (crc >> 4) ^ table[crc & 15u];
+        crc = (crc >> 4) ^ table[crc & 15u];
+    }
+    return ~crc;
+}
+
+static uint32_t bank_offset(const struct store *store) {
+    return store->bank == 0 ? store->offset : store->offset + store->bank_size;
+}
+
+static const uint8_t *bank_address(const struct store *store) {
+    return flash_address(bank_offset(store));
+}
+
+static size_t payload_length(const uint8_t *record) {
+    uint16_t length;
+    memcpy(&length, record + 2, sizeof length);
+    return length;
+}
+
+// Bytes a record takes, from its header to the start of the next.
+static uint32_t record_size(size_t length) {
+    return align_up(RECORD_HEADER + (uint32_t)length + RECORD_CRC, STORE_UNIT);
+}
+
+static bool bank_valid(const uint8_t *header) {
+    return load32(header) == BANK_MAGIC ;
+}
+
+static bool record_valid(const uint8_t *record, uint32_t room) {
+    if (room < record_size(0) || record[0] == 0x00 || record[0] == 0xFF || record[1] != 0xFF) {
+        return false;
+    }
+    size_t length = payload_length(record);
+    if (record_size(length) > room) {
+        return false;
+    }
+    uint32_t body = align_up(RECORD_HEADER + (uint32_t)length, 4);
+    return load32(record + body) == crc32(0, record, body);
+}
+
+void store_open(struct store *store, uint32_t offset, uint32_t bank_size) {
+    *store = (struct store){.offset = offset, .bank_size = bank_size, .sealed = 1};
+    const uint8_t *first = flash_address(offset);
+    const uint8_t *second = first + bank_size;
+    if (bank_valid(second) &&
+        (!bank_valid(first) || (int32_t)(load32(second + 4) - load32(first + 4)) > 0)) {
+        store->bank = 1;
+        first = second;
+    } else if (!bank_valid(first)) {
+        return; // no bank yet: no records before end = 0, and the first write must make one
+    }
+    store->sequence = load32(first + 4);
+    uint32_t end = FIRST_RECORD;
+    while (record_valid(first + end, bank_size - end)) {
+        end += record_size(payload_length(first + end));
+    }
+    store->end = end;
+    while (end < bank_size && first[end] == 0xFF) {
+        end++;
+    }
+    store->sealed = end != bank_size;
+}
+
+// The last record of `key`. Records before `end` were checked by store_open or written since.
+static const uint8_t *find(const struct store *store, uint8_t key) {
+    const uint8_t *base = bank_address(store);
+    const uint8_t *found = NULL;
+    uint32_t at = FIRST_RECORD;
+    while (at < store->end) {
+        const uint8_t *record = base + at;
+        if (record[0] == key) {
+            found = record;
+        }
+        at += record_size(payload_length(record));
+    }
+    return found;
+}
+
+const uint8_t *store_find(const struct store *store, uint8_t key, size_t *length) {
+    const uint8_t *record = find(store, key);
+    if (record == NULL) {
+        return NULL;
+    }
+    *length = payload_length(record);
+    return record + RECORD_HEADER;
+}
+
+int store_get(const struct store *store, uint8_t key, void *data, size_t capacity) {
+    size_t length;
+    const uint8_t *payload = store_find(store, key, &length);
+    if (payload == NULL) {
+        return STORE_NOT_FOUND;
+    }
+    if (length > capacity) {
+        return STORE_SIZE;
+    }
+    memcpy(data, payload, length);
+    return (int)length;
+}
+
+// Programs a run of bytes in ascending order through a small buffer, so that the source may lie in flash.
+struct programmer {
+    uint32_t at;        // next flash offset
+    uint32_t used;      // bytes waiting in `chunk`
+    uint32_t crc;       // of all bytes so far
+    int error;
+    uint8_t chunk[CHUNK];
+};
+
+static void program_start(struct programmer *programmer, uint32_t at) {
+    programmer->at = at;
+    programmer->used = 0;
+    programmer->crc = 0;
+    programmer->error = 0;
+}
+
+static void program_flush(struct programmer *programmer) {
+    if (programmer->error == 0) {
+        programmer->error = flash_program(programmer->at, programmer->chunk, programmer->used);
+    }
+    programmer->at += programmer->used;
+    programmer->used = 0;
+}
+
+static void program_bytes(struct programmer *programmer, const void *data, size_t length) {
+    const uint8_t *bytes = data;
+    programmer->crc = crc32(programmer->crc, bytes, length);
+    while (length-- > 0) {
+        programmer->chunk[programmer->used++] = *bytes++;
+        if (programmer->used == CHUNK) {
+            program_flush(programmer);
+        }
+    }
+}
+
+static void program_padding(struct programmer *programmer, uint32_t unit) {
+    static const uint8_t erased = 0xFF;
+    while ((programmer->used & (unit - 1u)) != 0) {
+        program_bytes(programmer, &erased, 1);
+    }
+}
+
+// Pads, adds the CRC and programs what is left. 0 or a negative enum flash_error.
+static int program_finish(struct programmer *programmer) {
+    program_padding(programmer, 4);
+    uint32_t crc = programmer->crc;
+    program_bytes(programmer, &crc, sizeof crc);
+    program_padding(programmer, STORE_UNIT);
+    if (programmer->used != 0) {
+        program_flush(programmer);
+    }
+    return programmer->error;
+}
+
+static int append(struct store *store, uint8_t key, const uint8_t *data, size_t length) {
+    uint8_t header[RECORD_HEADER] = {key, 0xFF, (uint8_t)length, (uint8_t)(length >> 8)};
+    if (record_size(length) > store->bank_size - store->end) {
+        return STORE_SIZE;
+    }
+    struct programmer programmer;
+    program_start(&programmer, bank_offset(store) + store->end);
+    program_bytes(&programmer, header, sizeof header);
+    program_bytes(&programmer, data, length);
+    if (program_finish(&programmer) != 0) {
+        store->sealed = 1;
+        return STORE_FLASH;
+    }
+    store->end += record_size(length);
+    return 0;
+}
+
+// Copies the last record of every key but `key` to the other bank, then the new record, then the bank's header.
+static int compact(struct store *store, uint8_t key, const uint8_t *data, size_t length) {
+    struct store next = *store;
+    next.bank = store->bank ^ 1u;
+    next.sequence = store->sequence + 1u;
+    next.end = FIRST_RECORD;
+    next.sealed = 0;
+    uint32_t start = bank_offset(&next);
+    if (flash_erase(start, store->bank_size) != 0) {
+        return STORE_FLASH;
+    }
+    const uint8_t *base = bank_address(store);
+    uint32_t at = next.end;
+    while (at < store->end) {
+        const uint8_t *record = base + at;
+        if (record[0] != key && find(store, record[0]) == record) {
+            int error = append(&next, record[0], record + RECORD_HEADER, payload_length(record));
+            if (error != 0) {
+                return error;
+            }
+        }
+        at += record_size(payload_length(record));
+    }
+    int error = append(&next, key, data, length);
+    if (error != 0) {
+        return error;
+    }
+    uint32_t header[2] = {BANK_MAGIC, next.sequence};
+    struct programmer programmer;
+    program_start(&programmer, start);
+    program_bytes(&programmer, header, sizeof header);
+    if (program_finish(&programmer) != 0) {
+        // The header may be whole all the same. Which bank counts is only known after the next open.
+        store_open(store, store->offset, store->bank_size);
+        return STORE_FLASH;
+    }
+    *store = next;
+    return 0;
+}
+
+int store_put(struct store *store, uint8_t key, const void *data, size_t length) {
+    if (key == 0x00 || key == 0xFF) {
+        return STORE_KEY;
+    }
+    if (length > store->bank_size || length > 0xFFFFu) {
+        return STORE_SIZE;
+    }
+    const uint8_t *old = find(store, key);
+    if (old != NULL && payload_length(old) == length &&
+        memcmp(old + RECORD_HEADER, data, length) == 0) {
+        return 0;
+    }
+    if (!store->sealed && record_size(length) <= store->bank_size - store->end) {
+        return append(store, key, data, length);
+    }
+    return compact(store, key, data, length);
+}

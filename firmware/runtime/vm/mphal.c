@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// MicroPython's hardware layer in terms of system calls: time, sleep, and print to the log.
+#include "py/mphal.h"
+
+#include <string.h>
+
+#include "coffret/syscall.h"
+#include "vm.h"
+
+#define US_PER_MS 1000u
+#define FOREVER 0xFFFFFFFFu
+#define LOG_MAX 120u // SYS_LOG cuts longer texts
+
+// print() comes here in pieces; one entry of the log is one line.
+static char line[LOG_MAX];
+static uint8_t line_length;
+
+void vm_flush_output(void) {
+    if (line_length != 0) {
+        syscall3(SYS_LOG, (uint32_t)line, line_length, 0);
+        line_length = 0;
+    }
+}
+
+void mp_hal_stdout_tx_strn_cooked(const char *text, size_t length) {
+    for (; length != 0; text++, length--) {
+        if (*text != '\n') {
+            line[line_length++] = *text;
+        }
+        if (*text == '\n' || line_length == LOG_MAX) {
+            vm_flush_output();
+        }
+    }
+}
+
+mp_uint_t mp_hal_ticks_us(void) {
+    return (mp_uint_t)syscall_time();
+}
+
+mp_uint_t mp_hal_ticks_ms(void) {
+    return (mp_uint_t)(syscall_time() / US_PER_MS);
+}
+
+void mp_hal_delay_ms(mp_uint_t ms) {
+    // Waiting for no channel is sleeping. The largest value would mean for ever.
+    syscall3(SYS_WAIT, 0, ms < FOREVER ? ms : FOREVER - 1, 0);
+}
+
+void mp_hal_delay_us(mp_uint_t us) {
+    uint64_t until = syscall_time() + us;
+    // The monitor counts milliseconds: sleep through the whole ones, then yield until it is time.
+    if (us > US_PER_MS) {
+        mp_hal_delay_ms(us / US_PER_MS - 1);
+    }
+    while (syscall_time() < until) {
+        syscall3(SYS_YIELD, 0, 0, 0);
+    }
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of the glue share.
+#ifndef COFFRET_VM_PRIVATE_H
+#define COFFRET_VM_PRIVATE_H
+
+#include "coffret/tables.h"
+#include "py/obj.h"
+
+// The running enclave. In the window, so every enclave sees its own.
+extern const struct task *vm_self;
+
+// Runs a frozen module in the given globals. False if no module of that import name is in the image.
+bool vm_run_frozen(const char *name, size_t length, mp_obj_dict_t *globals);
+
+// Writes what print() has left without an end of line to the log.
+void vm_flush_output(void);
+
+#endif

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why a board refused an image, in words. The numbers are those of `coffret/reason.h`."""
+
+from __future__ import annotations
+
+from enum import IntEnum, unique
+
+from smp.image_management import IMG_MGMT_ERR
+
+
+@unique
+class Reason(IntEnum):
+    """`enum reason` of firmware/runtime/include/coffret/reason.h."""
+
+    OK = 0
+    NO_IMAGE = 1
+    HEADER = 2
+    SLOT_ADDRESS = 3
+    TOO_LARGE = 4
+    TLV = 5
+    BOARD = 6
+    NO_HASH = 7
+    HASH = 8
+    KEY = 9
+    NO_SIGNATURE = 10
+    SIGNATURE = 11
+    COUNTER = 12
+    NO_POLICY = 13
+    FLASH = 14
+    NOT_CONFIRMED = 15
+
+    @property
+    def words(self) -> str:
+        """What happened, as a clause that starts with a subject."""
+        return _WORDS[self][0]
+
+    @property
+    def mend(self) -> str:
+        """What to do about it."""
+        return _WORDS[self][1]
+
+
+# How the board says each reason in SMP's own, coarser image errors (firmware/runtime/smp/image.c).
+IMAGE_ERRORS: dict[Reason, IMG_MGMT_ERR] = {
+    Reason.NO_IMAGE: IMG_MGMT_ERR.INVALID_IMAGE_HEADER_MAGIC,
+    Reason.HEADER: IMG_MGMT_ERR.INVALID_IMAGE_HEADER,
+    Reason.SLOT_ADDRESS: IMG_MGMT_ERR.INVALID_FLASH_ADDRESS,
+    Reason.TOO_LARGE: IMG_MGMT_ERR.INVALID_IMAGE_TOO_LARGE,
+    Reason.TLV: IMG_MGMT_ERR.INVALID_TLV,
+    Reason.BOARD: IMG_MGMT_ERR.INVALID_TLV,
+    Reason.NO_HASH: IMG_MGMT_ERR.HASH_NOT_FOUND,
+    Reason.HASH: IMG_MGMT_ERR.INVALID_HASH,
+    Reason.KEY: IMG_MGMT_ERR.INVALID_TLV,
+    Reason.NO_SIGNATURE: IMG_MGMT_ERR.NO_TLVS,
+    Reason.SIGNATURE: IMG_MGMT_ERR.INVALID_TLV,
+    Reason.COUNTER: IMG_MGMT_ERR.CURRENT_VERSION_IS_NEWER,
+    Reason.NO_POLICY: IMG_MGMT_ERR.NO_TLVS,
+    Reason.FLASH: IMG_MGMT_ERR.FLASH_READ_FAILED,
+}
+
+_REBUILD = "build the appliance anew and flash the new bundle"
+_WORDS: dict[Reason, tuple[str, str]] = {
+    Reason.OK: ("the image is good", "nothing to do"),
+    Reason.NO_IMAGE: ("there is no image (its magic number is missing)", _REBUILD),
+    Reason.HEADER: ("the image header is malformed", _REBUILD),
+    Reason.SLOT_ADDRESS: (
+        "the image is linked for the other slot",
+        "flash the bundle, which holds an image for each slot",
+    ),
+    Reason.TOO_LARGE: (
+        "the image does not fit its slot",
+        "see what takes the room: coffret inspect BUNDLE",
+    ),
+    Reason.TLV: ("the image's TLV area is malformed", _REBUILD),
+    Reason.BOARD: (
+        "the image is for another kind of board",
+        "build it for this one: coffret build --board NAME",
+    ),
+    Reason.NO_HASH: ("the image carries no SHA-256 of itself", _REBUILD),
+    Reason.HASH: (
+        "the image's bytes do not match its SHA-256: at least one bit was changed",
+        _REBUILD,
+    ),
+    Reason.KEY: (
+        "the image is signed with a key that this board does not know",
+        "sign with the key whose public half was built into the board's boot",
+    ),
+    Reason.NO_SIGNATURE: ("the image is not signed", "let `coffret build` sign it"),
+    Reason.SIGNATURE: ("the image's signature is false", _REBUILD),
+    Reason.COUNTER: (
+        "the image's security counter is lower than the one this board has confirmed: "
+        "an older version",
+        "raise `security_counter` in appliance.toml, or flash a newer release",
+    ),
+    Reason.NO_POLICY: ("the image carries no digest of its flow policy", _REBUILD),
+    Reason.FLASH: (
+        "the board's flash did not take the image",
+        "try again; if it happens again, the board's flash is worn out",
+    ),
+    Reason.NOT_CONFIRMED: (
+        "the image was tried and not confirmed, so the board went back to the one before",
+        "see what it did: coffret devices, then flash a mended version",
+    ),
+}

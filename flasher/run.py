@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`coffret run`: a bundle on a virtual board until Ctrl-C."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import boards
+from flasher.bridge import Tap
+from flasher.bundle import Bundle
+from flasher.errors import BadFileError, EmulatorError
+from flasher.state import FLASH_FILE, new_state, runtime_root
+from flasher.virtual import VirtualBoard, make_flash
+
+
+@contextmanager
+def board_of(
+    bundle: Bundle,
+    *,
+    state: Path | None = None,
+    blank: bool = False,
+    taps: tuple[Tap, ...] = (),
+    root: Path | None = None,
+) -> Iterator[VirtualBoard]:
+    """A running virtual board with the bundle's boot.
+
+    A new board gets the bundle's slot A from its factory, unless `blank`. A state directory that
+    has a flash already is a board that was switched off, and goes on. Without `state` the board is
+    a new one that is thrown away at the end.
+    """
+    board = boards.load(bundle.board)
+    root = runtime_root() if root is None else root
+    folder = _state(root, bundle.appliance, state)
+    try:
+        flash = folder / FLASH_FILE
+        if not flash.exists():
+            image = None if blank else bundle.files["slot_a"].read_bytes()
+            make_flash(board, flash, image)
+        elif blank:
+            raise BadFileError(
+                f"{flash}: this board is not new, so it cannot be blank",
+                "leave out --blank, or give a new --state directory",
+            )
+        with VirtualBoard(
+            board,
+            bundle.files["boot"],
+            folder,
+            appliance="" if blank else bundle.appliance,
+            version="" if blank else bundle.version,
+            taps=taps,
+            root=root,
+        ) as running:
+            yield running
+    finally:
+        if state is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _state(root: Path, appliance: str, wanted: Path | None) -> Path:
+    if wanted is None:
+        return new_state(root, appliance)
+    try:
+        wanted.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadFileError(f"{wanted}: {error.strerror}", "choose another --state") from error
+    return wanted
+
+
+def serve(
+    bundle: Bundle,
+    *,
+    state: Path | None,
+    blank: bool,
+    ready: Callable[[VirtualBoard], None],
+    output: BinaryIO,
+    terminal: bool,
+) -> None:
+    """Runs the board in the foreground; what its first stream sends goes to `output`.
+
+    Returns on SIGINT or SIGTERM. Raises EmulatorError when the emulator ends by itself.
+    """
+    # A service manager stops with SIGTERM: the same clean end as Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with board_of(
+            bundle, state=state, blank=blank, taps=(_writer(output, terminal),)
+        ) as running:
+            ready(running)
+            said = running.wait()
+            raise EmulatorError(
+                f"the emulator ended: {said or 'it said nothing'}",
+                "run it again; if it happens again, report it with the emulator's version",
+            )
+    except KeyboardInterrupt:
+        return
+
+
+def _writer(output: BinaryIO, terminal: bool) -> Tap:
+    """To a terminal only harmless characters, to a file or pipe the very bytes."""
+
+    def write(data: bytes) -> None:
+        try:
+            output.write(_harmless(data) if terminal else data)
+            output.flush()
+        except (OSError, ValueError):
+            # Nobody reads any more (`| head`): the board goes on without a listener.
+            sys.stderr.flush()
+
+    return write
+
+
+def _harmless(data: bytes) -> bytes:
+    return b"".join(
+        bytes((byte,)) if byte == 0x0A or 0x20 <= byte < 0x7F else f"\\x{byte:02x}".encode()
+        for byte in data
+    )

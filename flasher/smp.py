@@ -1,0 +1,351 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A board at a serial port, spoken to in SMP; synchronous on the outside.
+
+with Board.open("/dev/ttyACM0") as board:
+    print(board.mode(), board.images())
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from serial import SerialException
+from smp.error import ErrorV1, ErrorV2
+from smp.header import GroupId
+from smp.image_management import ImageState
+from smpclient.exceptions import SMPUploadError
+from smpclient.generics import SMPRequest, TEr1, TEr2, TRep, error
+from smpclient.requests.image_management import ImageErase, ImageStatesRead, ImageStatesWrite
+from smpclient.requests.os_management import EchoWrite, MCUMgrParametersRead, ResetWrite
+from smpclient.transport import SMPTransportDisconnected
+
+from flasher import answers, messages
+from flasher.answers import (
+    Enclaves,
+    EnclaveState,
+    Evidence,
+    Identity,
+    LogEntry,
+    Mode,
+    SlotImage,
+)
+from flasher.errors import BadAnswerError, NoAnswerError, NoPortError, RefusedError
+from flasher.reasons import IMAGE_ERRORS, Reason
+from flasher.transport import Client, MalformedError, Transport
+
+TIMEOUT_S = 2.5
+# The first chunk of an upload may erase the whole slot, and the check of an image hashes it all.
+SLOW_S = 40.0
+NONCE_SIZES = (32, 48, 64)
+# The last chunk of an upload has the image checked: a hash and a signature.
+_CHUNK_S = 10.0
+_TRIES = 3
+_POLL_S = 0.1
+# smpclient tries again every half second while this lasts: one try.
+_OPEN_S = 0.2
+_SLOTS = 2
+
+T = TypeVar("T")
+Progress = Callable[[int, int], None]
+
+
+class Board:
+    """One open port. Not for several threads at once.
+
+    Every method raises NoPortError (port gone), NoAnswerError (silence), BadAnswerError (nonsense)
+    and RefusedError (the board said no).
+    """
+
+    def __init__(self, port: str, timeout_s: float = TIMEOUT_S) -> None:
+        self.port = port
+        self.timeout_s = timeout_s
+        # The library reports through exceptions what it also logs; a person wants it once.
+        for name in ("smp", "smpclient"):
+            logging.getLogger(name).addHandler(logging.NullHandler())
+        self._runner = asyncio.Runner()
+        self._transport = Transport(exclusive=True, write_timeout=timeout_s)
+        self._client = Client(self._transport, port, timeout_s)
+        self._open = False
+
+    @classmethod
+    def open(cls, port: str, timeout_s: float = TIMEOUT_S) -> Board:
+        """Opens the port and learns the board's buffer size. `timeout_s` holds for each request."""
+        board = cls(port, timeout_s)
+        try:
+            board._connect()
+            board._greet()
+        except BaseException:
+            board.close()
+            raise
+        return board
+
+    def _connect(self) -> None:
+        if not self.port.startswith("COM") and not Path(self.port).exists():
+            raise NoPortError(f"{self.port}: there is no such port")
+        try:
+            # Not through SMPClient.connect: it goes on when the board is silent.
+            self._runner.run(self._transport.connect(self.port, _OPEN_S))
+        except (TimeoutError, SerialException, OSError) as failure:
+            raise NoPortError(
+                f"{self.port}: cannot be opened: it is in use, or you may not",
+                "end the program that uses it, or join the group that owns it (often dialout)",
+            ) from failure
+        self._open = True
+
+    def _greet(self) -> None:
+        try:
+            parameters = self._ask(MCUMgrParametersRead(), "mcumgr parameters")
+        except RefusedError:
+            return  # the command is optional: smpclient then assumes one line at a time
+        try:
+            self._transport.initialize(parameters.buf_size)
+        except (MalformedError, ValueError) as failure:
+            raise BadAnswerError(self.port, "mcumgr parameters", str(failure)) from failure
+
+    def close(self) -> None:
+        """Gives the port back."""
+        if self._open:
+            self._open = False
+            self._runner.run(self._transport.disconnect())
+        self._runner.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        failure: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # Every group's requests, in the order of docs/internals.md
+
+    def echo(self, text: str) -> str:
+        """What the board makes of `text`: the same."""
+        return answers.clean(self._ask(EchoWrite(d=text), "echo").r)
+
+    def reset(self, into_recovery: bool = False) -> None:
+        """Resets the board, if asked into serial recovery; returns when it has said it will."""
+        request = ResetWrite(boot_mode=1) if into_recovery else ResetWrite()
+        self._ask(request, "reset", tries=1)
+
+    def mode(self) -> Mode:
+        """Who answers: boot's recovery or the application."""
+        what = "bootloader info"
+        answer = self._ask(messages.ModeRequest(query="mode"), what)
+        if answer.mode not in [known.value for known in Mode]:
+            raise BadAnswerError(
+                self.port, what, f"no mode of coffret: {answers.clean(answer.mode)}"
+            )
+        return Mode(answer.mode)
+
+    def images(self) -> tuple[SlotImage, ...]:
+        """The images in the slots that hold one."""
+        what = "image state"
+        return self._slots(self._ask(ImageStatesRead(), what).images, what)
+
+    def mark_test(self, digest: bytes) -> tuple[SlotImage, ...]:
+        """Marks the image for one trial boot; the board checks it first."""
+        return self._write_state(ImageStatesWrite(hash=digest, confirm=False), "mark for test")
+
+    def confirm(self) -> tuple[SlotImage, ...]:
+        """Keeps the running image, and raises the board's security counter to the image's."""
+        return self._write_state(ImageStatesWrite(confirm=True), "confirm")
+
+    def _write_state(self, request: ImageStatesWrite, what: str) -> tuple[SlotImage, ...]:
+        return self._slots(self._ask(request, what, timeout_s=SLOW_S).images, what)
+
+    def _slots(self, states: list[ImageState], what: str) -> tuple[SlotImage, ...]:
+        if len(states) > _SLOTS or len({state.slot for state in states}) != len(states):
+            raise BadAnswerError(self.port, what, "more slots than a board has")
+        try:
+            return tuple(
+                SlotImage(
+                    slot=range(_SLOTS).index(state.slot),
+                    version=answers.version(state.version),
+                    digest=answers.digest(state.hash),
+                    active=bool(state.active),
+                    confirmed=bool(state.confirmed),
+                    pending=bool(state.pending),
+                )
+                for state in states
+            )
+        except ValueError as failure:
+            raise BadAnswerError(self.port, what, str(failure)) from failure
+
+    def upload(self, image: bytes, progress: Progress | None = None) -> None:
+        """Writes an image; `progress(done, total)` in bytes. Its address names the slot."""
+        try:
+            self._run(self._upload(image, progress), "upload", SLOW_S)
+        except SMPUploadError as failure:
+            self._refused("upload", failure.args[0] if failure.args else None)
+
+    async def _upload(self, image: bytes, progress: Progress | None) -> None:
+        last = 0
+        stalls = 0
+        async for offset in self._client.upload(
+            image, first_timeout_s=SLOW_S, subsequent_timeout_s=_CHUNK_S
+        ):
+            if not 0 <= offset <= len(image):
+                raise MalformedError(f"an offset of {offset} in {len(image)} bytes")
+            # A board may ask for a chunk again after line noise, but not for ever.
+            stalls = stalls + 1 if offset <= last else 0
+            if stalls > _TRIES:
+                raise MalformedError(f"it does not get past offset {last}")
+            last = max(last, offset)
+            if progress is not None:
+                progress(offset, len(image))
+
+    def erase(self) -> None:
+        """Erases the slot that does not run."""
+        self._ask(ImageErase(), "erase", timeout_s=SLOW_S)
+
+    def evidence(self, nonce: bytes) -> Evidence:
+        """Evidence over a fresh nonce of 32, 48 or 64 bytes."""
+        if len(nonce) not in NONCE_SIZES:
+            raise ValueError(f"a nonce has {NONCE_SIZES} bytes, not {len(nonce)}")
+        answer = self._ask(messages.EvidenceRequest(nonce=nonce), "evidence", timeout_s=SLOW_S)
+        return Evidence(answer.token, answer.cert)
+
+    def identity(self) -> Identity:
+        """Who the device says it is."""
+        answer = self._ask(messages.IdentityRequest(), "identity")
+        return Identity(answer.id, answer.key, answer.impl, answer.lifecycle, answer.boot)
+
+    def endorsement(self) -> bytes | None:
+        """The endorsement the board holds; None when it was never provisioned."""
+        try:
+            return self._ask(messages.EndorsementReadRequest(), "endorsement").endorsement or None
+        except RefusedError as refused:
+            if refused.code == messages.GroupError.NOT_FOUND:
+                return None
+            raise
+
+    def endorse(self, endorsement: bytes) -> None:
+        """Stores an endorsement (at most 1,024 bytes); the board's lifecycle becomes `secured`."""
+        self._ask(messages.EndorsementWriteRequest(endorsement=endorsement), "endorse")
+
+    def refusal(self) -> tuple[int, Reason] | None:
+        """Slot and reason of the last image the board refused; None: none since its start."""
+        answer = self._ask(messages.RefusalRequest(), "refusal")
+        if answer.slot >= _SLOTS or answer.reason not in set(Reason):
+            return None
+        return answer.slot, Reason(answer.reason)
+
+    def log(self, start: int = 0) -> tuple[int, tuple[LogEntry, ...]]:
+        """One page of the log from sequence number `start`, and where the next page starts."""
+        answer = self._ask(messages.LogRequest(start=start), "log")
+        try:
+            return answer.next, tuple(answers.log_entry(fields) for fields in answer.entries)
+        except ValueError as failure:
+            raise BadAnswerError(self.port, "log", str(failure)) from failure
+
+    def enclaves(self) -> Enclaves:
+        """How the enclaves are."""
+        answer = self._ask(messages.EnclavesRequest(), "enclaves")
+        states = (
+            EnclaveState(
+                name=answers.clean(facts.name),
+                state=answers.task_state(facts.state),
+                faults=facts.faults,
+                restarts=facts.restarts,
+                last=answers.clean(str(facts.last)),
+            )
+            for facts in answer.enclaves
+        )
+        return Enclaves(tuple(states), answer.slot, answer.uptime_ms)
+
+    # How a request is made
+
+    def _ask(
+        self,
+        request: SMPRequest[TRep, TEr1, TEr2],
+        what: str,
+        *,
+        timeout_s: float | None = None,
+        tries: int = _TRIES,
+    ) -> TRep:
+        """The board's good answer. Requests are idempotent unless `tries` is 1."""
+        seconds = self.timeout_s if timeout_s is None else timeout_s
+        for attempt in range(1, tries + 1):
+            try:
+                answer = self._run(self._client.request(request, seconds), what, seconds)
+            except NoAnswerError:
+                if attempt == tries or seconds >= SLOW_S:
+                    raise
+                continue
+            if error(answer):
+                self._refused(what, answer)
+            return answer  # type: ignore[return-value]
+        raise AssertionError("unreachable")
+
+    def _run(self, work: Coroutine[Any, Any, T], what: str, seconds: float) -> T:
+        try:
+            return self._runner.run(work)
+        except TimeoutError as failure:
+            raise NoAnswerError(self.port, what, seconds) from failure
+        except MalformedError as failure:
+            raise BadAnswerError(self.port, what, str(failure)) from failure
+        except (SMPTransportDisconnected, SerialException, OSError) as failure:
+            raise NoPortError(f"{self.port}: went away during {what}") from failure
+
+    def _refused(self, what: str, answer: Any) -> None:
+        """Raises RefusedError with what the board's error says."""
+        if isinstance(answer, ErrorV1):
+            group, code, said = 0, int(answer.rc), answer.rc.name
+        elif isinstance(answer, ErrorV2):
+            group, code, said = int(answer.err.group), int(answer.err.rc), answer.err.rc.name
+        else:
+            group, code, said = 0, 0, answers.clean(str(answer))
+        reason = self._reason(code) if group == GroupId.IMAGE_MANAGEMENT else None
+        if reason is not None:
+            raise RefusedError(
+                f"{self.port}: the board refused ({what}): {reason.words}",
+                reason.mend,
+                reason,
+                code,
+            )
+        raise RefusedError(
+            f"{self.port}: the board refused ({what}): {said}",
+            "see the board's log, and that it runs this version of coffret",
+            None,
+            code,
+        )
+
+    def _reason(self, code: int) -> Reason | None:
+        """Why an image was refused just now: the board's last refusal, if it fits SMP's `code`."""
+        try:
+            refusal = self.refusal()
+        except RefusedError:
+            return None  # a server that is not ours
+        if refusal is None or IMAGE_ERRORS.get(refusal[1]) != code:
+            return None
+        return refusal[1]
+
+
+def wait_for(port: str, seconds: float, ready: Callable[[Board], T | None]) -> T:
+    """Opens the port again and again until `ready` returns something: USB ports come and go.
+
+    Raises what the last attempt raised, or NoAnswerError after `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            with Board.open(port, timeout_s=0.5) as board:
+                found = ready(board)
+                if found is not None:
+                    return found
+        except (NoPortError, NoAnswerError, BadAnswerError):
+            if time.monotonic() > deadline:
+                raise
+        if time.monotonic() > deadline:
+            raise NoAnswerError(port, "a reset", seconds)
+        time.sleep(_POLL_S)

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""smpclient's serial transport and client, hardened against a board that lies or babbles."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from pydantic import ValidationError
+from smp import header as smpheader
+from smp import message as smpmessage
+from smpclient import SMPClient
+from smpclient.generics import SMPRequest, TEr1, TEr2, TRep
+from smpclient.transport import SMPTransportDisconnected
+from smpclient.transport.serial import SMPSerialTransport
+
+# An answer is at most 64 KiB (its length is 16 bits), 4/3 of that in base64.
+_UNREAD_MAX = 96 * 1024
+# Buffers outside this are nonsense or would make packets longer than a 16-bit length can say.
+_BUFFER_MIN, _BUFFER_MAX = 128, 16 * 1024
+
+
+class MalformedError(Exception):
+    """An answer that breaks the protocol; the text says how."""
+
+
+class Transport(SMPSerialTransport):
+    """Bounded memory, and a bounded idea of the board's buffer."""
+
+    async def _process_buffer(self) -> None:
+        await super()._process_buffer()
+        # Text between frames is of no use here.
+        self._serial_buffer.clear()
+        if len(self._buffer) > _UNREAD_MAX:
+            self._buffer.clear()
+            raise MalformedError(f"over {_UNREAD_MAX} bytes without the end of a line")
+
+    def initialize(self, smp_server_transport_buffer_size: int) -> None:
+        """Takes the board's buffer size. Raises MalformedError when no board can mean it."""
+        if smp_server_transport_buffer_size < _BUFFER_MIN:
+            raise MalformedError(f"a buffer of {smp_server_transport_buffer_size} bytes")
+        super().initialize(min(smp_server_transport_buffer_size, _BUFFER_MAX))
+
+
+class Client(SMPClient):
+    """An SMP client that drops answers to earlier requests and checks what smp leaves unchecked."""
+
+    async def request(
+        self, request: SMPRequest[TRep, TEr1, TEr2], timeout_s: float | None = None
+    ) -> TRep | TEr1 | TEr2:
+        """The answer. Raises TimeoutError, MalformedError, SMPTransportDisconnected."""
+        async with asyncio.timeout(self._timeout_s if timeout_s is None else timeout_s):
+            await self._transport.send(request.BYTES)
+            while True:
+                frame = await self._frame()
+                header = _header(frame)
+                if header is not None and header.sequence == request.header.sequence:
+                    return _parse(request, header, frame)
+
+    async def _frame(self) -> bytes:
+        while True:
+            try:
+                return await self._transport.receive()
+            except (MalformedError, SMPTransportDisconnected):
+                raise
+            except Exception as error:
+                logging.getLogger(__name__).debug("dropped a broken frame: %s", error)
+
+
+def _header(frame: bytes) -> smpheader.Header | None:
+    """None for a frame that is no SMP answer at all."""
+    try:
+        return smpheader.Header.loads(frame[: smpheader.Header.SIZE])
+    except Exception:
+        return None
+
+
+def _parse(
+    request: SMPRequest[TRep, TEr1, TEr2], header: smpheader.Header, frame: bytes
+) -> TRep | TEr1 | TEr2:
+    expected = smpheader.OP(request.header.op + 1)
+    if header.op != expected or header.command_id != request.header.command_id:
+        raise MalformedError("the answer is to another command")
+    if header.group_id != request.header.group_id:
+        raise MalformedError("the answer is of another group")
+    if header.length != len(frame) - smpheader.Header.SIZE:
+        raise MalformedError("the length in its header is wrong")
+    first = ""
+    candidates: tuple[type[smpmessage.Response], ...]
+    candidates = (request._Response, request._ErrorV1, request._ErrorV2)
+    for kind in candidates:
+        try:
+            return kind.loads(frame)  # type: ignore[return-value]
+        except Exception as error:
+            first = first or _brief(error)
+    raise MalformedError(first)
+
+
+def _brief(error: Exception) -> str:
+    """What a parser complains of, without the bytes, which could rewrite a terminal."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_input=False, include_url=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"[:120]
+    return type(error).__name__

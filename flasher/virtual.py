@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A virtual board: an emulator, a file that is its flash, and a pseudo-terminal for each UART."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from boards import Board
+from flasher.bridge import Line, Pump, Tap
+from flasher.errors import BadFileError, EmulatorError
+from flasher.state import FLASH_FILE, Run, StateLock, announce, runtime_root, withdraw
+
+UDS_MAGIC = b"CFUDS1\0\0"
+UDS_BYTES = 32
+_BLANK = 1 << 20
+LOG_FILE = "emulator.log"
+_STOP_S = 5.0
+# An emulator that does not like its arguments or its files says so and ends within this.
+_EARLY_DEATH_S = 0.1
+_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
+
+# Kills the emulator when this process ends, however it ends: the subshell waits for the end of a
+# pipe whose other end only this process holds. `exec` makes the emulator the session's leader, and
+# a process id is not given out again while its process group has a member (POSIX.1-2017, 4.14),
+# so the subshell can never hit a stranger.
+_LEASH = 'exec 3<&0 </dev/null; (read -r _; kill -9 $$ 2>/dev/null) <&3 & exec "$@" 3<&-'
+
+
+def make_flash(board: Board, path: Path, slot_a: bytes | None) -> None:
+    """Makes the board's flash as the factory does: a fresh secret, and slot A unless it is None.
+
+    The file has the flash's size (erased bytes 0xFF) and mode 0600. Raises BadFileError when the
+    image does not fit.
+    """
+    flash = board.flash
+    if slot_a is not None and len(slot_a) > flash.slot_a.size:
+        raise BadFileError(
+            f"slot A: the image has {len(slot_a)} bytes, the slot {flash.slot_a.size}",
+            "see what takes the room: coffret inspect BUNDLE",
+        )
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "r+b") as file:
+        for start in range(0, flash.size, _BLANK):
+            file.write(b"\xff" * min(_BLANK, flash.size - start))
+        file.seek(flash.secrets.offset)
+        file.write(UDS_MAGIC + secrets.token_bytes(UDS_BYTES))
+        if slot_a is not None:
+            file.seek(flash.slot_a.offset)
+            file.write(slot_a)
+    temporary.replace(path)
+
+
+class VirtualBoard:
+    """One virtual board in its state directory: a context manager, or `start` and `close`.
+
+    `boot` is the boot's ELF. `taps` see what the board's streams send (stream 0 first), `port_tap`
+    what it sends on the management port. Raises EmulatorError: no emulator, or it died at once.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        boot: Path,
+        state: Path,
+        *,
+        appliance: str = "",
+        version: str = "",
+        taps: Sequence[Tap] = (),
+        port_tap: Tap | None = None,
+        root: Path | None = None,
+    ) -> None:
+        if board.emulator is None:
+            raise EmulatorError(
+                f"board {board.name} has no emulator",
+                "choose one that has: coffret boards",
+            )
+        self.board = board
+        self.boot = boot.resolve()
+        self.state = state.resolve()
+        self._root = runtime_root() if root is None else root
+        self._lock = StateLock(self.state)
+        self._port = Line(port_tap)
+        self._streams = tuple(
+            Line(taps[number] if number < len(taps) else None)
+            for number in range(len(board.stream))
+        )
+        self._pump: Pump | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._link("port0", self._port)
+        for number, line in enumerate(self._streams):
+            self._link(f"stream{number}", line)
+        self.run = Run(
+            name=_NAME.sub("-", self.state.name),
+            board=board.name,
+            appliance=appliance,
+            version=version,
+            pid=os.getpid(),
+            state=str(self.state),
+            port=self._port.path,
+            streams=tuple(line.path for line in self._streams),
+        )
+
+    def _link(self, name: str, line: Line) -> None:
+        link = self.state / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(line.path)
+
+    @property
+    def port(self) -> str:
+        """The pseudo-terminal that speaks SMP."""
+        return self._port.path
+
+    @property
+    def flash(self) -> Path:
+        """The file that is the board's flash; its bytes are current at every moment."""
+        return self.state / FLASH_FILE
+
+    def start(self) -> Self:
+        """Switches the board on. Its flash is what the file holds."""
+        assert self._process is None, "the board is on"
+        self._require_emulator()
+        lines = (self._port, *self._streams)
+        with ExitStack() as ends:
+            theirs = []
+            for line in lines:
+                ours, other = socket.socketpair()
+                ends.enter_context(other)
+                theirs.append(other)
+                line.connect(ours)
+            self._process = self._spawn(tuple(end.fileno() for end in theirs))
+        self._pump = Pump(lines)
+        self._die_if_dead()
+        announce(self._root, self.run)
+        return self
+
+    def _require_emulator(self) -> None:
+        assert self.board.emulator is not None
+        program = self.board.emulator.program
+        if shutil.which(program) is None:
+            raise EmulatorError(
+                f"{program} is not installed",
+                f"install it (Debian, Ubuntu: apt install {program}), or run ./dev once",
+            )
+
+    def _spawn(self, fds: tuple[int, ...]) -> subprocess.Popen[bytes]:
+        emulator = self.board.emulator
+        assert emulator is not None
+        names = ("port", *(f"stream{number}" for number in range(len(self._streams))))
+        command = emulator.command(
+            boot=str(self.boot),
+            flash=str(self.flash),
+            **{name: f"chardev:{name}" for name in names},
+        )
+        for name, fd in zip(names, fds, strict=True):
+            command += ("-chardev", f"socket,id={name},fd={fd}")
+        with (self.state / LOG_FILE).open("wb") as log:
+            return subprocess.Popen(
+                ["/bin/sh", "-c", _LEASH, "coffret-board", *command],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=fds,
+                start_new_session=True,
+            )
+
+    def _die_if_dead(self) -> None:
+        assert self._process is not None
+        try:
+            code = self._process.wait(_EARLY_DEATH_S)
+        except subprocess.TimeoutExpired:
+            return
+        said = self._last_words()
+        self.stop()
+        raise EmulatorError(
+            f"the emulator ended at once with status {code}: {said or 'it said nothing'}",
+            "check the emulator's version with: coffret boards show " + self.board.name,
+        )
+
+    def _last_words(self) -> str:
+        text = (self.state / LOG_FILE).read_bytes()[-2000:].decode(errors="replace")
+        lines = [line for line in text.splitlines() if line.strip()]
+        return lines[-1] if lines else ""
+
+    def alive(self) -> bool:
+        """Whether the emulator runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def wait(self) -> str:
+        """Blocks until the emulator ends; what it said last."""
+        assert self._process is not None
+        self._process.wait()
+        return self._last_words()
+
+    def stop(self) -> None:
+        """Pulls the plug: RAM is lost, the flash file keeps what was programmed."""
+        process, self._process = self._process, None
+        if process is not None:
+            assert process.stdin is not None
+            process.stdin.close()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait(_STOP_S)
+        if self._pump is not None:
+            self._pump.stop()
+            self._pump = None
+        self._disconnect()
+        withdraw(self._root, self.run)
+
+    def _disconnect(self) -> None:
+        for line in (self._port, *self._streams):
+            line.disconnect()
+
+    def power_cycle(self) -> None:
+        """Off and on again."""
+        self.stop()
+        self.start()
+
+    def close(self) -> None:
+        """Switches the board off and gives its ports and its directory back."""
+        self.stop()
+        for name in ("port0", *(f"stream{number}" for number in range(len(self._streams)))):
+            (self.state / name).unlink(missing_ok=True)
+        for line in (self._port, *self._streams):
+            line.close()
+        self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

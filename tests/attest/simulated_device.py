@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A device in Python: real keys, real signatures, the DICE oracle, and every knob to lie with."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+
+from attest import certificate, dice, endorsement, evidence, p256
+from attest.appraisal import Challenge, Expectations, NonceState
+from attest.corim import ReferenceValues
+from attest.evidence import Component, Evidence
+from attest.response import Response
+from cryptography.hazmat.primitives.asymmetric import ec
+
+BOARD = "mps2-an385"
+NONCE = bytes(range(32))
+
+
+def digest(text: str) -> bytes:
+    """A SHA-256 that stands for some measured thing."""
+    return hashlib.sha256(text.encode()).digest()
+
+
+def private_key(number: int) -> p256.PrivateKey:
+    """A key that is the same on every run."""
+    return ec.derive_private_key(number, ec.SECP256R1())
+
+
+OPERATOR = private_key(0x0123456789ABCDEF)
+OTHER_OPERATOR = private_key(0xFEDCBA9876543210)
+SIGNER = private_key(0x1111111111111111)
+
+REFERENCES = ReferenceValues(
+    implementation_id=endorsement.implementation_id(BOARD),
+    board=BOARD,
+    appliance="heart-diary",
+    version="1.2.3",
+    boot=digest("boot"),
+    image_a=digest("image a"),
+    image_b=digest("image b"),
+    policy=digest("policy"),
+    runtime=digest("runtime"),
+    enclaves=(("sensor", digest("sensor")), ("coach", digest("coach"))),
+    signer_id=p256.key_hash(SIGNER.public_key()),
+    security_counter=7,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedDevice:
+    """What boot measures is in the first fields, what the token says in `token_changes`."""
+
+    secret: bytes = digest("unique device secret")
+    board: str = BOARD
+    boot: bytes = REFERENCES.boot
+    image: bytes = REFERENCES.image_a
+    policy: bytes = REFERENCES.policy
+    signer_id: bytes = REFERENCES.signer_id
+    counter: int = REFERENCES.security_counter
+    lifecycle: int = 0x3000
+    mode: int = int(dice.Mode.NORMAL)
+    runtime: bytes = REFERENCES.runtime
+    enclaves: tuple[tuple[str, bytes], ...] = REFERENCES.enclaves
+    version: str | None = REFERENCES.version
+    token_changes: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> p256.PrivateKey:
+        return dice.key_pair(self.secret)
+
+    @property
+    def descriptor(self) -> bytes:
+        return dice.configuration_descriptor(self.boot, self.policy, self.counter, self.board)
+
+    @property
+    def inputs(self) -> dice.Inputs:
+        configuration = hashlib.sha256(self.descriptor).digest()
+        return dice.Inputs(self.image, configuration, self.signer_id, self.mode)
+
+    @property
+    def alias(self) -> p256.PrivateKey:
+        return dice.key_pair(dice.attestation_cdi(self.secret, self.inputs))
+
+    @property
+    def certificate(self) -> bytes:
+        return certificate.issue(
+            self.identity, self.alias.public_key(), self.inputs, self.descriptor
+        )
+
+    @property
+    def identity_facts(self) -> endorsement.Identity:
+        public = self.identity.public_key()
+        return endorsement.Identity(
+            p256.instance_id(public),
+            p256.xy(public),
+            endorsement.implementation_id(self.board),
+            self.boot,
+        )
+
+    def evidence(self, nonce: bytes = NONCE) -> Evidence:
+        parts = [
+            ("boot", self.boot, None),
+            ("runtime", self.runtime, None),
+            ("appliance", self.image, self.version),
+            ("policy", self.policy, None),
+            *((f"enclave:{name}", code, None) for name, code in self.enclaves),
+        ]
+        honest = Evidence(
+            nonce=nonce,
+            instance_id=self.identity_facts.instance_id,
+            implementation_id=self.identity_facts.implementation_id,
+            boot_seed=digest("boot seed"),
+            client_id=-1,
+            lifecycle=self.lifecycle,
+            components=tuple(Component(k, v, self.signer_id, version) for k, v, version in parts),
+        )
+        return replace(honest, **self.token_changes)  # type: ignore[arg-type]
+
+    def answer(self, nonce: bytes = NONCE) -> Response:
+        """The reply of SMP group 64."""
+        return Response(evidence.write(self.evidence(nonce), self.alias), self.certificate)
+
+    def endorsed_by(self, operator: p256.PrivateKey = OPERATOR) -> bytes:
+        return endorsement.issue(self.identity_facts, operator, 1_760_000_000)
+
+
+GOOD = SimulatedDevice()
+GOOD_ENDORSEMENT = GOOD.endorsed_by()
+
+
+def expectations(
+    nonce: bytes = NONCE,
+    state: NonceState = NonceState.FRESH,
+    endorsed: bytes | None = GOOD_ENDORSEMENT,
+    operator: p256.PublicKey | None = OPERATOR.public_key(),
+    references: ReferenceValues | None = REFERENCES,
+) -> Expectations:
+    """What a verifier expects of the good device."""
+    return Expectations(Challenge(nonce, state), endorsed, operator, references)

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// The test program: native enclaves that misbehave on purpose, watched by a service that reports to the host.
+#ifndef PROGRAM_H
+#define PROGRAM_H
+
+#include "coffret/syscall.h"
+#include "coffret/tables.h"
+
+#define FOREVER 0xFFFFFFFFu
+
+enum program_task { ATTACKER, TICKER, LISTENER, SECRET, SPINNER_A, SPINNER_B, ONCE, ALWAYS, NATIVE, CONTROLLER, ATTESTER };
+
+enum program_channel {
+    COMMAND,            // controller -> attacker: which attack
+    RESULT,             // attacker -> controller: what a call answered
+    TICKS,              // ticker -> listener
+    ASK_LISTENER,
+    LISTENER_SAYS,
+    ASK_SECRET,
+    SECRET_SAYS,        // secret -> controller by a gate that releases both tags
+    SECRET_TO_LISTENER, // a lower label: refused
+    SECRET_TO_SINK,     // the sink accepts one of the two tags: refused
+    SECRET_GATE,        // the gate releases the other: allowed
+    OTHERS_GATE,        // a gate of the ticker's: refused
+    HALF_GATE,          // releases the tag that the sink accepts anyway, not the other: refused
+    UNTRUSTED,          // the receiver has an integrity tag: refused
+    VOUCHED,            // by a gate that vouches for it: allowed
+    SPINNER_SAYS,
+    OTHER_SPINNER_SAYS,
+    NATIVE_SAYS,
+    PUBLIC_TO_SINK,     // listener -> sink
+    CHANNELS
+};
+
+void attacker(const struct task *self);
+void ticker(const struct task *self);
+void listener(const struct task *self);
+void secret(const struct task *self);
+void spinner(const struct task *self);
+void once(const struct task *self);
+void always(const struct task *self);
+void native(const struct task *self);
+void controller(const struct task *self);
+void attester_stand_in(const struct task *self);
+
+// The address of a task's memory, and how much each has.
+#define TASK_MEMORY(number) (0x20010000u + (number) * 0x1000u)
+#define TASK_MEMORY_SIZE 0x1000u
+#define TASK_STACK 0x400u
+#define WINDOW 0x20008000u
+#define WINDOW_SIZE 0x400u
+
+static inline int32_t receive_word(uint32_t channel, uint32_t *word, uint32_t timeout_ms) {
+    int32_t length;
+    while ((length = syscall3(SYS_RECEIVE, channel, (uint32_t)word, sizeof *word)) == ERR_EMPTY) {
+        if (syscall3(SYS_WAIT, 1u << channel, timeout_ms, 0) == 0) {
+            return ERR_EMPTY;
+        }
+    }
+    return length;
+}
+static inline int32_t send_word(uint32_t channel, uint32_t word) {
+    return syscall3(SYS_SEND, channel, (uint32_t)&word, sizeof word);
+}
+static inline void sleep_ms(uint32_t ms) {
+    syscall3(SYS_WAIT, 0, ms, 0);
+}
+
+#endif
