@@ -26,9 +26,7 @@ def main() -> None:
     try:
         coffret(standalone_mode=True)
     except CoffretError as error:
-        print(f"error: {error.message}", file=sys.stderr)
-        if error.mend:
-            print(f"mend: {error.mend}", file=sys.stderr)
+        print(error.text(), file=sys.stderr)
         sys.exit(error.exit_code)
 
 

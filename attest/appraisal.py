@@ -146,7 +146,7 @@ def appraise(response: Response, expected: Expectations) -> Verdict:
     claims = [
         _nonce(token, expected.challenge),
         _signature(response, boot),
-        _certificate(response, endorsed),
+        _certificate(response, boot, endorsed),
         endorsement_claim,
         *_state(token, boot),
         *_references(token, boot, endorsed, expected.references),
@@ -171,19 +171,19 @@ def _nonce(token: Evidence, challenge: Challenge) -> Claim:
 def _signature(response: Response, boot: Certificate) -> Claim:
     wanted = f"signed by attestation key {boot.subject}"
     try:
-        evidence.verify(response.token, boot.alias_key)
+        evidence.check_signature(response.token, boot.alias_key)
     except AttestError as error:
         return _wrong("signature", wanted, "another signature", error)
     return _ok("signature", wanted)
 
 
-def _certificate(response: Response, endorsed: Endorsement | None) -> Claim:
+def _certificate(response: Response, boot: Certificate, endorsed: Endorsement | None) -> Claim:
     wanted = "issued by the device's endorsed identity key"
     if endorsed is None:
         why = "no endorsement says which identity key this device has"
         return Claim("certificate", wanted, "cannot be checked", Outcome.UNCHECKED, why)
     try:
-        certificates.verify(response.certificate, endorsed.identity.public_key)
+        certificates.check_issuer(boot, response.certificate, endorsed.identity.public_key)
     except AttestError as error:
         return _wrong("certificate", wanted, "another issuer or content", error)
     return _ok("certificate", wanted)

@@ -103,13 +103,18 @@ def read(data: bytes) -> Certificate:
 def verify(data: bytes, identity: p256.PublicKey) -> Certificate:
     """Parse and verify under the device's identity key. Raises CertificateError."""
     certificate = read(data)
+    check_issuer(certificate, data, identity)
+    return certificate
+
+
+def check_issuer(certificate: Certificate, data: bytes, identity: p256.PublicKey) -> None:
+    """Verify that `identity` issued `data`, which `read` took. Raises CertificateError."""
     if certificate.issuer != dice.key_id(identity):
         raise CertificateError("certificate: issued by another key than this device's identity")
     try:
         cose.verify1(data, identity, tagged=False)
     except cose.CoseError as error:
         raise CertificateError(f"certificate: {error}") from error
-    return certificate
 
 
 def cose_key(key: p256.PublicKey) -> bytes:

@@ -110,11 +110,16 @@ def read(token: bytes) -> Evidence:
 def verify(token: bytes, key: p256.PublicKey) -> Evidence:
     """Parse and verify under the attestation key. Raises EvidenceError."""
     evidence = read(token)
+    check_signature(token, key)
+    return evidence
+
+
+def check_signature(token: bytes, key: p256.PublicKey) -> None:
+    """Verify a token that `read` took. Raises EvidenceError."""
     try:
         cose.verify1(token, key)
     except cose.CoseError as error:
         raise EvidenceError(f"token: {error}") from error
-    return evidence
 
 
 def write(evidence: Evidence, key: p256.PrivateKey) -> bytes:

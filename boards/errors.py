@@ -20,3 +20,7 @@ class CoffretError(Exception):
         self.message = message
         self.mend = mend
         self.exit_code = exit_code
+
+    def text(self) -> str:
+        """What the front door prints on stderr."""
+        return f"error: {self.message}" + (f"\nmend: {self.mend}" if self.mend else "")

@@ -55,27 +55,6 @@ def read_private(path: Path) -> ec.EllipticCurvePrivateKey:
     return key
 
 
-def write_pair(private: Path, public: Path) -> None:
-    """Make a key pair; the private file has mode 0600. Raises FileExistsError, OSError.
-
-    Neither file is overwritten: a lost owner's key cannot be had back.
-    """
-    for path in (private, public):
-        if path.exists():
-            raise FileExistsError(path)
-    key = ec.generate_private_key(ec.SECP256R1())
-    pem = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    write_atomically(private, pem, mode=0o600)
-    pem = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    write_atomically(public, pem)
-
-
 def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Write `path` by a temporary file and a rename, so that it is whole or absent."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,7 @@ def sentences(
         leaks = [v for v in proof.violations if v.tag == tag.name and v.rule is Rule.SECRECY]
         lines += _origins(graph, tag.name)
         for exposure in exposures:
-            lines.append(_exposure(graph, exposure, consents or {}))
+            lines.append(_exposure(graph, exposure, consents or {}, only=not leaks))
         for leak in leaks:
             lines.append(f"{tag.says} MUST NOT flow as declared: {arrows(leak.path)}.")
         if not exposures and not leaks:
@@ -39,7 +39,9 @@ def sentences(
     return lines
 
 
-def _exposure(graph: FlowGraph, exposure: Exposure, consents: Mapping[str, Consent]) -> str:
+def _exposure(
+    graph: FlowGraph, exposure: Exposure, consents: Mapping[str, Consent], *, only: bool
+) -> str:
     says = graph.tag(exposure.tag).says
     way = f"by {device_words(exposure.sink)}"
     if exposure.gate is None:
@@ -49,7 +51,8 @@ def _exposure(graph: FlowGraph, exposure: Exposure, consents: Mapping[str, Conse
     granted = (
         f", granted by {' or '.join(consent.owners)} until {consent.expires}" if consent else ""
     )
-    return f"{says} can leave {way} only as {exposure.gate}, {budget}{granted}."
+    only_as = "only as" if only else "as"
+    return f"{says} can leave {way} {only_as} {exposure.gate}, {budget}{granted}."
 
 
 def _origins(graph: FlowGraph, tag: str) -> list[str]:
@@ -84,17 +87,20 @@ def violation_words(graph: FlowGraph, violation: Violation) -> tuple[str, str]:
         what = f"{tag.name} ({tag.says}) leaks by {device_words(violation.sink)}: {path}"
     else:
         what = f"{tag.name} ({tag.says}) goes where it may not: {path}"
-    target = graph.node(edge.target)
-    if target.kind is Kind.ENCLAVE:
-        allow = f'let {edge.target} see it (`sees = ["{tag.name}"]`)'
-    else:
-        allow = f'accept it in [sink.{edge.target}] (`accepts = ["{tag.name}"]`)'
     if edge.way is Way.GRANT:
-        return what, f"take the device {edge.target} from {edge.source}, or {allow}"
-    return what, (
-        f"remove the channel {edge}, send it through a gate of {edge.source} that releases "
-        f"{tag.name} (`may_release`, granted by {owners}), or {allow}"
-    )
+        mends = [f"take the device {edge.target} from {edge.source}"]
+    else:
+        mends = [
+            f"remove the channel {edge}",
+            f"send it through a gate of {edge.source} that releases {tag.name} "
+            f"(`may_release`, granted by {owners})",
+        ]
+    if graph.node(edge.target).leaves:
+        mends.append(f'accept it in [sink.{edge.target}] (`accepts = ["{tag.name}"]`)')
+    elif violation.sink is None:
+        # With a sink behind it, this would only move the leak one channel on.
+        mends.append(f'let {edge.target} see it (`sees = ["{tag.name}"]`)')
+    return what, f"{', '.join(mends[:-1])}{' or ' if mends[:-1] else ''}{mends[-1]}"
 
 
 def arrows(path: tuple[str, ...]) -> str:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The linker script of an image, one per board and slot, and the link itself.
 
-Code executes in place, 0x200 bytes (MCUboot's header) into the slot. In RAM, from its base: the main stack (an
-overflow leaves the RAM), the monitor's variables, the window; then what the plan placed by absolute address.
+Code executes in place, 0x200 bytes (MCUboot's header) into the slot. In RAM, from its base: the
+main stack (an overflow leaves the RAM) and the monitor's variables; then the window, and what the
+plan placed by absolute address.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ HEADER_SIZE = 0x200
 RUNTIME = Path(__file__).parent / "runtime"
 # The window is saved and restored in blocks of eight words.
 WINDOW_GRAIN = 32
-# What must survive link-time optimisation although only assembly or the hardware names it; the first is the root.
+# What link-time optimisation must keep although only assembly or the hardware names it, the root
+# first. (What tables.c names is kept by passing its object to the optimiser too.)
 KEEP = ("core_vectors", "core_dispatch", "core_current", "monitor_panic")
 
 _ERASED = b"\xff"
@@ -63,18 +65,17 @@ class LinkedImage:
     body: bytes = field(repr=False)  # from the vector table on; goes to slot base + HEADER_SIZE
     monitor_bytes: int  # RAM: main stack and variables
     window_bytes: int
+    linker_map: str = field(repr=False)  # which object each piece came from; has this machine's paths
 
 
-def image_sources(board: Board) -> tuple[Path, ...]:
-    """The C files of monitor, core port, attester and record store, in a fixed order.
+def monitor_sources() -> tuple[Path, ...]:
+    """The C files of monitor, record store and attester, in a fixed order.
 
-    With `board.driver_sources`, the VM, the manager and tables.c they make an image.
+    With the board's `image_sources`, the VM, the manager and tables.c they make an image.
     """
-    monitor = sorted((RUNTIME / "monitor").glob("*.c"))
-    core = board.include_directories[0] / "core.c"
-    store = sorted((RUNTIME / "store").glob("*.c"))
-    cbor = RUNTIME / "cbor" / "writer.c"
-    return (*monitor, core, *store, cbor, RUNTIME / "services" / "attester.c")
+    folders = (RUNTIME / "monitor", RUNTIME / "store")
+    found = tuple(path for folder in folders for path in sorted(folder.glob("*.c")))
+    return (*found, RUNTIME / "cbor" / "writer.c", RUNTIME / "services" / "attester.c")
 
 
 def linker_script(board: Board, layout: Layout, slot: int) -> str:
@@ -133,24 +134,32 @@ def _statics(statics: Statics) -> tuple[str, ...]:
 
 
 def link_image(
-    toolchain: Toolchain, objects: Sequence[Path], board: Board, layout: Layout, slot: int, out: Path
+    toolchain: Toolchain,
+    objects: Sequence[Path],
+    board: Board,
+    layout: Layout,
+    slot: int,
+    out: Path,
 ) -> LinkedImage:
     """Links `objects` for one slot to the ELF `out`.
 
-    Raises LinkError when the code does not fit the slot, or variables do not fit the layout, or a variable has
-    an initial value; ToolchainError when the linker itself refuses.
+    Raises LinkError when the code does not fit the slot, variables do not fit the layout, or a
+    variable has an initial value; ToolchainError when the linker itself refuses.
     """
     with tempfile.TemporaryDirectory() as directory:
         script = Path(directory) / "image.ld"
         script.write_text(linker_script(board, layout, slot), encoding="utf-8")
-        toolchain.link(objects, script, out, CORES[board.core])
+        listing = Path(directory) / "image.map"
+        toolchain.link(objects, script, out, CORES[board.core], map_file=listing)
+        linker_map = listing.read_text(encoding="utf-8")
     place = board.slot(slot)
     with out.open("rb") as stream:
         elf = ELFFile(stream)
         _refuse_data(elf)
         _refuse_overflow(elf, layout)
         body = _body(elf, Region(base=place.base + HEADER_SIZE, size=place.size - HEADER_SIZE))
-        return LinkedImage(out, body, _size(elf, ".monitor"), _size(elf, ".window"))
+        sizes = _size(elf, ".monitor"), _size(elf, ".window")
+        return LinkedImage(out, body, *sizes, linker_map)
 
 
 def _section(elf: ELFFile, name: str) -> Section | None:
@@ -187,13 +196,18 @@ def _refuse_data(elf: ELFFile) -> None:
 
 
 def _refuse_overflow(elf: ELFFile, layout: Layout) -> None:
-    areas = [(".monitor", "memory.monitor", layout.monitor), (".window", "memory.window", layout.window)]
-    areas += [(f".{statics.name}", f"memory.{statics.name}", statics.region) for statics in layout.statics]
+    areas = [
+        (".monitor", "memory.monitor", layout.monitor),
+        (".window", "memory.window", layout.window),
+    ]
+    areas += [
+        (f".{statics.name}", f"memory.{statics.name}", statics.region) for statics in layout.statics
+    ]
     for section, key, region in areas:
         if (need := _size(elf, section)) > region.size:
             largest = ", ".join(_symbols_of(elf, section)[:3])
             raise LinkError(
-                f"{key}: {need} bytes of variables do not fit {region.size}; the largest: {largest}",
+                f"{key}: {need} bytes of variables do not fit {region.size}, the largest {largest}",
                 f"give {key} at least {need} bytes in the plan",
             )
 
@@ -210,7 +224,7 @@ def _body(elf: ELFFile, place: Region) -> bytes:
     end = max(address + len(data) for address, data in parts)
     if min(address for address, _ in parts) < place.base or end > place.end:
         raise LinkError(
-            f"the image's {end - place.base} bytes of code and constants do not fit the slot's {place.size}",
+            f"{end - place.base} bytes of code and constants do not fit the slot's {place.size}",
             "use fewer modules or features (`coffret build --explain`)",
         )
     body = bytearray(_ERASED * (end - place.base))

@@ -9,7 +9,15 @@ from pathlib import Path
 
 from firmware.freeze import FrozenModule, compile_modules, freeze
 from firmware.object_cache import Roots, write_atomically
-from firmware.qstrs import generate_headers
+from firmware.pruning import (
+    jobs_without_unused_names,
+    jobs_without_unused_opcodes,
+    names_of,
+    reaches_dynamically,
+    static_names,
+    used_opcodes,
+)
+from firmware.qstrs import GeneratedHeaders, generate_headers
 from firmware.sources import Tree, Trees
 from firmware.toolchain import CompileJob, Core, Toolchain
 
@@ -124,27 +132,35 @@ def build_vm(
     toolchain: Toolchain,
     trees: Trees,
     work: Path,
+    *,
+    prune: bool = True,
 ) -> VmObjects:
     """Builds the VM with the modules in it; `switches` are all of them, the baseline included.
 
-    `work` keeps the generated files between builds, so that editing a module costs no more than that module, the
-    whole-program optimisation and the link. Raises FreezeError for a module, ToolchainError for C.
+    With `prune`, what no module can reach is left out (see `pruning`). `work` keeps the generated files between
+    builds, so that editing a module costs no more than that module, the whole-program optimisation and the link.
+    Raises FreezeError for a module, ToolchainError for C.
     """
     tree = trees.micropython
     work = work.resolve()
     roots = Roots({"micropython": tree.path, "runtime": _RUNTIME, "vm": work})
     switches_file = work / "genhdr/vm_switches.h"
     write_atomically(switches_file, switches_header(switches).encode())
-
-    jobs = [*_jobs(switches, tree, core, work)]
-    own = [*sorted((_RUNTIME / "vm").iterdir()), *sorted((_RUNTIME / "libc").rglob("*.h"))]
-    own += sorted((_RUNTIME / "include").rglob("*.h"))
-    headers = generate_headers(
-        [job for job in jobs if job.lto], [*own, switches_file], tree, core, toolchain, roots, work
-    )
     compiled = compile_modules(modules, core, tree.version, work / "mpy")
+
+    jobs = list(_jobs(switches, tree, core, work))
+    if prune:
+        static = static_names(tree)
+        names = frozenset().union(*(names_of(item.mpy.read_bytes(), static) for item in compiled))
+        if not reaches_dynamically(names):
+            jobs = jobs_without_unused_names(jobs, names, work)
+    headers = _headers(jobs, switches_file, tree, core, toolchain, roots, work)
+
     frozen = work / "frozen.c"
     write_atomically(frozen, freeze(compiled, switches, headers.qstrs, tree))
+    # With computed goto the cases are labels that a table names.
+    if prune and switches.get("MICROPY_OPT_COMPUTED_GOTO", "0") == "0":
+        jobs = jobs_without_unused_opcodes(jobs, used_opcodes(frozen.read_text()), work)
     jobs.append(_job(frozen, tree, work, lto=True))
 
     objects = toolchain.compile(jobs, core, roots)
@@ -153,6 +169,20 @@ def build_vm(
     whole = toolchain.optimise([*bitcode, *others], core, (ENTRY,))
     digests = {item.module.name: item.digest() for item in compiled}
     return VmObjects((whole, *others), digests, tree.version)
+
+
+def _headers(
+    jobs: Sequence[CompileJob],
+    switches_file: Path,
+    tree: Tree,
+    core: Core,
+    toolchain: Toolchain,
+    roots: Roots,
+    work: Path,
+) -> GeneratedHeaders:
+    own = [path for name in ("vm", "libc", "include") for path in (_RUNTIME / name).rglob("*.h")]
+    marked = [job for job in jobs if job.lto]
+    return generate_headers(marked, [*sorted(own), switches_file], tree, core, toolchain, roots, work)
 
 
 def _job(
@@ -175,6 +205,8 @@ def _jobs(switches: Mapping[str, str], tree: Tree, core: Core, work: Path) -> It
         yield _job(tree.path / name, tree, work, lto=False, flags=_OPAQUE_FLAGS)
     helper = "gchelper_thumb2.s" if core.thumb2 else "gchelper_thumb1.s"
     yield _job(tree.path / "shared/runtime" / helper, tree, work, lto=False)
+    if switches.get("MICROPY_LONGINT_IMPL") == "MICROPY_LONGINT_IMPL_LONGLONG":
+        yield _job(_RUNTIME / "libc/strtoll.c", tree, work, lto=False, flags=_OWN_FLAGS)
     library = {"MICROPY_FLOAT_IMPL_FLOAT": "libm", "MICROPY_FLOAT_IMPL_DOUBLE": "libm_dbl"}.get(
         switches.get("MICROPY_FLOAT_IMPL", "")
     )

@@ -15,9 +15,17 @@ from pathlib import Path
 from boards.model import Board, Region
 from boards.mpu import Access
 from enclaves.labels import label, mask
+from firmware import schema
 from firmware.fit import board_problems, memory_problem
 from firmware.manifest import Manifest
-from firmware.memory import DoesNotFitError, Need, RuntimeSizes, round_up, share_out
+from firmware.memory import (
+    WINDOW_GRAIN,
+    DoesNotFitError,
+    Need,
+    RuntimeSizes,
+    round_up,
+    share_out,
+)
 from firmware.modules import code_digest
 from firmware.problems import ApplianceError
 
@@ -180,7 +188,7 @@ class Plan:
 
 
 def make_plan(manifest: Manifest, board: Board, sizes: RuntimeSizes | None = None) -> Plan:
-    """Number and place everything. Raises ApplianceError (exit code 2): the board lacks something."""
+    """Number and place everything. Raises ApplianceError (2): what the board lacks."""
     sizes = sizes or RuntimeSizes()
     problems = board_problems(manifest, board)
     if problems:
@@ -189,7 +197,7 @@ def make_plan(manifest: Manifest, board: Board, sizes: RuntimeSizes | None = Non
         0 if channel.target in manifest.sinks else queue_bytes(channel.max_size, channel.depth)
         for channel in manifest.channels
     ]
-    needs = [Need(name, e.stack, e.heap) for name, e in manifest.enclaves.items()]
+    needs = [Need(name, _stack(e), e.heap) for name, e in manifest.enclaves.items()]
     try:
         memory = share_out(board, sizes, needs, sum(queue_sizes))
     except DoesNotFitError as error:
@@ -218,6 +226,11 @@ def queue_bytes(max_size: int, depth: int) -> int:
     return depth * (QUEUE_ENTRY_HEADER + round_up(max_size, 4))
 
 
+def _stack(enclave: schema.Enclave) -> int:
+    """The stack in bytes, such that the saved window behind it is aligned."""
+    return round_up(enclave.stack, WINDOW_GRAIN)
+
+
 def _calls(calls: tuple[Call, ...]) -> int:
     return sum(1 << call for call in set(calls))
 
@@ -232,7 +245,7 @@ def _tasks(
     tasks: list[Task] = []
     for name, enclave in manifest.enclaves.items():
         own = memory[name]
-        saved = own.base + enclave.stack
+        saved = own.base + _stack(enclave)
         heap = saved + sizes.window
         devices = tuple(
             Grant(device, Region(base=d.base, size=d.size), Access.DEVICE)
@@ -247,7 +260,7 @@ def _tasks(
                 module=Path(enclave.module).stem,
                 entry="vm_main",
                 memory=own,
-                stack_size=enclave.stack,
+                stack_size=_stack(enclave),
                 window_save=saved,
                 heap=Region(base=heap, size=own.end - heap),  # what rounding added is heap too
                 statics=None,

@@ -60,7 +60,7 @@ def generate_headers(
                 toolchain.identity,
                 core.name,
                 *(part for job in jobs for part in (job.source.name, *job.defines, *job.flags)),
-                *(digests.of(path) for path in inputs),
+                *(digests.of(path) for path in (*inputs, *(job.source for job in jobs))),
         ]
     )
     stamp = target / _STAMP

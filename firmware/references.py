@@ -91,7 +91,7 @@ class _Resolver:
                 keys.read_public(self._path.parent / owner.key)
             except OSError as error:
                 what = f"{owner.key}: {(error.strerror or 'cannot be read').lower()}"
-                self._say(key, what, f"`coffret grant key {name}` makes a key pair")
+                self._say(key, what, f"`coffret keys public owner-{name}` prints one")
             except keys.KeyFileError as error:
                 mend = "put the owner's P-256 public key there, as PEM"
                 self._say(key, f"{owner.key}: {error}", mend)

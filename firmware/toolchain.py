@@ -130,8 +130,12 @@ class Toolchain(Protocol):
         out: Path,
         core: Core,
         defines: Mapping[str, int] | None = None,
+        map_file: Path | None = None,
     ) -> Path:
-        """Links to an ELF at `out` with the compiler's run-time library; `defines` become linker symbols."""
+        """Links to an ELF at `out` with the compiler's run-time library; `defines` become linker symbols.
+
+        `map_file` gets the linker's map, which names the object that each input section came from.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +193,7 @@ class ZigToolchain:
         out: Path,
         core: Core,
         defines: Mapping[str, int] | None = None,
+        map_file: Path | None = None,
     ) -> Path:
         """See `Toolchain.link`. Unused sections go; a symbol nobody defines is an error."""
         arguments = ["ld.lld", "-T", str(script), "--gc-sections", "-O2", "--build-id=none"]

@@ -85,9 +85,9 @@ class Enclaves:
     uptime_ms: int
 
 
-def clean(text: str) -> str:
+def clean(text: str, limit: int = _TEXT_MAX) -> str:
     """`text` without control characters (escape sequences could rewrite a terminal), bounded."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:_TEXT_MAX])
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:limit])
 
 
 def version(text: str) -> str:

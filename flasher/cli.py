@@ -1,10 +1,190 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs of the `flasher` package."""
+"""Verbs of the `flasher` package: run, devices, flash, provision, attest, demo."""
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import rich_click as click
+
+from boards.errors import NO
+
+if TYPE_CHECKING:
+    from flasher.virtual import VirtualBoard
+
+JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+PORT = click.option("--port", help="Port, or a virtual board's name; default: the only board.")
+KEYS = click.option(
+    "--keys", "folder", type=click.Path(path_type=Path, file_okay=False), help="Folder of the keys."
+)
+INVENTORY = click.option("--inventory", "location", help="Inventory: a file or a database URL.")
+BUNDLE = click.argument("bundle", type=click.Path(path_type=Path, exists=True))
 
 
 def mount(group: click.Group) -> None:
     """Add this package's verbs to the front door."""
+    for verb in (run, devices, flash, provision, attest, demo):
+        group.add_command(verb)
+
+
+@click.command()
+@BUNDLE
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Directory that keeps the board; without it the board is thrown away at the end.",
+)
+@click.option("--blank", is_flag=True, help="A new board without an image, for recovery.")
+@JSON
+def run(bundle: Path, state: Path | None, blank: bool, as_json: bool) -> None:
+    """Boot BUNDLE on a virtual board and show what it sends, until Ctrl-C."""
+    from flasher.bundle import read_bundle  # noqa: PLC0415
+    from flasher.run import serve  # noqa: PLC0415
+
+    def ready(board: VirtualBoard) -> None:
+        facts = board.run
+        if as_json:
+            _result(_run_json(facts), [], True)
+            return
+        click.echo(f"{facts.name}: {facts.board} runs; stop it with Ctrl-C", err=True)
+        click.echo(f"  management (SMP)  {facts.port}", err=True)
+        for path, stream in zip(facts.streams, board.board.stream, strict=True):
+            click.echo(f"  {stream.name:<16}  {path}", err=True)
+
+    output = sys.stderr if as_json else sys.stdout
+    serve(
+        read_bundle(bundle),
+        state=state,
+        blank=blank,
+        ready=ready,
+        output=output.buffer,
+        terminal=output.isatty(),
+    )
+
+
+@click.command()
+@JSON
+def devices(as_json: bool) -> None:
+    """List the boards at hand."""
+    from dataclasses import asdict  # noqa: PLC0415
+
+    from flasher.ports import find  # noqa: PLC0415
+
+    ports = find()
+    lines = [f"{port.name:<20} {port.path:<14} {port.kind:<8} {port.says}" for port in ports]
+    _result(
+        [asdict(port) for port in ports],
+        lines or ["no boards: start a virtual one with `coffret run BUNDLE`, or plug one in"],
+        as_json,
+    )
+
+
+@click.command()
+@click.argument("image", metavar="BUNDLE", type=click.Path(path_type=Path, exists=True))
+@PORT
+@JSON
+def flash(image: Path, port: str | None, as_json: bool) -> None:
+    """Update a board with BUNDLE, or with one image file of it."""
+    from flasher import console  # noqa: PLC0415
+    from flasher import flash as flashing  # noqa: PLC0415
+    from flasher.ports import choose  # noqa: PLC0415
+
+    source = flashing.read_source(image)
+    with console.progress("uploading") as progress:
+        done = flashing.flash(choose(port), source, console.say, progress)
+    what = "runs" if done.changed else "already ran"
+    _result(done.to_json(), [f"slot {done.slot} {what} {done.version}"], as_json)
+
+
+@click.command()
+@PORT
+@click.option("--name", help="Name in the inventory; default: the start of its instance id.")
+@KEYS
+@INVENTORY
+@JSON
+def provision(
+    port: str | None, name: str | None, folder: Path | None, location: str | None, as_json: bool
+) -> None:
+    """Endorse a board with the operator's key and put it into the inventory."""
+    from attest import keys, open_inventory  # noqa: PLC0415
+    from flasher import console  # noqa: PLC0415
+    from flasher.ports import choose  # noqa: PLC0415
+    from flasher.provision import provision as provisioning  # noqa: PLC0415
+
+    path = choose(port)
+    operator = keys.load_or_create("operator", folder)
+    if operator.created:
+        console.say(f"made the operator's key: {operator.path}; keep it safe")
+    done = provisioning(path, operator.private, open_inventory(location), name, console.say)
+    what = "provisioned" if done.changed else "was provisioned already"
+    _result(done.to_json(), [f"{done.name} ({done.board}) {what}: {done.device}"], as_json)
+
+
+@click.command()
+@PORT
+@click.option(
+    "--bundle",
+    type=click.Path(path_type=Path, exists=True),
+    help="The bundle the board should run: its reference values.",
+)
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keep the evidence in this file, for `coffret verify`.",
+)
+@KEYS
+@INVENTORY
+@JSON
+@click.pass_context
+def attest(
+    context: click.Context,
+    port: str | None,
+    bundle: Path | None,
+    save: Path | None,
+    folder: Path | None,
+    location: str | None,
+    as_json: bool,
+) -> None:
+    """Ask a board for fresh evidence and say whether to trust it. Exit 0: trusted."""
+    from attest import keys, load_bundle, open_inventory, report, response  # noqa: PLC0415
+    from flasher.attestation import challenge  # noqa: PLC0415
+    from flasher.ports import choose  # noqa: PLC0415
+
+    path = choose(port)
+    operator = None
+    if "operator" in keys.present(folder):
+        operator = keys.load("operator", folder).public
+    references = None if bundle is None else load_bundle(bundle)
+    inventory = open_inventory(location)
+    answer, verdict = challenge(path, inventory, operator, references)
+    if save is not None:
+        response.save(save, answer)
+    known = answer.device()
+    device = None if known is None else inventory.device(known)
+    name = None if device is None else device.name
+    _result(verdict.to_json(), report.lines(verdict, name), as_json)
+    context.exit(0 if verdict.trusted else NO)
+
+
+@click.command()
+@JSON
+@click.pass_context
+def demo(context: click.Context, as_json: bool) -> None:
+    """Show the whole story: build, run, update, attest, and five attacks refused."""
+    from flasher.demo import play  # noqa: PLC0415
+
+    context.exit(0 if play(as_json) else NO)
+
+
+def _result(document: Any, lines: list[str], as_json: bool) -> None:
+    from flasher import console  # noqa: PLC0415
+
+    console.result(document, lines, as_json)
+
+
+def _run_json(facts: Any) -> dict[str, object]:
+    from dataclasses import asdict  # noqa: PLC0415
+
+    return asdict(facts)

@@ -12,7 +12,7 @@ from flasher.state import running
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A port to a board: `path` to open, `kind` `virtual` or `usb`, `known` if its USB id is ours."""
+    """A port to a board. `path` to open; `kind` virtual or usb; `known` if its USB id is ours."""
 
     path: str
     name: str

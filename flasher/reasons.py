@@ -28,6 +28,7 @@ class Reason(IntEnum):
     NO_POLICY = 13
     FLASH = 14
     NOT_CONFIRMED = 15
+    IDENTITY = 16
 
     @property
     def words(self) -> str:
@@ -100,5 +101,9 @@ _WORDS: dict[Reason, tuple[str, str]] = {
     Reason.NOT_CONFIRMED: (
         "the image was tried and not confirmed, so the board went back to the one before",
         "see what it did: coffret devices, then flash a mended version",
+    ),
+    Reason.IDENTITY: (
+        "the board has no identity: its secret was never written or is damaged",
+        "write the board's secret at the factory again; a virtual board: start a new one",
     ),
 }

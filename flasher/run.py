@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
+import codecs
 import shutil
 import signal
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -104,19 +104,16 @@ def serve(
 def _writer(output: BinaryIO, terminal: bool) -> Tap:
     """To a terminal only harmless characters, to a file or pipe the very bytes."""
 
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
     def write(data: bytes) -> None:
-        try:
-            output.write(_harmless(data) if terminal else data)
+        # Nobody reads any more (`| head`)? The board goes on without a listener.
+        with suppress(OSError, ValueError):
+            output.write(_harmless(decoder.decode(data)).encode() if terminal else data)
             output.flush()
-        except (OSError, ValueError):
-            # Nobody reads any more (`| head`): the board goes on without a listener.
-            sys.stderr.flush()
 
     return write
 
 
-def _harmless(data: bytes) -> bytes:
-    return b"".join(
-        bytes((byte,)) if byte == 0x0A or 0x20 <= byte < 0x7F else f"\\x{byte:02x}".encode()
-        for byte in data
-    )
+def _harmless(text: str) -> str:
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -130,7 +130,7 @@ class Board:
 
     def echo(self, text: str) -> str:
         """What the board makes of `text`: the same."""
-        return answers.clean(self._ask(EchoWrite(d=text), "echo").r)
+        return answers.clean(self._ask(EchoWrite(d=text), "echo").r, len(text) + 1)
 
     def reset(self, into_recovery: bool = False) -> None:
         """Resets the board, if asked into serial recovery; returns when it has said it will."""

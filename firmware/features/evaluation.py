@@ -56,6 +56,7 @@ class Outside:
         frozenset()
     )  # attribute names stored to anywhere: may rebind our globals
     anything: bool = False  # globals() or setattr with a computed name: any name may be rebound
+    overloaded: bool = False  # a class defines operators, or may
     long_lengths: bool = False  # a range object escapes or a class has __len__: len() may be large
 
 
@@ -82,11 +83,11 @@ class Evaluator:
             case ast.Name(id=name):
                 return self._name(name)
             case ast.BinOp(left=left, op=operator, right=right):
-                return binary(operator, self.value(left), self.value(right))
+                return self._binary(operator, self.value(left), self.value(right))
             case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() as number)):
                 return integer(-number, -number)
             case ast.UnaryOp(op=sign, operand=operand):
-                return unary(sign, self.value(operand))
+                return unary(sign, self.value(operand), overloaded=self._outside.overloaded)
             case ast.BoolOp(values=values):
                 return join(*(self.value(value) for value in values))
             case ast.IfExp(body=body, orelse=orelse):
@@ -95,7 +96,8 @@ class Evaluator:
                 return self.value(value)
             case ast.Compare(left=left, comparators=comparators):
                 operands = [self.value(part) for part in (left, *comparators)]
-                return ANY if any(operand.may(OTHER) for operand in operands) else TRUTH
+                other = any(operand.may(OTHER) for operand in operands)
+                return ANY if other and self._outside.overloaded else TRUTH
             case ast.JoinedStr():
                 return ANY_TEXT
             case ast.Call():
@@ -115,7 +117,10 @@ class Evaluator:
     def arithmetic(self, node: ast.AugAssign) -> Value:
         """The result of `target op= value`."""
         target = self.value(node.target) if isinstance(node.target, ast.Name) else ANY
-        return binary(node.op, target, self.value(node.value))
+        return self._binary(node.op, target, self.value(node.value))
+
+    def _binary(self, operator: ast.operator, left: Value, right: Value) -> Value:
+        return binary(operator, left, right, overloaded=self._outside.overloaded)
 
     def _settle(self) -> None:
         rounds = 0
@@ -148,7 +153,8 @@ class Evaluator:
         if value is None:
             return ANY
         if binding.how == "augmented" and binding.operator is not None:
-            return binary(binding.operator, self._name(binding.name), self.value(value)).clamped()
+            before = self._name(binding.name)
+            return self._binary(binding.operator, before, self.value(value)).clamped()
         if binding.how == "item":
             return self._item(value)
         return self.value(value)

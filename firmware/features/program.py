@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from boards.errors import CoffretError
 from firmware.features import formats
-from firmware.features.catalogue import FLOAT, words
+from firmware.features.catalogue import FLOAT, METHODS, words
 from firmware.features.evaluation import Outside
 from firmware.features.needs import Source
 
@@ -70,6 +70,7 @@ def parse(sources: Sequence[Source]) -> Program:
         Outside(
             _stored(nodes),
             any(_rebinds_anything(node) for node in nodes),
+            any(_overloads(node) for node in nodes),
             bool(escapes) or any(_defines(node, "__len__") for node in nodes),
         ),
         escapes,
@@ -118,6 +119,27 @@ def _raises_os_errors(node: ast.AST) -> bool:
             return any(alias.name in _STREAMS for alias in names)
         case ast.ImportFrom(module=module):
             return module in _STREAMS
+    return False
+
+
+_OPERATORS = frozenset(METHODS) | {
+    f"__{name}__" for name in words("add sub iadd isub lt le eq ne gt ge contains")
+}
+
+
+def _overloads(node: ast.AST) -> bool:
+    """Whether a class defines an operator, or may: then its result is anything."""
+    match node:
+        case ast.FunctionDef(name=name) | ast.Name(id=name, ctx=ast.Store()):
+            return name in _OPERATORS
+        case ast.Attribute(attr=name, ctx=ast.Store()):
+            return name in _OPERATORS
+        case ast.Call(func=ast.Name(id="setattr"), args=[_, ast.Constant(value=str() as name), *_]):
+            return name in _OPERATORS
+        case ast.Call(func=ast.Name(id="type"), args=arguments):
+            return len(arguments) != 1
+        case ast.Name(id="setattr"):
+            return True
     return False
 
 

@@ -155,7 +155,9 @@ _INTEGER: Mapping[type[ast.operator], Callable[[Value, Value], Value]] = {
 _FLOAT_OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod, ast.Pow, ast.Div)
 
 
-def binary(operator: ast.operator, left: Value, right: Value) -> Value:
+def binary(
+    operator: ast.operator, left: Value, right: Value, *, overloaded: bool = True
+) -> Value:
     """The result of `left operator right`; its integers may be large, which is for the caller to
     notice.
     """
@@ -187,13 +189,13 @@ def binary(operator: ast.operator, left: Value, right: Value) -> Value:
     ):
         results.append(ANY_TEXT)
     if left.may(OTHER) or right.may(OTHER):
-        # A class may define the operator, and give anything; the integers in it arose elsewhere.
-        results.append(ANY)
+        # A class that overloads the operator may give anything; containers give containers.
+        results.append(ANY if overloaded else Value(frozenset((TEXT, OTHER))))
     return join(*results)
 
 
-def unary(operator: ast.unaryop, operand: Value) -> Value:
-    """The result of a unary operator."""
+def unary(operator: ast.unaryop, operand: Value, *, overloaded: bool = True) -> Value:
+    """The result of a unary operator. `overloaded`: see `binary`."""
     if isinstance(operator, ast.Not):
         return TRUTH
     results: list[Value] = []
@@ -206,6 +208,6 @@ def unary(operator: ast.unaryop, operand: Value) -> Value:
             results.append(integer(operand.low, operand.high))
     if operand.may(FLOAT):
         results.append(ANY_FLOAT)
-    if operand.may(OTHER):
+    if operand.may(OTHER) and overloaded:
         results.append(ANY)
     return join(*results)

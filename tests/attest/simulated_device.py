@@ -6,12 +6,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from attest import certificate, dice, endorsement, evidence, p256
 from attest.appraisal import Challenge, Expectations, NonceState
 from attest.corim import ReferenceValues
 from attest.evidence import Component, Evidence
 from attest.response import Response
-from cryptography.hazmat.primitives.asymmetric import ec
 
 BOARD = "mps2-an385"
 NONCE = bytes(range(32))
@@ -127,13 +128,14 @@ class SimulatedDevice:
 
 GOOD = SimulatedDevice()
 GOOD_ENDORSEMENT = GOOD.endorsed_by()
+OPERATOR_PUBLIC = OPERATOR.public_key()
 
 
 def expectations(
     nonce: bytes = NONCE,
     state: NonceState = NonceState.FRESH,
     endorsed: bytes | None = GOOD_ENDORSEMENT,
-    operator: p256.PublicKey | None = OPERATOR.public_key(),
+    operator: p256.PublicKey | None = OPERATOR_PUBLIC,
     references: ReferenceValues | None = REFERENCES,
 ) -> Expectations:
     """What a verifier expects of the good device."""

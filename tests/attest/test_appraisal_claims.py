@@ -6,11 +6,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import pytest
-from attest import certificate, dice, endorsement, evidence, p256
-from attest.appraisal import NonceState, Outcome, Verdict, appraise
-from attest.evidence import Component, Evidence
-from attest.response import Response
-from enclaves import cbor, cose
 from simulated_device import (
     GOOD,
     GOOD_ENDORSEMENT,
@@ -23,6 +18,12 @@ from simulated_device import (
     expectations,
     private_key,
 )
+
+from attest import certificate, dice, endorsement, evidence, p256
+from attest.appraisal import NonceState, Outcome, Verdict, appraise
+from attest.evidence import Component, Evidence
+from attest.response import Response
+from enclaves import cbor, cose
 
 ALL_CLAIMS = (
     "nonce",
@@ -144,6 +145,15 @@ ATTACKS = [
         ("policy",),
     ),
     Attack(
+        "an image of another signer hides behind good components",
+        replace(
+            GOOD,
+            signer_id=OTHER_SIGNER,
+            token_changes={"components": GOOD.evidence().components},
+        ),
+        ("signing key",),
+    ),
+    Attack(
         "another implementation",
         changed(implementation_id=endorsement.implementation_id("mps2-an386")),
         ("endorsement", "board"),
@@ -168,6 +178,14 @@ def test_attack_is_untrusted_and_named(attack: Attack) -> None:
     for claim in verdict.claims:
         if not claim.ok:
             assert claim.why and claim.expected and claim.found
+
+
+def test_what_boot_certified_is_shown_and_not_what_the_image_says() -> None:
+    liar = replace(
+        GOOD, image=digest("evil"), token_changes={"components": GOOD.evidence().components}
+    )
+    claim = next(c for c in appraised(liar).claims if c.claim == "appliance")
+    assert claim.found == digest("evil").hex()
 
 
 def test_never_endorsed_device_is_unknown_and_says_so() -> None:

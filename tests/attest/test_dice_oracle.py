@@ -11,11 +11,12 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from simulated_device import GOOD, digest, private_key
+
 from attest import certificate, dice, p256
 from attest.errors import CertificateError
-from cryptography.hazmat.primitives import hashes
 from enclaves import cbor, cose
-from simulated_device import GOOD, digest, private_key
 
 SHA512 = dice.Hash("sha512", hashes.SHA512())
 

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import cbor2
 import pytest
-from attest import endorsement, p256
-from attest.errors import EndorsementError
-from enclaves import cbor, cose
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulated_device import GOOD, GOOD_ENDORSEMENT, OPERATOR, OTHER_OPERATOR, digest
+
+from attest import endorsement, p256
+from attest.errors import EndorsementError
+from enclaves import cbor, cose
 
 PUBLIC = OPERATOR.public_key()
 PAYLOAD = cbor2.loads(cose.read1(GOOD_ENDORSEMENT).payload)
@@ -44,6 +45,22 @@ def test_kid_of_the_operator_does_not_help_a_forger() -> None:
     forged = cose.sign1(cbor.encode(PAYLOAD), OTHER_OPERATOR, HEADERS)
     with pytest.raises(EndorsementError, match="does not verify"):
         endorsement.verify(forged, PUBLIC)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {**HEADERS, cose.HEADER_CONTENT_TYPE: "application/rim+cbor"},
+        {cose.HEADER_KID: HEADERS[cose.HEADER_KID]},
+        {**HEADERS, 99: 1},
+    ],
+)
+def test_what_the_operator_signed_as_something_else_is_no_endorsement(
+    headers: dict[int | str, object],
+) -> None:
+    signed = cose.sign1(cbor.encode(PAYLOAD), OPERATOR, headers)
+    with pytest.raises(EndorsementError, match="headers"):
+        endorsement.verify(signed, PUBLIC)
 
 
 @pytest.mark.parametrize("key", sorted(PAYLOAD))

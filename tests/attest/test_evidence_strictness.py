@@ -8,16 +8,17 @@ from typing import Any
 
 import cbor2
 import pytest
+from cryptography.hazmat.primitives import hashes, hmac
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from simulated_device import GOOD, NONCE, digest, expectations
+
 from attest import certificate, evidence
 from attest.appraisal import appraise
 from attest.errors import AttestError, EvidenceError
 from attest.response import Response, pack, unpack
-from cryptography.hazmat.primitives import hashes, hmac
-from cryptography.hazmat.primitives.asymmetric import ec, utils
 from enclaves import cbor, cose
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from simulated_device import GOOD, NONCE, digest, expectations
 
 ANSWER = GOOD.answer()
 CERTIFICATE = ANSWER.certificate
@@ -125,7 +126,7 @@ CHANGED_COMPONENTS: list[tuple[int, object]] = [
 @pytest.mark.parametrize(("key", "value"), CHANGED_COMPONENTS)
 @pytest.mark.parametrize("number", [0, 3, 5])
 def test_each_field_of_a_component_is_checked(number: int, key: int, value: object) -> None:
-    components = [dict(part) for part in CLAIMS[evidence.COMPONENTS]]  # type: ignore[call-overload]
+    components = cbor2.loads(cbor2.dumps(CLAIMS[evidence.COMPONENTS]))
     if value is MISSING:
         del components[number][key]
     else:
@@ -167,7 +168,9 @@ def wrong_algorithms() -> Iterator[tuple[str, bytes]]:
     yield "COSE_Mac0", cbor.encode(cbor2.CBORTag(17, body))
 
 
-@pytest.mark.parametrize(("name", "token"), wrong_algorithms(), ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(
+    ("name", "token"), list(wrong_algorithms()), ids=lambda value: str(value)[:30]
+)
 def test_no_other_algorithm_or_header_is_taken(name: str, token: bytes) -> None:
     assert refused(Response(token, CERTIFICATE)), name
 
@@ -176,15 +179,20 @@ def unusual_encodings() -> Iterator[tuple[str, bytes]]:
     """The same content in encodings that are not the deterministic one, each signed for real."""
     yield "payload with trailing byte", raw_sign1(ES256_HEADER, PAYLOAD + b"\x00")
     yield "payload of indefinite length", raw_sign1(ES256_HEADER, b"\xbf" + PAYLOAD[1:] + b"\xff")
-    yield "payload with a duplicate key", raw_sign1(
-        ES256_HEADER, bytes([PAYLOAD[0] + 1]) + PAYLOAD[1:] + cbor.encode(10) + cbor.encode(NONCE)
+    yield (
+        "payload with a duplicate key",
+        raw_sign1(
+            ES256_HEADER,
+            bytes([PAYLOAD[0] + 1]) + PAYLOAD[1:] + cbor.encode(10) + cbor.encode(NONCE),
+        ),
     )
     yield (
         "payload with keys out of order",
         raw_sign1(ES256_HEADER, cbor2.dumps(dict(reversed(list(cbor2.loads(PAYLOAD).items()))))),
     )
-    yield "payload with a long integer", raw_sign1(
-        ES256_HEADER, PAYLOAD.replace(b"\x0a\x58\x20", b"\x18\x0a\x58\x20", 1)
+    yield (
+        "payload with a long integer",
+        raw_sign1(ES256_HEADER, PAYLOAD.replace(b"\x0a\x58\x20", b"\x18\x0a\x58\x20", 1)),
     )
     yield "payload is no map", raw_sign1(ES256_HEADER, cbor.encode([1, 2]))
     yield "payload is empty", raw_sign1(ES256_HEADER, b"")
@@ -203,7 +211,9 @@ def unusual_encodings() -> Iterator[tuple[str, bytes]]:
     yield "token with a huge array", b"\x9b" + b"\xff" * 8
 
 
-@pytest.mark.parametrize(("name", "token"), unusual_encodings(), ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(
+    ("name", "token"), list(unusual_encodings()), ids=lambda value: str(value)[:30]
+)
 def test_one_value_has_one_encoding(name: str, token: bytes) -> None:
     assert refused(Response(token, CERTIFICATE)), name
 
@@ -258,8 +268,10 @@ def test_arbitrary_bytes_are_never_trusted(token: bytes, cert: bytes) -> None:
 
 JUNK = st.recursive(
     st.none() | st.booleans() | st.integers(-(1 << 64), (1 << 64) - 1) | st.binary() | st.text(),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(st.integers(-(1 << 40), 1 << 40) | st.text(), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.integers(-(1 << 40), 1 << 40) | st.text(), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 
@@ -319,6 +331,13 @@ def test_each_certificate_field_is_checked(key: int, value: object) -> None:
     verdict = appraise(Response(ANSWER.token, forged), expectations())
     assert verdict.verdict == "untrusted"
     assert "certificate" in verdict.differing
+
+
+def test_certificate_with_another_header_is_refused() -> None:
+    payload = cose.read1(CERTIFICATE, tagged=False).payload
+    forged = cose.sign1(payload, GOOD.identity, {4: b"key"}, tagged=False)
+    verdict = appraise(Response(ANSWER.token, forged), expectations())
+    assert verdict.differing == ("certificate",)
 
 
 def test_evidence_file_round_trip_and_strictness() -> None:

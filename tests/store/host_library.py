@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds the firmware's C for the host, to be driven by ctypes. The same sources as on the board."""
+"""Builds the firmware's C for the host, to be driven by ctypes. The sources are the board's."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def compile_host(
 
 def load_library(sources: Sequence[Path], config: Path, out: Path) -> ctypes.CDLL:
     """A shared library of `sources`, loaded."""
-    flags = ("-O1", "-g", "-shared", "-fPIC", "-fsanitize=undefined", "-fno-sanitize-recover=all")
-    if "ziglang" in host_compiler():
-        flags = flags[:4]
+    flags = ["-O1", "-g", "-shared", "-fPIC"]
+    if "ziglang" not in host_compiler():
+        flags += ["-fsanitize=undefined", "-fno-sanitize-recover=all"]
     return ctypes.CDLL(str(compile_host(sources, config, out, flags)))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A flash in RAM whose power can be cut at any step: a step is one program unit, or one block of an erase.
 #include <setjmp.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "board_config.h"
@@ -15,7 +16,7 @@ static struct {
     int cut_at;         // step number, -1: never
     enum cut cut;
     uint32_t random;    // decides which bits of a torn step are done
-    int fail_at;        // the flash reports failure at this step, -1: never
+    int fail_at;        // the flash reports failure at this step, -1: never; with CUT_AFTER it did the work all the same
     jmp_buf off;
 } simulated;
 
@@ -26,11 +27,17 @@ static uint32_t next_random(void) { // xorshift32
     return simulated.random;
 }
 
-// One step that turns `length` bytes at `at` into `wanted`.
-static void step(uint32_t at, const uint8_t *wanted, size_t length) {
+// One step that turns `length` bytes at `at` into `wanted`. False: the flash says it failed.
+static bool step(uint32_t at, const uint8_t *wanted, size_t length) {
+    if (simulated.steps == simulated.fail_at) {
+        if (simulated.cut == CUT_AFTER) {
+            memcpy(simulated.bytes + at, wanted, length);
+        }
+        return false;
+    }
     if (simulated.steps++ != simulated.cut_at) {
         memcpy(simulated.bytes + at, wanted, length);
-        return;
+        return true;
     }
     for (size_t i = 0; i < length && simulated.cut != CUT_BEFORE; i++) {
         uint8_t done = simulated.cut == CUT_AFTER ? 0xFF : (uint8_t)(next_random() >> 11);
@@ -51,10 +58,9 @@ int flash_erase(uint32_t offset, size_t length) {
         return FLASH_RANGE;
     }
     for (; length > 0; length -= BOARD_FLASH_ERASE_SIZE, offset += BOARD_FLASH_ERASE_SIZE) {
-        if (simulated.steps == simulated.fail_at) {
+        if (!step(offset, erased, sizeof erased)) {
             return FLASH_FAILED;
         }
-        step(offset, erased, sizeof erased);
     }
     return FLASH_OK;
 }
@@ -71,10 +77,9 @@ int flash_program(uint32_t offset, const void *data, size_t length) {
         }
     }
     for (size_t i = 0; i < length; i += BOARD_FLASH_PROGRAM_SIZE) {
-        if (simulated.steps == simulated.fail_at) {
+        if (!step(offset + (uint32_t)i, bytes + i, BOARD_FLASH_PROGRAM_SIZE)) {
             return FLASH_FAILED;
         }
-        step(offset + (uint32_t)i, bytes + i, BOARD_FLASH_PROGRAM_SIZE);
     }
     return FLASH_OK;
 }

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,7 +105,9 @@ def build(directory: Path, unit: int, bank_size: int) -> SimulatedStore:
 
 
 @pytest.fixture(scope="module", params=[4, 16], ids=["words", "quadwords"])
-def small(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SimulatedStore:
+def small(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> SimulatedStore:
     """Banks that hold a handful of records, so that compaction is as common as appending."""
     return build(tmp_path_factory.mktemp("store"), request.param, 256)
 
@@ -168,16 +172,26 @@ def test_what_was_put_is_found_by_the_c_and_by_the_model(
     assert store.flash[: store.offset] == b"\xff" * store.offset, "written outside its area"
 
 
+def inverse(data: bytes) -> bytes:
+    """Needs a 1 wherever `data`, or what a cut left of it, may have cleared a bit."""
+    return bytes(byte ^ 0xFF for byte in data) + b"\xff\x00\xff"
+
+
 def check_after_cut(
     store: SimulatedStore, acknowledged: dict[int, bytes], key: int, data: bytes
 ) -> None:
-    """Old or new, whole; and the store still takes the record."""
+    """Old or new, whole; and the store still takes it, or one that differs in every bit."""
     opened = store.open()
     found = store.all(opened)
     assert found in (acknowledged, acknowledged | {key: data})
+    flash = store.flash
     store.arm()
     assert store.put(opened, key, data) == 0
     assert store.all(store.open()) == acknowledged | {key: data}
+    store.set_flash(flash)
+    opened, opposite = store.open(), inverse(data)
+    assert store.put(opened, key, opposite) == 0
+    assert store.all(opened) == store.all(store.open()) == acknowledged | {key: opposite}
 
 
 @slow
@@ -214,7 +228,7 @@ def test_power_cut_at_every_word_and_erase_loses_no_acknowledged_record(
 def test_power_cuts_one_after_the_other_lose_nothing(
     store: SimulatedStore, sequence: list[Put], cuts: list[tuple[int, int, int]]
 ) -> None:
-    """Each put is tried again and again, every attempt but the last cut short where the last left off."""
+    """Each put is tried again, every attempt but the last cut short; odd ones try the opposite."""
     store.erase_everything()
     store.arm()
     acknowledged: dict[int, bytes] = {}
@@ -223,12 +237,18 @@ def test_power_cuts_one_after_the_other_lose_nothing(
         while remaining:
             step, cut, seed = remaining.pop()
             store.arm(step, cut, seed)
-            result = store.put(store.open(), key, data)
+            tried = inverse(data) if len(remaining) % 2 else data
+            result = store.put(store.open(), key, tried)
             assert result in (0, POWER_CUT)
+            found = store.all(store.open())
+            assert found in (
+                (acknowledged | {key: tried},)
+                if result == 0
+                else (acknowledged, acknowledged | {key: tried})
+            )
+            acknowledged = found
             if result == 0:
-                acknowledged[key] = data
                 break
-            assert store.all(store.open()) in (acknowledged, acknowledged | {key: data})
         else:
             store.arm()
             assert store.put(store.open(), key, data) == 0
@@ -248,23 +268,23 @@ def test_a_flash_that_fails_keeps_what_was_acknowledged(
         store.arm()
         assert store.put(store.open(), key, data) == 0
         after, steps = store.flash, store.steps()
-        for step in range(steps):
+        nexts = (inverse(data), b"")  # one that needs new room, one that may fit where this did not
+        for step, cut, then in itertools.product(range(steps), CUTS.values(), nexts):
             store.set_flash(before)
-            store.arm(fail_at=step)
+            store.arm(cut=cut, fail_at=step)
             opened = store.open()
             assert store.put(opened, key, data) == STORE_FLASH
-            # The same handle goes on working, as the monitor's does.
+            # The same handle goes on working, as the monitor's does, and agrees with the next boot.
             assert store.all(opened) in (acknowledged, acknowledged | {key: data})
             store.arm()
-            assert store.put(opened, key, data) == 0
-            assert store.all(opened) == acknowledged | {key: data}
-            assert store.all(store.open()) == acknowledged | {key: data}
+            assert store.put(opened, key, then) == 0
+            assert store.all(opened) == store.all(store.open()) == acknowledged | {key: then}
         store.set_flash(after)
         acknowledged[key] = data
 
 
 def test_a_record_inside_a_torn_records_payload_never_surfaces(store: SimulatedStore) -> None:
-    """The payload is hostile: a whole, valid record for the security counter, cut off just behind it."""
+    """The payload is hostile: a whole record for the security counter, cut off just behind it."""
     opened = store.open()
     assert store.put(opened, 2, b"\x09\x00\x00\x00") == 0
     scratch = store.flash
@@ -285,6 +305,18 @@ def test_a_record_inside_a_torn_records_payload_never_surfaces(store: SimulatedS
             store.arm(step, cut, 7)
             assert store.put(store.open(), 4, hostile) == POWER_CUT
             assert store.get(store.open(), 2) == b"\x09\x00\x00\x00"
+
+
+@pytest.mark.parametrize("words", [1, 2])
+def test_a_torn_bank_header_does_not_count(store: SimulatedStore, words: int) -> None:
+    """Cut inside the header, whatever bits of the sequence number were not cleared yet."""
+    opened = store.open()
+    assert store.put(opened, 1, b"kept") == 0
+    flash, other = store.flash, store.offset + (1 - opened.bank) * store.bank_size
+    for torn in range(opened.sequence, opened.sequence + 64):
+        header = struct.pack("<III", 0x53524643, torn, 0xFFFFFFFF)[: 4 * words + 4]
+        store.set_flash(flash[:other] + header + flash[other + len(header) :])
+        assert store.all(store.open()) == {1: b"kept"}
 
 
 def test_the_same_record_again_writes_nothing(store: SimulatedStore) -> None:

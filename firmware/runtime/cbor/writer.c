@@ -4,7 +4,16 @@
 
 #include "coffret/cbor.h"
 
-enum major { MAJOR_UINT = 0, MAJOR_NEGATIVE = 1, MAJOR_BYTES = 2, MAJOR_TEXT = 3, MAJOR_ARRAY = 4, MAJOR_MAP = 5, MAJOR_TAG = 6, MAJOR_SIMPLE = 7 };
+enum major {
+    MAJOR_UINT = 0,
+    MAJOR_NEGATIVE = 1,
+    MAJOR_BYTES = 2,
+    MAJOR_TEXT = 3,
+    MAJOR_ARRAY = 4,
+    MAJOR_MAP = 5,
+    MAJOR_TAG = 6,
+    MAJOR_SIMPLE = 7
+};
 
 static uint8_t *reserve(struct cbor_writer *writer, size_t length) {
     if (writer->full || (size_t)(writer->end - writer->at) < length) {
@@ -58,6 +67,20 @@ void cbor_write_tag(struct cbor_writer *writer, uint32_t tag) {
 
 void cbor_write_uint(struct cbor_writer *writer, uint32_t value) {
     write_head(writer, MAJOR_UINT, value);
+}
+
+void cbor_write_uint64(struct cbor_writer *writer, uint64_t value) {
+    if (value <= UINT32_MAX) {
+        write_head(writer, MAJOR_UINT, (uint32_t)value);
+        return;
+    }
+    uint8_t *at = reserve(writer, 9);
+    if (at != NULL) {
+        *at++ = MAJOR_UINT << 5 | 27;
+        for (int shift = 56; shift >= 0; shift -= 8) {
+            *at++ = (uint8_t)(value >> shift);
+        }
+    }
 }
 
 void cbor_write_int(struct cbor_writer *writer, int32_t value) {

@@ -3,6 +3,9 @@
 #ifndef COFFRET_LIBC_MATH_H
 #define COFFRET_LIBC_MATH_H
 
+typedef float float_t;
+typedef double double_t;
+
 #define NAN __builtin_nanf("")
 #define INFINITY __builtin_inff()
 #define HUGE_VAL __builtin_huge_val()

@@ -12,21 +12,21 @@ static struct {
     uint32_t nonce_length;      // 0: no request
     uint32_t reply;             // where the asker wants it: checked
     uint32_t capacity;
+    uint32_t written;           // bytes of the reply so far
     uint8_t asker;
     uint8_t taken;              // the attester has the nonce
 } pending MONITOR_BSS;
 
-static void hand_over(uint8_t attester, uint32_t to) {
+static void hand_over(uint32_t to) {
     memcpy((void *)to, pending.nonce, pending.nonce_length);
     pending.taken = 1;
-    (void)attester;
 }
 
 static int32_t offer(void) {
     for (uint8_t task = 0; task < coffret_counts.tasks; task++) {
         const struct task_state *state = state_of(task);
         if (state->status == TASK_WAITING && state->wait == WAIT_REQUEST) {
-            hand_over(task, state->buffer);
+            hand_over(state->buffer);
             finish_wait(task, WAIT_REQUEST, (int32_t)pending.nonce_length);
             break;
         }
@@ -54,6 +54,7 @@ int32_t evidence_request(uint8_t task, uint32_t address) {
     pending.nonce_length = request.nonce_length;
     pending.reply = reply;
     pending.capacity = request.capacity;
+    pending.written = 0;
     pending.asker = task;
     pending.taken = 0;
     wait_until(task, WAIT_EVIDENCE, NEVER);
@@ -68,7 +69,7 @@ int32_t evidence_next(uint8_t task, uint32_t nonce, uint32_t capacity) {
         return ERR_POINTER;
     }
     if (pending.nonce_length != 0 && !pending.taken) {
-        hand_over(task, nonce);
+        hand_over(nonce);
         return (int32_t)pending.nonce_length;
     }
     state_of(task)->buffer = nonce;
@@ -82,19 +83,24 @@ static void answer(int32_t result) {
     finish_wait(asker, WAIT_EVIDENCE, result);
 }
 
-int32_t evidence_done(uint8_t task, uint32_t reply, uint32_t length) {
-    if (!may_read(task_of(task), reply, length)) {
+int32_t evidence_done(uint8_t task, uint32_t piece, uint32_t length, uint32_t end) {
+    if (!may_read(task_of(task), piece, length)) {
         return ERR_POINTER;
     }
     if (pending.nonce_length == 0 || !pending.taken) {
         return ERR_NOT_FOUND; // the asker has ended meanwhile
     }
-    if (length > pending.capacity) {
+    if (length > pending.capacity - pending.written) {
         answer(ERR_SIZE);
         return ERR_SIZE;
     }
-    memcpy((void *)pending.reply, (const void *)reply, length);
-    answer((int32_t)length);
+    memcpy((void *)(pending.reply + pending.written), (const void *)piece, length);
+    pending.written += length;
+    if (end == EVIDENCE_COMPLETE) {
+        answer((int32_t)pending.written);
+    } else if (end != EVIDENCE_MORE) {
+        answer(ERR_NOT_FOUND);
+    }
     return 0;
 }
 

@@ -93,7 +93,7 @@ int32_t storage_reset(uint32_t mode);
 // ---- evidence.c ----
 int32_t evidence_request(uint8_t task, uint32_t request);
 int32_t evidence_next(uint8_t task, uint32_t nonce, uint32_t capacity);
-int32_t evidence_done(uint8_t task, uint32_t reply, uint32_t length);
+int32_t evidence_done(uint8_t task, uint32_t piece, uint32_t length, uint32_t end);
 void evidence_forget(uint8_t task);                     // it has ended: nobody waits for it for ever
 int32_t evidence_identity(uint8_t task, uint32_t to);
 

@@ -100,7 +100,7 @@ static int32_t dispatch(uint32_t number, const struct call *call) {
         case SYS_TASK_INFO: return call_task_info(call);
         case SYS_EVIDENCE: return evidence_request(call->task, call->a);
         case SYS_EVIDENCE_NEXT: return evidence_next(call->task, call->a, call->b);
-        case SYS_EVIDENCE_DONE: return evidence_done(call->task, call->a, call->b);
+        case SYS_EVIDENCE_DONE: return evidence_done(call->task, call->a, call->b, call->c);
         case SYS_IDENTITY: return evidence_identity(call->task, call->a);
         default:
             task_end(call->task, END_FAULT, FAULT_SYSCALL, 0); // a number nobody has

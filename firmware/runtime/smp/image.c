@@ -11,7 +11,6 @@
 enum image_command { IMAGE_STATE = 0, IMAGE_UPLOAD = 1, IMAGE_ERASE = 5 };
 
 #define SLOTS 2u
-#define FLAG_NON_BOOTABLE 0x10u // MCUboot image.h
 
 static const uint8_t *slot_digest(uint8_t slot, struct slot_image *image) {
     return slot_image_digest(smp_slot_address(slot), BOARD_SLOT_SIZE, image);
@@ -65,7 +64,7 @@ static int write_state(struct cbor_writer *reply) {
         smp_put_uint(reply, "slot", slot);
         write_version(reply, &image);
         smp_put_bytes(reply, "hash", digest, 32);
-        smp_put_bool(reply, "bootable", (image.flags & FLAG_NON_BOOTABLE) == 0);
+        smp_put_bool(reply, "bootable", true); // as far as its header says: others are not listed
         smp_put_bool(reply, "pending", slot == state.pending && (state.flags & BOOT_TRIED) == 0);
         smp_put_bool(reply, "confirmed", slot == state.active);
         smp_put_bool(reply, "active", slot == smp_running_slot());

@@ -24,6 +24,7 @@ enum smp_result {
     SMP_BAD_STATE = 6,
     SMP_TOO_LARGE = 7,
     SMP_NOT_SUPPORTED = 8,
+    SMP_BUSY = 10,
     SMP_DENIED = 11,
     SMP_TOO_NEW = 13
 };

@@ -23,8 +23,8 @@ uint8_t slot_image_header(const uint8_t *bytes, uint32_t limit, struct slot_imag
     if (image->magic != IMAGE_MAGIC) {
         return REASON_NO_IMAGE;
     }
-    if (image->header_size < IMAGE_HEADER_SIZE || image->image_size == 0 ||
-        (image->flags & FLAG_ROM_FIXED) == 0) {
+    if (image->header_size != IMAGE_HEADER_SPACE || image->image_size == 0 ||
+        image->flags != FLAG_ROM_FIXED) {
         return REASON_HEADER;
     }
     uint32_t around = (uint32_t)image->header_size + image->protected_size;

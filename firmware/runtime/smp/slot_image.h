@@ -7,7 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define IMAGE_HEADER_SIZE 32u   // of MCUboot's structure; the space before the code is the image's own `header_size`
+#define IMAGE_HEADER_SIZE 32u       // of MCUboot's structure
+#define IMAGE_HEADER_SPACE 0x200u   // up to the vector table; boot accepts no other
 
 struct slot_image {
     uint32_t magic;

@@ -7,12 +7,16 @@ static uint8_t slot_or_none(uint8_t slot) {
     return slot <= 1 ? slot : BOOT_SLOT_NONE;
 }
 
-void boot_state_load(const struct store *store, struct boot_state *state) {
-    if (store_get(store, STORE_BOOT_STATE, state, sizeof *state) != (int)sizeof *state) {
+void boot_state_decode(struct boot_state *state, int length) {
+    if (length != (int)sizeof *state) {
         *state = (struct boot_state){.active = BOOT_SLOT_NONE, .pending = BOOT_SLOT_NONE};
     }
     state->active = slot_or_none(state->active);
     state->pending = slot_or_none(state->pending);
+}
+
+void boot_state_load(const struct store *store, struct boot_state *state) {
+    boot_state_decode(state, store_get(store, STORE_BOOT_STATE, state, sizeof *state));
 }
 
 int boot_state_save(struct store *store, const struct boot_state *state) {

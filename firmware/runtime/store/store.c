@@ -72,7 +72,7 @@ static uint32_t record_size(size_t length) {
 }
 
 static bool bank_valid(const uint8_t *header) {
-    return load32(header) == BANK_MAGIC ;
+    return load32(header) == BANK_MAGIC && load32(header + 8) == crc32(0, header, 8);
 }
 
 static bool record_valid(const uint8_t *record, uint32_t room) {
@@ -211,7 +211,6 @@ static int append(struct store *store, uint8_t key, const uint8_t *data, size_t 
     program_bytes(&programmer, header, sizeof header);
     program_bytes(&programmer, data, length);
     if (program_finish(&programmer) != 0) {
-        store->sealed = 1;
         return STORE_FLASH;
     }
     store->end += record_size(length);
@@ -250,8 +249,6 @@ static int compact(struct store *store, uint8_t key, const uint8_t *data, size_t
     program_start(&programmer, start);
     program_bytes(&programmer, header, sizeof header);
     if (program_finish(&programmer) != 0) {
-        // The header may be whole all the same. Which bank counts is only known after the next open.
-        store_open(store, store->offset, store->bank_size);
         return STORE_FLASH;
     }
     *store = next;
@@ -270,8 +267,11 @@ int store_put(struct store *store, uint8_t key, const void *data, size_t length)
         memcmp(old + RECORD_HEADER, data, length) == 0) {
         return 0;
     }
-    if (!store->sealed && record_size(length) <= store->bank_size - store->end) {
-        return append(store, key, data, length);
+    bool fits = !store->sealed && record_size(length) <= store->bank_size - store->end;
+    int error = fits ? append(store, key, data, length) : compact(store, key, data, length);
+    if (error == STORE_FLASH) {
+        // The record may be whole all the same, or the new bank's header: see what the next boot would see.
+        store_open(store, store->offset, store->bank_size);
     }
-    return compact(store, key, data, length);
+    return error;
 }

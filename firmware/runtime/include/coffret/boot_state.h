@@ -22,6 +22,8 @@ struct boot_state {             // the record's four bytes
     uint8_t reason;             // enum reason of the last refusal
 };
 
+// What a record of `length` bytes, already copied into `state`, says; a negative length: there is none.
+void boot_state_decode(struct boot_state *state, int length);
 // No record, or one that makes no sense: no active slot, nothing pending.
 void boot_state_load(const struct store *store, struct boot_state *state);
 // 0 or a negative enum store_error.

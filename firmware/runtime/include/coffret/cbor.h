@@ -20,6 +20,7 @@ void cbor_write_map(struct cbor_writer *writer, uint32_t pairs);
 void cbor_write_array(struct cbor_writer *writer, uint32_t items);
 void cbor_write_tag(struct cbor_writer *writer, uint32_t tag);
 void cbor_write_uint(struct cbor_writer *writer, uint32_t value);
+void cbor_write_uint64(struct cbor_writer *writer, uint64_t value);
 void cbor_write_int(struct cbor_writer *writer, int32_t value);
 void cbor_write_bool(struct cbor_writer *writer, bool value);
 void cbor_write_bytes(struct cbor_writer *writer, const void *data, size_t length);

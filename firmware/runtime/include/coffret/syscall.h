@@ -30,9 +30,15 @@ enum syscall {
     SYS_TASK_INFO = 26, // task number, struct task_info *
     SYS_EVIDENCE = 27,  // (manager) pointer to struct evidence_request: hands it to the attester and blocks till it is served
     SYS_EVIDENCE_NEXT = 28, // (attester) blocks until a request is there; copies the nonce in
-    SYS_EVIDENCE_DONE = 29, // (attester) pointer, length: the reply, copied to the manager's buffer
+    SYS_EVIDENCE_DONE = 29, // (attester) pointer, length, enum evidence_end: a piece of the reply, copied to the manager's buffer
     SYS_IDENTITY = 30,  // (manager) pointer to struct identity: public facts of the handoff, copied by the monitor
     SYS_COUNT = 32
+};
+
+enum evidence_end {
+    EVIDENCE_MORE = 0,      // more pieces follow
+    EVIDENCE_COMPLETE = 1,  // that was all: the manager gets the length of all pieces
+    EVIDENCE_FAILED = 2     // there is no evidence: the manager gets ERR_NOT_FOUND
 };
 
 enum syscall_error {
@@ -93,10 +99,14 @@ struct identity {
     uint16_t lifecycle;
 };
 
-static inline int32_t syscall3(uint32_t number, uint32_t a, uint32_t b, uint32_t c) {
-    register uint32_t r0 __asm__("r0") = a;
-    register uint32_t r1 __asm__("r1") = b;
-    register uint32_t r2 __asm__("r2") = c;
+#ifdef COFFRET_HOST // tests run services on the host, over simulated calls
+int32_t syscall3(uint32_t number, uintptr_t a, uintptr_t b, uintptr_t c);
+uint64_t syscall_time(void);
+#else
+static inline int32_t syscall3(uint32_t number, uintptr_t a, uintptr_t b, uintptr_t c) {
+    register uintptr_t r0 __asm__("r0") = a;
+    register uintptr_t r1 __asm__("r1") = b;
+    register uintptr_t r2 __asm__("r2") = c;
     register uint32_t r12 __asm__("r12") = number;
     __asm__ volatile("svc 0" : "+r"(r0), "+r"(r1) : "r"(r2), "r"(r12) : "r3", "memory");
     return (int32_t)r0;
@@ -109,5 +119,6 @@ static inline uint64_t syscall_time(void) {
     __asm__ volatile("svc 0" : "=r"(r0), "=r"(r1) : "r"(r12) : "r2", "r3", "memory");
     return ((uint64_t)r1 << 32) | r0;
 }
+#endif
 
 #endif

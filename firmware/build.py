@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One way through, from an appliance to a bundle: each step takes values and gives values.
+
+manifest -> flows proved -> specialised -> planned -> compiled -> linked for slot A and B ->
+audited -> signed -> bundle. Nothing reads the clock, the environment or a path into the output, so
+the same inputs give the same bytes anywhere.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from boards.errors import NO
+from boards.model import Board
+from firmware.boot_build import Boot, build_boot
+from firmware.bundle import FACTS_FILE, Bundle, Facts, load_bundle, staged, write_files
+from firmware.contents import Parts, assemble
+from firmware.flows import FlowPolicy, flow_policy
+from firmware.freeze import FrozenModule
+from firmware.image import HEADER_SIZE, ImageSigner
+from firmware.link import LinkedImage, link_image
+from firmware.manifest import Manifest, load
+from firmware.micropython import baseline_switches, build_vm, native_code_switches
+from firmware.modules import Module
+from firmware.native import compile_native, compile_tables, layout_of, runtime_digest
+from firmware.plan import SLOTS, Plan, make_plan
+from firmware.problems import ApplianceError
+from firmware.sizes import MONITOR, TABLES, part_sizes
+from firmware.sources import Trees
+from firmware.specialise import Source, Specialisation, specialise
+from firmware.tables import Component, tables_c
+from firmware.toolchain import CORES, Toolchain
+from firmware.typecheck import type_problems
+
+# Of the C in firmware/runtime and boards/; a test holds it against pyproject.toml.
+RUNTIME_VERSION = "0.1.0"
+
+Say = Callable[[str], None]
+# Makes the signed reference values (CoRIM) of a bundle. `attest` knows how, and this package must
+# not import it: whoever composes the two passes it in (firmware/cli.py does).
+Endorse = Callable[[Facts], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a build is done with. `work` keeps generated files between builds of one appliance."""
+
+    toolchain: Toolchain
+    trees: Trees
+    signer: ImageSigner
+    endorse: Endorse
+    work: Path
+    say: Say
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """An appliance that was checked, proved, specialised and planned for a board."""
+
+    manifest: Manifest
+    board: Board
+    policy: FlowPolicy
+    specialisation: Specialisation
+    switches: Mapping[str, str]  # of the virtual machine, all of them
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """The appliance linked for both slots and audited. `sizes`: slot A's parts, in bytes."""
+
+    images: tuple[LinkedImage, LinkedImage]
+    runtime: Component
+    sizes: Mapping[str, int]
+
+
+def build(appliance: Path, board: Board, target: Path, means: Means) -> Bundle:
+    """Builds an appliance into the bundle directory `target`, which appears whole or not at all.
+
+    Raises ApplianceError (1: a flow, a grant, a type; 2: the manifest, the board, what a sealed
+    image lacks), and the errors of each step.
+    """
+    made = design(appliance, board, means.say)
+    with staged(target) as folder:
+        linked = compile_and_link(made, means, folder)
+        with _step(means.say, "built boot"):
+            keys = (means.signer.public_key,)
+            boot = build_boot(board, keys, means.toolchain, means.trees.mbedtls, means.work)
+        with _step(means.say, "signed and packed"):
+            _pack(made, linked, boot, means, folder)
+            load_bundle(folder)
+    return load_bundle(target)
+
+
+def design(appliance: Path, board: Board, say: Say = lambda _: None) -> Design:
+    """Everything that is decided before anything is compiled. Raises ApplianceError."""
+    with _step(say, "read the manifest"):
+        manifest = load(appliance)
+    with _step(say, "proved the flows"):
+        policy = flow_policy(manifest)
+    with _step(say, "checked the types"):
+        problems = type_problems(manifest, board.name)
+        if problems:
+            raise ApplianceError(problems, NO)
+    with _step(say, "specialised the runtime"):
+        specialisation = specialise_appliance(manifest)
+    switches = baseline_switches() | dict(specialisation.switches)
+    if switches.get("MICROPY_EMIT_THUMB") == "1":
+        switches |= native_code_switches(CORES[board.core])
+    with _step(say, "planned the memory"):
+        plan = make_plan(manifest, board)
+    return Design(manifest, board, policy, specialisation, switches, plan)
+
+
+def specialise_appliance(manifest: Manifest) -> Specialisation:
+    """What the modules of an appliance need. Raises ApplianceError."""
+    _refuse_borrowed_mains(manifest)
+    modules = modules_of(manifest)
+    return specialise([Source(m.name, m.path, m.path.read_bytes()) for m in modules])
+
+
+def modules_of(manifest: Manifest) -> tuple[Module, ...]:
+    """Every module of every enclave once, by name."""
+    found = {module.name: module for group in manifest.modules.values() for module in group}
+    return tuple(found[name] for name in sorted(found))
+
+
+def _refuse_borrowed_mains(manifest: Manifest) -> None:
+    """To import another enclave's main module would run that enclave's code in this one."""
+    mains = {group[0].name: enclave for enclave, group in manifest.modules.items()}
+    problems = []
+    for enclave, group in manifest.modules.items():
+        for module in group[1:]:
+            if module.name in mains:
+                what = f"imports {module.name}, the main module of {mains[module.name]}"
+                mend = "move what both need into a module of its own"
+                problems.append(manifest.problem(("enclave", enclave, "module"), what, mend))
+    if problems:
+        raise ApplianceError(problems)
+
+
+def compile_and_link(made: Design, means: Means, folder: Path) -> Linked:
+    """Both ELF files, in `folder/elf`, each audited against the policy that was proved."""
+    board, toolchain = made.board, means.toolchain
+    modules = [FrozenModule(module.name, module.path) for module in modules_of(made.manifest)]
+    with _step(means.say, "compiled the virtual machine"):
+        core = CORES[board.core]
+        vm = build_vm(modules, made.switches, core, toolchain, means.trees, means.work / "vm")
+    with _step(means.say, "compiled monitor and services"):
+        native = compile_native(board, toolchain, means.work)
+    digest = runtime_digest(board, means.trees.micropython.identity, made.switches)
+    runtime = Component("runtime", RUNTIME_VERSION, digest)
+    images: list[LinkedImage] = []
+    sizes: Mapping[str, int] = {}
+    for slot in range(SLOTS):
+        with _step(means.say, f"linked and audited slot {'AB'[slot]}"):
+            text = tables_c(made.plan, slot, runtime)
+            tables = compile_tables(board, text, slot, toolchain, means.work)
+            objects = [native, tables, *vm.objects]
+            elf = folder / "elf" / f"slot_{'ab'[slot]}.elf"
+            image = link_image(toolchain, objects, board, layout_of(made.plan), slot, elf)
+            images.append(image)
+            if slot == 0:
+                start = board.slot(slot).base + HEADER_SIZE
+                origins = {native: MONITOR, tables: TABLES}
+                sizes = part_sizes(image.linker_map, origins, start, len(image.body))
+    return Linked((images[0], images[1]), runtime, sizes)
+
+
+def _pack(made: Design, linked: Linked, boot: Boot, means: Means, folder: Path) -> None:
+    """Signs both images and writes the bundle's files; `bundle.json` comes last."""
+    parts = Parts(
+        manifest=made.manifest,
+        modules=modules_of(made.manifest),
+        plan=made.plan,
+        policy=made.policy,
+        switches=made.switches,
+        images=linked.images,
+        runtime=linked.runtime,
+        sizes=linked.sizes,
+        boot=boot,
+        trees=means.trees,
+        compiler=means.toolchain.identity,
+    )
+    facts, files = assemble(parts, means.signer, means.endorse)
+    write_files(folder, {**files, FACTS_FILE: facts.text()})
+
+
+@contextmanager
+def _step(say: Say, done: str) -> Iterator[None]:
+    """Says what was done and how long it took, once it is done."""
+    start = time.perf_counter()
+    yield
+    say(f"{done} ({time.perf_counter() - start:.2f} s)")

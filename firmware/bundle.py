@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bundle: everything a build gives, in one directory that is checked as a whole when read.
+
+`bundle.json` has the facts and the SHA-256 of every other file. A bundle that loads is consistent:
+its images are signed by its key, and name its policy, its SBOM, its board and its version. Whether
+that key is to be trusted is for the reader to know (`attest` checks the signed reference values).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from boards.errors import NO, USAGE, CoffretError
+from firmware.image import ImageError, ImageFacts, verify_image
+
+FACTS_FILE = "bundle.json"
+SIGNING_KEY = "signing.pub.pem"
+FORMAT = 1
+_FACTS_MAX = 4 << 20
+_FILE_MAX = 64 << 20
+_MEND = "build it again with `coffret build`"
+
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, Field(pattern=r"^(elf/)?[a-z][a-z_]*(\.[a-z]+)+$")]
+Count = Annotated[int, Field(ge=0)]
+
+
+class BundleError(CoffretError):
+    """A bundle is missing, damaged or contradicts itself; names the file and the key."""
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Sizes(_Facts):
+    """Flash, in bytes. `image` is the signed image of slot A; `monitor` has drivers and services."""
+
+    boot: Count
+    monitor: Count
+    vm: Count
+    bytecode: Count
+    tables: Count
+    image: Count
+
+
+class Ram(_Facts):
+    """RAM, in bytes: the monitor with its stack and queues, and each enclave's own memory."""
+
+    monitor: Count
+    enclaves: dict[str, Count]
+
+
+class Digests(_Facts):
+    """SHA-256, hex: the images' own (their TLV 0x10) and the flow policy document's."""
+
+    image_a: Digest
+    image_b: Digest
+    policy: Digest
+
+
+class Files(_Facts):
+    """File names inside the bundle."""
+
+    slot_a: FileName = "slot_a.bin"
+    slot_b: FileName = "slot_b.bin"
+    boot: FileName = "boot.elf"
+    sbom: FileName = "sbom.json"
+    corim: FileName = "corim.cbor"
+    policy: FileName = "policy.cbor"
+
+
+class Enclave(_Facts):
+    """An enclave and the SHA-256 of its code."""
+
+    name: str
+    digest: Digest
+
+
+class Reference(_Facts):
+    """What a device that runs this bundle must prove, beside `digests`. Hex; digests are SHA-256."""
+
+    implementation_id: Digest  # 32 bytes, padded with NUL
+    boot: Digest
+    runtime: Digest
+    signer_id: Digest
+    enclaves: tuple[Enclave, ...] = Field(strict=False)  # in the manifest's order
+
+
+class Facts(_Facts):
+    """`bundle.json`."""
+
+    format: Literal[1]
+    appliance: str
+    version: str
+    board: str
+    security_counter: Count
+    sizes: Sizes
+    ram: Ram
+    digests: Digests
+    reference: Reference
+    inputs: dict[str, Digest]  # trees by name, modules by file name
+    switches: dict[str, str]  # of the virtual machine
+    tools: dict[str, str]  # name to version
+    files: Files
+    contents: dict[FileName, Digest]  # every file but this one
+
+    def text(self) -> bytes:
+        """The file's bytes: a function of the facts alone."""
+        return (json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=2) + "\n").encode()
+
+    def inspection(self) -> dict[str, object]:
+        """What `coffret inspect --json` prints; scripts rely on it."""
+        keys = {"appliance", "version", "board", "sizes", "ram", "digests", "files"}
+        return self.model_dump(mode="json", include=keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle that was checked as a whole. `images` by slot."""
+
+    folder: Path
+    facts: Facts
+    images: tuple[ImageFacts, ImageFacts]
+
+    def path(self, name: str) -> Path:
+        """The absolute path of `slot_a`, `boot`, ... Raises KeyError."""
+        files = self.facts.files.model_dump()
+        return (self.folder / str(files[name])).resolve()
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Reads and checks a bundle from hostile bytes. Raises BundleError: 2 not a bundle, 1 damaged."""
+    path = folder / FACTS_FILE
+    try:
+        raw = json.loads(_read(path, _FACTS_MAX))
+        facts = Facts.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "bundle"
+        raise BundleError(f"{path}: {key}: {first['msg']}", _MEND) from None
+    except ValueError as error:
+        raise BundleError(f"{path}: {error}", _MEND) from None
+    except RecursionError:
+        raise BundleError(f"{path}: nested too deep", _MEND) from None
+    _check_contents(folder, facts)
+    key = _signing_key(folder)
+    return Bundle(folder, facts, (_image(folder, facts, key, 0), _image(folder, facts, key, 1)))
+
+
+def _check_contents(folder: Path, facts: Facts) -> None:
+    """Every file is there, as recorded, and every file that is referred to is recorded."""
+    wanted = {*facts.files.model_dump().values(), SIGNING_KEY}
+    for name in sorted(wanted - set(facts.contents)):
+        raise BundleError(f"{folder / FACTS_FILE}: contents: {name} is missing", _MEND)
+    for name, digest in sorted(facts.contents.items()):
+        if hashlib.sha256(_read(folder / name, _FILE_MAX)).hexdigest() != digest:
+            raise BundleError(f"{folder / name}: is not the file that was built", _MEND, NO)
+    for name, file, digest in (
+        ("digests.policy", facts.files.policy, facts.digests.policy),
+        ("reference.boot", "boot.bin", facts.reference.boot),
+    ):
+        if facts.contents.get(file) != digest:
+            raise BundleError(f"{folder / FACTS_FILE}: {name}: is not that of {file}", _MEND, NO)
+
+
+def _signing_key(folder: Path) -> ec.EllipticCurvePublicKey:
+    path = folder / SIGNING_KEY
+    try:
+        key = load_pem_public_key(_read(path, _FACTS_MAX))
+    except ValueError:
+        raise BundleError(f"{path}: is no public key", _MEND) from None
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise BundleError(f"{path}: is no P-256 key", _MEND)
+    return key
+
+
+def _image(folder: Path, facts: Facts, key: ec.EllipticCurvePublicKey, slot: int) -> ImageFacts:
+    """The image of a slot: signed, and what the facts say of it."""
+    path = folder / (facts.files.slot_a, facts.files.slot_b)[slot]
+    try:
+        image = verify_image(_read(path, _FILE_MAX), key)
+    except ImageError as error:
+        raise BundleError(f"{path}: {error.message}", _MEND, NO) from None
+    expected = {
+        "digest": (facts.digests.image_a, facts.digests.image_b)[slot],
+        "policy digest": facts.digests.policy,
+        "SBOM digest": facts.contents[facts.files.sbom],
+        "signing key": facts.reference.signer_id,
+        "board": facts.board,
+        "version": facts.version,
+        "security counter": facts.security_counter,
+    }
+    found = {
+        "digest": image.digest.hex(),
+        "policy digest": image.policy_digest.hex(),
+        "SBOM digest": image.sbom_digest.hex(),
+        "signing key": image.key_hash.hex(),
+        "board": image.board,
+        "version": str(image.version),
+        "security counter": image.security_counter,
+    }
+    for what, value in expected.items():
+        if found[what] != value:
+            raise BundleError(f"{path}: its {what} is {found[what]}, not {value}", _MEND, NO)
+    return image
+
+
+def _read(path: Path, limit: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        what = (error.strerror or "cannot be read").lower()
+        raise BundleError(f"{path}: {what}", "name a bundle that `coffret build` made") from None
+    if len(data) > limit:
+        raise BundleError(f"{path}: is longer than {limit} bytes", _MEND)
+    return data
+
+
+@contextmanager
+def staged(target: Path) -> Iterator[Path]:
+    """A new directory beside `target` that becomes `target` when the block ends without an error.
+
+    Raises BundleError when something that is not a bundle is in the way.
+    """
+    if target.exists() and not _replaceable(target):
+        raise BundleError(
+            f"{target}: exists and is not a bundle", "choose another directory with -o", USAGE
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    token = secrets.token_hex(6)
+    fresh = target.with_name(f".{target.name}.{token}.new")
+    fresh.mkdir()
+    try:
+        yield fresh
+        _exchange(fresh, target, target.with_name(f".{target.name}.{token}.old"))
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _replaceable(target: Path) -> bool:
+    return target.is_dir() and ((target / FACTS_FILE).is_file() or not any(target.iterdir()))
+
+
+def _exchange(fresh: Path, target: Path, old: Path) -> None:
+    # A directory cannot be renamed onto one that has files: the old bundle steps aside first.
+    if target.exists():
+        target.rename(old)
+        try:
+            fresh.rename(target)
+        except OSError:
+            old.rename(target)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        fresh.rename(target)
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> dict[str, str]:
+    """Writes the files of a bundle into a fresh directory; returns their SHA-256, hex, by name."""
+    for name, data in sorted(files.items()):
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        with path.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    return {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}

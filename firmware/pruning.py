@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the modules can never reach leaves the VM: names in its tables, and opcodes of its interpreter.
+
+MicroPython's types and modules are tables of (name, object) in C, and an entry keeps its function in the image
+whether or not any program says the name. An image's programs are all known: if the name is in none of them, the
+entry can go, and the linker drops what only it referred to. The same holds for the interpreter's opcodes.
+Sources are never edited: a copy without those lines is compiled.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from firmware.object_cache import write_atomically
+from firmware.sources import Tree
+from firmware.toolchain import CompileJob
+
+# One entry of a table, the way all of MicroPython's tables are written.
+_ENTRY = re.compile(
+    r"^[ \t]*\{ ?MP_ROM_QSTR\(MP_QSTR_(\w+)\), ?(?:MP_ROM_\w+\(.*\)|mp_const_float_\w+) ?\},?[ \t]*\n",
+    re.MULTILINE,
+)
+# Names that C code looks up in objects, whoever wrote the objects.
+_LOOKED_UP = re.compile(r"mp_load_\w+\(.*\bMP_QSTR_(\w+)")
+# With one of these a program can reach names that are written nowhere in it.
+_DYNAMIC = frozenset({"getattr", "hasattr", "setattr", "delattr", "dir", "globals", "locals", "__dict__"})
+# A line of mpy-tool's output that is one instruction: bytes, then the opcode's name.
+_INSTRUCTION = re.compile(r"^    0x[0-9a-f]{2}(?:,0x[0-9a-f]{2})*, // ([A-Z_]+)", re.MULTILINE)
+_CASE = re.compile(r"\bENTRY\(MP_BC_(\w+)\):")
+
+
+class MpyFormatError(Exception):
+    """A file is not an .mpy of version 6, or is cut short."""
+
+
+def static_names(tree: Tree) -> Sequence[str]:
+    """The names that .mpy files refer to by number (py/makeqstrdata.py, static_qstr_list)."""
+    script = tree.path / "py/makeqstrdata.py"
+    for node in ast.parse(script.read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "static_qstr_list":
+            return [str(name) for name in ast.literal_eval(node.value)]
+    raise MpyFormatError(f"{script} has no static_qstr_list")
+
+
+def names_of(mpy: bytes, static: Sequence[str]) -> frozenset[str]:
+    """Every name and short string of a compiled module, those the compiler adds included. Raises MpyFormatError."""
+    if mpy[:2] != b"M\x06":
+        raise MpyFormatError("not an .mpy file of version 6")
+    position = 4
+
+    def number() -> int:
+        nonlocal position
+        value = 0
+        while True:
+            byte = mpy[position]
+            position += 1
+            value = value << 7 | byte & 0x7F
+            if not byte & 0x80:
+                return value
+
+    found = set()
+    try:
+        count = number()
+        number()  # of objects: constants that are not names
+        for _ in range(count):
+            length = number()
+            if length & 1:
+                found.add(static[(length >> 1) - 1])  # 0 is "no name"
+                continue
+            end = position + (length >> 1)
+            found.add(mpy[position:end].decode())
+            position = end + 1
+    except (IndexError, UnicodeDecodeError):
+        raise MpyFormatError("the name table is cut short") from None
+    return frozenset(found)
+
+
+def reaches_dynamically(names: Collection[str]) -> bool:
+    """Whether a program with these names can reach attributes that it does not name."""
+    return not _DYNAMIC.isdisjoint(names)
+
+
+def prune_tables(text: str, keep: Collection[str]) -> str:
+    """A C source without the table entries whose name is not in `keep`. Names with __ around them stay."""
+
+    def entry(match: re.Match[str]) -> str:
+        name = match[1]
+        # The interpreter reaches those by itself; only a REPL reaches this one.
+        special = name.startswith("__") and name != "__repl_print__"
+        return match[0] if special or name in keep else "\n"  # lines keep their numbers
+
+    return _ENTRY.sub(entry, text)
+
+
+def used_opcodes(frozen: str) -> frozenset[str]:
+    """Names of the opcodes of the frozen modules, from the C source that mpy-tool wrote."""
+    return frozenset(_INSTRUCTION.findall(frozen))
+
+
+def prune_opcodes(text: str, opcodes: Collection[str]) -> str:
+    """py/vm.c without the case labels of other opcodes, so that the compiler drops the code behind them.
+
+    Such an opcode would be answered like any unknown one, with NotImplementedError.
+    """
+    return _CASE.sub(lambda match: match[0] if match[1] in opcodes else "", text)
+
+
+def jobs_without_unused_names(
+    jobs: Sequence[CompileJob], names: Collection[str], work: Path
+) -> list[CompileJob]:
+    """The jobs, with pruned copies under `work` in place of sources whose tables name what nobody names."""
+    texts = {job.source: job.source.read_text() for job in jobs if job.source.suffix == ".c"}
+    keep = set(names).union(*map(_LOOKED_UP.findall, texts.values()))
+    pruned = {source: prune_tables(text, keep) for source, text in texts.items()}
+    return [
+        job
+        if pruned.get(job.source) == texts.get(job.source)
+        else _with_copy(job, pruned[job.source], work)
+        for job in jobs
+    ]
+
+
+def jobs_without_unused_opcodes(
+    jobs: Sequence[CompileJob], opcodes: Collection[str], work: Path
+) -> list[CompileJob]:
+    """The jobs, with a pruned copy of the interpreter under `work`."""
+    return [
+        _with_copy(job, prune_opcodes(job.source.read_text(), opcodes), work)
+        if job.source.name == "vm.c"
+        else job
+        for job in jobs
+    ]
+
+
+def _with_copy(job: CompileJob, text: str, work: Path) -> CompileJob:
+    # The folder's name keeps apart what has the same name in two folders.
+    copy = work / "pruned" / job.source.parent.name / job.source.name
+    write_atomically(copy, text.encode())
+    # An #include of a file beside the source must still find it.
+    return replace(job, source=copy, includes=(*job.includes, job.source.parent))

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+// The manager: the SMP server of the running image, a native task without privileges. It reads and writes the management
+// port, the other slot and a few records through the monitor, and verifies images with boot's own code.
+#include "services/manager.h"
+
+#include <string.h>
+
+#include "board_config.h"
+#include "coffret/boot_state.h"
+#include "coffret/reason.h"
+#include "coffret/syscall.h"
+#include "coffret/tables.h"
+#include "smp/backend.h"
+
+#define FOREVER 0xFFFFFFFFu
+#define ENDORSEMENT_MAX 1024u
+#define LIFECYCLE_SECURED 0x3000u // RFC 9783 section 4.3.1
+
+static struct smp_server server __attribute__((section(".manager.bss")));
+
+static int32_t call(enum syscall number, const void *a, size_t b) {
+    return syscall3(number, (uintptr_t)a, b, 0);
+}
+
+static int32_t store_read(enum store_key key, void *data, size_t capacity) {
+    return syscall3(SYS_STORE_GET, key, (uintptr_t)data, capacity);
+}
+
+static int32_t store_write(enum store_key key, const void *data, size_t length) {
+    return syscall3(SYS_STORE_PUT, key, (uintptr_t)data, length);
+}
+
+// ---- what the SMP server asks for (smp/backend.h) ----
+
+void smp_port_write(const uint8_t *data, size_t length) {
+    (void)call(SYS_PORT_WRITE, data, length); // waits in the monitor
+}
+
+const char *smp_mode(void) {
+    return "application";
+}
+
+void smp_reset(bool recovery) {
+    (void)syscall3(SYS_RESET, recovery, 0, 0);
+}
+
+uint8_t smp_running_slot(void) {
+    return coffret_counts.slot;
+}
+
+void smp_boot_state(struct boot_state *state) {
+    boot_state_decode(state, store_read(STORE_BOOT_STATE, state, sizeof *state));
+}
+
+uint32_t smp_minimum_counter(void) {
+    uint32_t counter;
+    int32_t length = store_read(STORE_SECURITY_COUNTER, &counter, sizeof counter);
+    return length == (int32_t)sizeof counter ? counter : 0;
+}
+
+bool smp_mark_test(uint8_t slot) {
+    (void)slot; // the call knows no other than the one that does not run
+    return syscall3(SYS_MARK_TEST, 0, 0, 0) == 0;
+}
+
+bool smp_confirm(void) {
+    return syscall3(SYS_CONFIRM, 0, 0, 0) == 0;
+}
+
+const uint8_t *smp_slot_address(uint8_t slot) {
+    uint32_t offset = slot == 0 ? BOARD_SLOT_A_OFFSET : BOARD_SLOT_B_OFFSET;
+    return (const uint8_t *)(uintptr_t)(BOARD_FLASH_BASE + offset);
+}
+
+int smp_slot_claim(uint8_t slot) {
+    struct boot_state state;
+    struct image_info info;
+    if (slot == coffret_counts.slot) {
+        return IMAGE_NO_FREE_SLOT;
+    }
+    smp_boot_state(&state);
+    if (state.pending == slot && (state.flags & BOOT_TRIED) == 0) {
+        return IMAGE_ALREADY_PENDING;
+    }
+    // On trial: the confirmed image there is what the board falls back to, if it still is an image.
+    if (state.active == slot &&
+        server.services->check_image(slot, smp_minimum_counter(), &info) == REASON_OK) {
+        return IMAGE_NO_FREE_SLOT;
+    }
+    return SMP_OK;
+}
+
+bool smp_slot_erase(uint8_t slot, uint32_t offset, uint32_t length) {
+    (void)slot; // claimed: it is the other one
+    return syscall3(SYS_FLASH_ERASE, offset, length, 0) == 0;
+}
+
+bool smp_slot_program(uint8_t slot, uint32_t offset, const uint8_t *data, uint32_t length) {
+    (void)slot;
+    return syscall3(SYS_FLASH_PROGRAM, offset, (uintptr_t)data, length) == 0;
+}
+
+void smp_refused(uint8_t slot, uint8_t reason) {
+    char text[] = "image for slot A refused: reason 00";
+    text[15] = (char)('A' + slot);
+    text[sizeof text - 3] = (char)('0' + reason / 10u % 10u);
+    text[sizeof text - 2] = (char)('0' + reason % 10u);
+    (void)call(SYS_LOG, text, sizeof text - 1);
+}
+
+void smp_identity(struct identity *identity) {
+    memset(identity, 0, sizeof *identity);
+    (void)call(SYS_IDENTITY, identity, 0);
+}
+
+// ---- group 64: evidence ----
+
+static uint16_t load16(const uint8_t *bytes) {
+    return (uint16_t)(bytes[0] | bytes[1] << 8);
+}
+
+static int evidence(const struct smp_request *request, struct cbor_writer *reply) {
+    static const struct cbor_key key = {"nonce", CBOR_BYTES};
+    struct cbor_value nonce;
+    if (!cbor_read_map(request->payload, request->length, &key, &nonce, 1) || !nonce.present ||
+        (nonce.length != 32 && nonce.length != 48 && nonce.length != 64)) {
+        return SMP_INVALID;
+    }
+    // The monitor copies the nonce before anybody writes the reply, so one buffer serves both.
+    uint8_t *buffer = server.request;
+    struct evidence_request asked = {.nonce = nonce.data,
+                                     .nonce_length = nonce.length,
+                                     .reply = buffer,
+                                     .capacity = sizeof server.request};
+    int32_t length = call(SYS_EVIDENCE, &asked, 0);
+    if (length == ERR_BUSY) {
+        return SMP_BUSY;
+    }
+    if (length < 4 || length > (int32_t)sizeof server.request) {
+        return SMP_UNKNOWN;
+    }
+    uint32_t token = load16(buffer);
+    uint32_t certificate = load16(buffer + 2);
+    if (token + certificate != (uint32_t)length - 4u) {
+        return SMP_UNKNOWN;
+    }
+    cbor_write_map(reply, 2);
+    smp_put_bytes(reply, "token", buffer + 4, token);
+    smp_put_bytes(reply, "cert", buffer + 4 + token, certificate);
+    return SMP_OK;
+}
+
+// ---- group 65: endorsement ----
+
+static int read_endorsement(struct cbor_writer *reply) {
+    int32_t length = store_read(STORE_ENDORSEMENT, server.request, sizeof server.request);
+    if (length < 0) {
+        return length == ERR_NOT_FOUND ? SMP_NOT_FOUND : SMP_UNKNOWN;
+    }
+    cbor_write_map(reply, 1);
+    smp_put_bytes(reply, "endorsement", server.request, (size_t)length);
+    return SMP_OK;
+}
+
+static bool is_secured(void) {
+    uint16_t lifecycle;
+    return store_read(STORE_LIFECYCLE, &lifecycle, sizeof lifecycle) == (int32_t)sizeof lifecycle &&
+           lifecycle == LIFECYCLE_SECURED;
+}
+
+static int write_endorsement(const struct smp_request *request, struct cbor_writer *reply) {
+    static const struct cbor_key key = {"endorsement", CBOR_BYTES};
+    static const uint16_t secured = LIFECYCLE_SECURED;
+    struct cbor_value given;
+    if (!cbor_read_map(request->payload, request->length, &key, &given, 1) || !given.present ||
+        given.length == 0 || given.length > ENDORSEMENT_MAX) {
+        return SMP_INVALID;
+    }
+    // In this order a cut in between leaves a board that can be endorsed again.
+    if (store_write(STORE_ENDORSEMENT, given.data, given.length) != 0 ||
+        (!is_secured() && store_write(STORE_LIFECYCLE, &secured, sizeof secured) != 0)) {
+        return SMP_UNKNOWN;
+    }
+    cbor_write_map(reply, 0);
+    return SMP_OK;
+}
+
+int smp_user_command(struct smp_server *unused, const struct smp_request *request,
+                     struct cbor_writer *reply) {
+    (void)unused; // there is one: `server`
+    if (request->group == GROUP_ATTESTATION && request->command == 0 && request->write) {
+        return evidence(request, reply);
+    }
+    if (request->group == GROUP_PROVISIONING && request->command == 1) {
+        return request->write ? write_endorsement(request, reply) : read_endorsement(reply);
+    }
+    if (request->group == GROUP_LOG && request->command == 0 && !request->write) {
+        return manager_log(request, server.request, sizeof server.request, reply);
+    }
+    if (request->group == GROUP_ENCLAVES && request->command == 0 && !request->write) {
+        return manager_enclaves(reply);
+    }
+    return SMP_NOT_SUPPORTED;
+}
+
+void manager_main(const struct task *self) {
+    (void)self;
+    smp_server_start(&server, (const struct boot_services *)(BOARD_BOOT_BASE + BOOT_SERVICES_OFFSET));
+    for (;;) {
+        uint8_t bytes[64];
+        int32_t length = syscall3(SYS_PORT_READ, (uintptr_t)bytes, sizeof bytes, FOREVER);
+        if (length < 0) {
+            (void)syscall3(SYS_EXIT, 0, 0, 0); // it makes no sense to go on; policy starts it afresh
+        }
+        smp_server_feed(&server, bytes, (size_t)length);
+    }
+}

@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables of include/coffret/tables.h, read back from a linked ELF by symbol.
+
+Independent of `firmware.tables`, which wrote them: the layouts here are the C structures' own.
+Everything read is bounded; an ELF that does not have exactly these tables is refused.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
+
+MAX_TEXT = 64
+_TASK = struct.Struct("<3I 2I 4I 2I 5I 2I 2I 2I H 3B 3s")
+_SINK = struct.Struct("<2I 2I")
+_GATE = struct.Struct("<I 2I 2I 3I B 3s")
+_CHANNEL = struct.Struct("<3I 2H 4B")
+_COMPONENT = struct.Struct("<2I 32s")
+_COUNTS = struct.Struct("<8B")
+_WORDS = struct.Struct("<2I")
+
+
+class TableError(ValueError):
+    """The ELF does not have the tables, or they are malformed."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    """struct task. Pointers to text are followed, `entry` is the function's name."""
+
+    name: str
+    module: str | None
+    entry: str
+    memory: tuple[int, int]
+    grants: tuple[tuple[int, int], ...]
+    memory_base: int
+    memory_size: int
+    stack_base: int
+    stack_size: int
+    window_save: int
+    heap_base: int
+    heap_size: int
+    secrecy: int
+    integrity: int
+    calls: int
+    backoff_ms: int
+    first_channel: int
+    kind: int
+    priority: int
+    restart: int
+
+
+@dataclass(frozen=True, slots=True)
+class SinkRow:
+    """struct sink."""
+
+    name: str
+    device: int
+    accepts: int
+
+
+@dataclass(frozen=True, slots=True)
+class GateRow:
+    """struct gate."""
+
+    name: str
+    releases: int
+    vouches: int
+    max_bytes: int
+    budget: int
+    window_s: int
+    task: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRow:
+    """struct channel."""
+
+    name: str
+    from_name: str
+    queue: int
+    min_size: int
+    max_size: int
+    depth: int
+    source: int
+    target: int
+    gate: int
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentRow:
+    """struct component."""
+
+    type: str
+    version: str
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Everything the monitor will enforce, as the image holds it."""
+
+    appliance: str
+    version: str
+    board: str
+    slot: int
+    enclaves: int
+    tags: tuple[str, ...]
+    window: tuple[int, int]
+    tasks: tuple[TaskRow, ...]
+    sinks: tuple[SinkRow, ...]
+    gates: tuple[GateRow, ...]
+    channels: tuple[ChannelRow, ...]
+    components: tuple[ComponentRow, ...]
+
+
+def read_tables(elf: Path) -> Tables:
+    """Read the tables of one linked image. Raises TableError, OSError."""
+    with elf.open("rb") as file:
+        try:
+            image = _Image(file)
+            return image.tables()
+        except ELFError as error:
+            raise TableError(f"{elf.name} is not an ELF image: {error}") from error
+
+
+class _Image:
+    """Symbols and loaded bytes of one ELF."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        elf = ELFFile(file)
+        if elf.elfclass != 32 or not elf.little_endian:
+            raise TableError("not a 32-bit little-endian image")
+        self._loaded = [
+            (int(s["p_vaddr"]), s.data())
+            for s in elf.iter_segments()
+            if s["p_type"] == "PT_LOAD" and s["p_filesz"]
+        ]
+        self._symbols: dict[str, tuple[int, int]] = {}
+        self._functions: dict[int, str] = {}
+        for section in elf.iter_sections():
+            if isinstance(section, SymbolTableSection):
+                for symbol in section.iter_symbols():
+                    self._add(symbol.name, symbol)
+
+    def _add(self, name: str, symbol: object) -> None:
+        entry = symbol.entry  # type: ignore[attr-defined]  # pyelftools has no types
+        value, size, kind = int(entry["st_value"]), int(entry["st_size"]), entry["st_info"]["type"]
+        if kind == "STT_FUNC":
+            self._functions.setdefault(value, name)
+        elif name.startswith("coffret_"):
+            if name in self._symbols and self._symbols[name] != (value, size):
+                raise TableError(f"{name} is defined twice")
+            self._symbols[name] = (value, size)
+
+    def _bytes(self, address: int, size: int) -> bytes:
+        for base, data in self._loaded:
+            if base <= address and address + size <= base + len(data):
+                return data[address - base : address - base + size]
+        raise TableError(f"{size} bytes at {address:#x} are not in the image")
+
+    def _symbol(self, name: str, size: int | None = None) -> bytes:
+        if name not in self._symbols:
+            raise TableError(f"the image has no {name}")
+        address, length = self._symbols[name]
+        if size is not None and length != size:
+            raise TableError(f"{name} has {length} bytes, not {size}")
+        return self._bytes(address, length)
+
+    def _text(self, address: int) -> str:
+        for base, data in self._loaded:
+            if base <= address < base + len(data):
+                raw = data[address - base : address - base + MAX_TEXT + 1]
+                text, end, _ = raw.partition(b"\0")
+                if end and text.isascii():
+                    return text.decode("ascii")
+        raise TableError(f"no text at {address:#x}")
+
+    def _array_text(self, name: str) -> str:
+        text, end, rest = self._symbol(name).partition(b"\0")
+        if not end or rest or not text.isascii():
+            raise TableError(f"{name} is not one text")
+        return text.decode("ascii")
+
+    def _rows(self, name: str, count: int, layout: struct.Struct) -> list[tuple[int, ...]]:
+        # An empty table has one row of zeros (C has no empty arrays).
+        data = self._symbol(name, max(1, count) * layout.size)
+        if count == 0 and any(data):
+            raise TableError(f"{name} has a row that is not counted")
+        return list(layout.iter_unpack(data))[:count]
+
+    def _function(self, address: int) -> str:
+        return self._functions.get(address, f"{address:#x}")
+
+    def tables(self) -> Tables:
+        counts = _COUNTS.unpack(self._symbol("coffret_counts", _COUNTS.size))
+        tasks, enclaves, channels, gates, sinks, components, slot, reserved = counts
+        if reserved or enclaves > tasks:
+            raise TableError("coffret_counts is malformed")
+        window = _WORDS.unpack(self._symbol("coffret_window", _WORDS.size))
+        return Tables(
+            appliance=self._array_text("coffret_appliance_name"),
+            version=self._array_text("coffret_appliance_version"),
+            board=self._array_text("coffret_board_name"),
+            slot=slot,
+            enclaves=enclaves,
+            tags=self._tags(),
+            window=(window[0], window[1]),
+            tasks=tuple(map(self._task, self._rows("coffret_tasks", tasks, _TASK))),
+            sinks=tuple(map(self._sink, self._rows("coffret_sinks", sinks, _SINK))),
+            gates=tuple(map(self._gate, self._rows("coffret_gates", gates, _GATE))),
+            channels=tuple(map(self._channel, self._rows("coffret_channels", channels, _CHANNEL))),
+            components=tuple(
+                ComponentRow(self._text(row[0]), self._text(row[1]), _digest(row[2]))
+                for row in self._rows("coffret_components", components, _COMPONENT)
+            ),
+        )
+
+    def _tags(self) -> tuple[str, ...]:
+        data = self._symbol("coffret_tag_names")
+        if len(data) % 4 or len(data) > 4 * 65 or data[-4:] != bytes(4):
+            raise TableError("coffret_tag_names is malformed")
+        return tuple(self._text(address) for (address,) in struct.iter_unpack("<I", data[:-4]))
+
+    def _task(self, row: tuple[int, ...]) -> TaskRow:
+        if any(_digest(row[-1])):
+            raise TableError("coffret_tasks has reserved bytes that are not zero")
+        return TaskRow(
+            name=self._text(row[0]),
+            module=self._text(row[1]) if row[1] else None,
+            entry=self._function(row[2]),
+            memory=(row[3], row[4]),
+            grants=((row[5], row[6]), (row[7], row[8])),
+            memory_base=row[9],
+            memory_size=row[10],
+            stack_base=row[11],
+            stack_size=row[12],
+            window_save=row[13],
+            heap_base=row[14],
+            heap_size=row[15],
+            secrecy=_label(row[16:18]),
+            integrity=_label(row[18:20]),
+            calls=row[20],
+            backoff_ms=row[21],
+            first_channel=row[22],
+            kind=row[23],
+            priority=row[24],
+            restart=row[25],
+        )
+
+    def _sink(self, row: tuple[int, ...]) -> SinkRow:
+        return SinkRow(self._text(row[0]), row[1], _label(row[2:4]))
+
+    def _gate(self, row: tuple[int, ...]) -> GateRow:
+        if any(_digest(row[-1])):
+            raise TableError("coffret_gates has reserved bytes that are not zero")
+        return GateRow(self._text(row[0]), _label(row[1:3]), _label(row[3:5]), *row[5:9])
+
+    def _channel(self, row: tuple[int, ...]) -> ChannelRow:
+        return ChannelRow(self._text(row[0]), self._text(row[1]), *row[2:9])
+
+
+def _label(words: tuple[int, ...]) -> int:
+    return words[0] | words[1] << 32
+
+
+def _digest(value: object) -> bytes:
+    """`struct` gives bytes for an `s` field, whatever the row's type says."""
+    if not isinstance(value, bytes):
+        raise TableError("a field of the wrong type")
+    return value

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tables.c`: the plan as the const tables of include/coffret/tables.h, one text per slot.
+
+Compile it without link-time optimisation: then the monitor reads these very bytes, and the audit
+of the linked image (`firmware.audit`) is an audit of what will be enforced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from boards.model import Region
+from boards.mpu import Access, RegionWords, region
+from firmware.plan import Kind, Plan, Task
+
+LABEL_WORDS = 2
+WINDOW_REGION, MEMORY_REGION, FIRST_GRANT_REGION = 3, 4, 5
+TASK_GRANTS = 2
+_RBAR_VALID = 1 << 4
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A line of the evidence: `runtime`, `enclave:NAME`. `digest` has 32 bytes."""
+
+    type: str
+    version: str
+    digest: bytes
+
+
+def components(plan: Plan, runtime: Component) -> tuple[Component, ...]:
+    """What the image says of itself: the runtime, then every enclave."""
+    enclaves = (
+        Component(f"enclave:{task.name}", plan.version, task.code_digest or b"")
+        for task in plan.enclaves
+    )
+    return (runtime, *enclaves)
+
+
+def window_words(plan: Plan) -> RegionWords:
+    """Region 3."""
+    return _words(plan, WINDOW_REGION, plan.window, Access.RAM)
+
+
+def memory_words(plan: Plan, task: Task) -> RegionWords:
+    """Region 4 of `task`."""
+    return _words(plan, MEMORY_REGION, task.memory, Access.RAM)
+
+
+def grant_words(plan: Plan, task: Task, slot: int) -> tuple[RegionWords, ...]:
+    """Regions 5 and 6 of `task`; the unused ones are valid and disabled."""
+    grants = task.grants[slot]
+    words = []
+    for index in range(TASK_GRANTS):
+        number = FIRST_GRANT_REGION + index
+        if index < len(grants):
+            words.append(_words(plan, number, grants[index].region, grants[index].access))
+        else:
+            words.append(RegionWords(_RBAR_VALID | number, 0))
+    return tuple(words)
+
+
+def label_words(bits: int) -> tuple[int, ...]:
+    """A label as the device holds it."""
+    return tuple(bits >> 32 * n & 0xFFFF_FFFF for n in range(LABEL_WORDS))
+
+
+def tables_c(plan: Plan, slot: int, runtime: Component) -> str:
+    """The text of `tables.c` for slot 0 (A) or 1 (B). A pure function of its arguments."""
+    parts = components(plan, runtime)
+    entries = sorted({task.entry for task in plan.tasks})
+    lines = [
+        "// Made by firmware/tables.py. Compile without link-time optimisation.",
+        '#include "coffret/tables.h"',
+        '#include "monitor/state.h"',
+        "",
+        *(f"_Noreturn void {entry}(const struct task *self);" for entry in entries),
+        "",
+        f"const char coffret_appliance_name[] = {_text(plan.appliance)};",
+        f"const char coffret_appliance_version[] = {_text(plan.version)};",
+        f"const char coffret_board_name[] = {_text(plan.board.name)};",
+        *_array("char *const", "coffret_tag_names", [*map(_text, plan.tags), "0"]),
+        f"const struct mpu_region coffret_window = {_mpu(window_words(plan))};",
+        *_array("struct task", "coffret_tasks", [_task(plan, t, slot) for t in plan.tasks]),
+        *_array("struct sink", "coffret_sinks", _sinks(plan)),
+        *_array("struct gate", "coffret_gates", _gates(plan)),
+        *_array("struct channel", "coffret_channels", _channels(plan)),
+        *_array("struct component", "coffret_components", [_component(c) for c in parts]),
+        *_struct(
+            "const struct system_counts coffret_counts",
+            tasks=len(plan.tasks),
+            enclaves=len(plan.enclaves),
+            channels=len(plan.channels),
+            gates=len(plan.gates),
+            sinks=len(plan.sinks),
+            components=len(parts),
+            slot=slot,
+        ),
+        "",
+        *_state("task", len(plan.tasks)),
+        *_state("channel", len(plan.channels)),
+        *_state("gate", len(plan.gates)),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _words(plan: Plan, number: int, area: Region, access: Access) -> RegionWords:
+    return region(plan.board.mpu, number, area.base, area.size, access)
+
+
+def _text(text: str) -> str:
+    # Names come from a checked manifest; whatever else happens, C must not be injected.
+    if not text.isascii() or not text.isprintable() or set(text) & set('"\\?'):
+        raise ValueError(f"{text!r} cannot be a C string of the tables")
+    return f'"{text}"'
+
+
+def _word(value: int) -> str:
+    return f"0x{value:08X}u"
+
+
+def _mpu(words: RegionWords) -> str:
+    return f"{{{_word(words.rbar)}, {_word(words.attributes)}}}"
+
+
+def _label(bits: int) -> str:
+    return f"{{{{{', '.join(map(_word, label_words(bits)))}}}}}"
+
+
+def _fields(**values: object) -> str:
+    return "{" + ", ".join(f".{name} = {value}" for name, value in values.items()) + "}"
+
+
+def _struct(declaration: str, **values: object) -> Iterable[str]:
+    yield f"{declaration} = {_fields(**values)};"
+
+
+def _array(kind: str, name: str, rows: Sequence[str]) -> Iterable[str]:
+    """A const array. C has none of length 0: an empty one has a row of zeros nobody reads."""
+    yield f"const {kind} {name}[] = {{"
+    yield from (f"    {row}," for row in rows or ["{0}"])
+    yield "};"
+
+
+def _state(name: str, count: int) -> Iterable[str]:
+    yield f"struct {name}_state coffret_{name}_states[{max(1, count)}] MONITOR_BSS;"
+
+
+def _task(plan: Plan, task: Task, slot: int) -> str:
+    heap = task.heap
+    return _fields(
+        name=_text(task.name),
+        module=_text(task.module) if task.module is not None else "0",
+        entry=task.entry,
+        memory=_mpu(memory_words(plan, task)),
+        grants="{" + ", ".join(map(_mpu, grant_words(plan, task, slot))) + "}",
+        memory_base=_word(task.memory.base),
+        memory_size=_word(task.memory.size),
+        stack_base=_word(task.memory.base),
+        stack_size=_word(task.stack_size),
+        window_save=_word(task.window_save),
+        heap_base=_word(heap.base if heap else 0),
+        heap_size=_word(heap.size if heap else 0),
+        secrecy=_label(task.secrecy),
+        integrity=_label(task.integrity),
+        calls=_word(task.calls),
+        backoff_ms=task.backoff_ms,
+        kind="TASK_ENCLAVE" if task.kind is Kind.ENCLAVE else "TASK_SERVICE",
+        priority=task.priority,
+        restart=task.restart,
+    )
+
+
+def _sinks(plan: Plan) -> list[str]:
+    return [
+        _fields(name=_text(s.name), device=s.device, accepts=_label(s.accepts)) for s in plan.sinks
+    ]
+
+
+def _gates(plan: Plan) -> list[str]:
+    return [
+        _fields(
+            name=_text(gate.name),
+            releases=_label(gate.releases),
+            vouches=_label(gate.vouches),
+            max_bytes=gate.max_bytes,
+            budget=gate.budget,
+            window_s=gate.window_s,
+            task=gate.task,
+        )
+        for gate in plan.gates
+    ]
+
+
+def _channels(plan: Plan) -> list[str]:
+    return [
+        _fields(
+            name=_text(channel.name),
+            from_name=_text(channel.from_name),
+            queue=_word(channel.queue),
+            min_size=channel.min_size,
+            max_size=channel.max_size,
+            depth=channel.depth,
+            **{"from": channel.source},
+            to=channel.target,
+            gate=channel.gate,
+        )
+        for channel in plan.channels
+    ]
+
+
+def _component(component: Component) -> str:
+    if len(component.digest) != 32:
+        raise ValueError(f"{component.type} has a digest of {len(component.digest)} bytes")
+    digest = "{" + ", ".join(f"0x{byte:02x}" for byte in component.digest) + "}"
+    return _fields(type=_text(component.type), version=_text(component.version), digest=digest)

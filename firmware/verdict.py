@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that `coffret check` checks, in the order in which it makes sense to mend it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from boards.errors import NO
+from boards.model import load as load_board
+from firmware.features.needs import Source
+from firmware.flows import flow_policy
+from firmware.manifest import Manifest, load
+from firmware.plan import make_plan
+from firmware.problems import ApplianceError, Problem
+from firmware.specialise import specialise
+from firmware.typecheck import NO_BOARD, type_problems
+
+
+def check_appliance(appliance: Path, board: str | None = None) -> Manifest:
+    """The manifest of an appliance with nothing wrong.
+
+    Raises ApplianceError: exit code 2 for the manifest or the board, 1 for illegal flows, missing
+    grants, type errors and what a sealed image does not have. BoardError for an unknown board.
+    """
+    manifest = load(appliance)
+    if board is not None:
+        make_plan(manifest, load_board(board))
+    problems: list[Problem] = []
+    try:
+        flow_policy(manifest)
+    except ApplianceError as error:
+        problems += error.problems
+    problems += type_problems(manifest, board or NO_BOARD)
+    try:
+        specialise(module_sources(manifest))
+    except ApplianceError as error:
+        problems += error.problems
+    if problems:
+        raise ApplianceError(problems, NO)
+    return manifest
+
+
+def module_sources(manifest: Manifest) -> list[Source]:
+    """Every module of the image once, as the specialiser and the freezer take them."""
+    modules = {m.name: m for enclave in manifest.modules.values() for m in enclave}
+    return [Source(m.name, m.path, m.path.read_bytes()) for m in modules.values()]

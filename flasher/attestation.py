@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`coffret attest`: a fresh nonce, the board's evidence, a verdict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attest
+from flasher.flash import require_application
+from flasher.smp import Board
+
+if TYPE_CHECKING:
+    from attest.inventory import Inventory
+    from attest.p256 import PublicKey
+
+
+def challenge(
+    port: str,
+    inventory: Inventory,
+    operator: PublicKey | None,
+    references: attest.ReferenceValues | None,
+) -> tuple[attest.Response, attest.Verdict]:
+    """Asks the board at `port` for evidence over a new nonce and appraises it.
+
+    The answer comes back with the endorsement that the inventory has, so that it can be kept.
+    """
+    with Board.open(port) as board:
+        require_application(board, "attest")
+        nonce = attest.new_challenge(inventory)
+        evidence = board.evidence(nonce)
+    answer = attest.Response(evidence.token, evidence.certificate)
+    verdict = attest.attest(answer, nonce, inventory, operator, references)
+    instance_id = answer.device()
+    device = None if instance_id is None else inventory.device(instance_id)
+    endorsement = None if device is None else device.endorsement
+    return attest.Response(evidence.token, evidence.certificate, endorsement), verdict

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`coffret flash`: upload to the slot that does not run, try, and keep what proved itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from flasher.answers import SLOT_NAMES, Mode, SlotImage
+from flasher.bundle import Bundle, ImageFile, read_bundle, read_image
+from flasher.errors import BadAnswerError, RefusedError
+from flasher.reasons import Reason
+from flasher.smp import Board, Progress, wait_for
+
+BACK_S = 30.0
+# The board answers first and resets then.
+_SETTLE_S = 0.2
+_CLOCK_SLACK_MS = 1000
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Flashed:
+    """What a flash did. `changed` is False when the board ran the image already."""
+
+    slot: str
+    version: str
+    digest: str
+    previous: str | None
+    changed: bool
+
+    def to_json(self) -> dict[str, object]:
+        return asdict(self)
+
+
+def read_source(path: Path) -> Bundle | ImageFile:
+    """A bundle directory or one image file. Raises BadFileError."""
+    return read_bundle(path) if path.is_dir() else read_image(path)
+
+
+def flash(port: str, source: Bundle | ImageFile, say: Say, progress: Progress) -> Flashed:
+    """Flashes the board at `port` and leaves it running the new image, confirmed.
+
+    `say` gets one line a step. Raises RefusedError with the board's reason, and what `Board` does.
+    """
+    with Board.open(port) as board:
+        mode = board.mode()
+        slots = board.images()
+        if mode is Mode.RECOVERY:
+            image = source if isinstance(source, ImageFile) else source.slot_image(0)
+            say(f"the board is in recovery; uploading {image.version}")
+            board.upload(image.data, progress)
+            return _start(board, port, image, None, say)
+        running = _running(board, slots)
+        say(f"slot {SLOT_NAMES[running.slot]} runs {running.version}")
+        if running.digest in _digests(source):
+            return _already(board, running, say)
+        image = _for_slot(source, 1 - running.slot)
+        say(f"uploading {image.version} to slot {SLOT_NAMES[1 - running.slot]}")
+        board.upload(image.data, progress)
+        board.mark_test(image.digest)
+        say("the board accepted it for one trial boot")
+        return _start(board, port, image, running, say)
+
+
+def _running(board: Board, slots: tuple[SlotImage, ...]) -> SlotImage:
+    active = [slot for slot in slots if slot.active]
+    if len(active) != 1:
+        raise BadAnswerError(board.port, "image state", f"{len(active)} slots are active")
+    return active[0]
+
+
+def _digests(source: Bundle | ImageFile) -> tuple[bytes, ...]:
+    if isinstance(source, ImageFile):
+        return (source.digest,)
+    return tuple(source.slot_image(slot).digest for slot in (0, 1))
+
+
+def _for_slot(source: Bundle | ImageFile, slot: int) -> ImageFile:
+    """The image for a slot; a single image goes as it is: the board knows its own addresses."""
+    return source if isinstance(source, ImageFile) else source.slot_image(slot)
+
+
+def _already(board: Board, running: SlotImage, say: Say) -> Flashed:
+    say("the board runs this image already")
+    if not running.confirmed:
+        board.confirm()
+        say("confirmed: it stays")
+    return _result(running, None, changed=False)
+
+
+def _start(
+    board: Board, port: str, image: ImageFile, previous: SlotImage | None, say: Say
+) -> Flashed:
+    board.reset()
+    reset_at = time.monotonic()
+    board.close()
+    say("resetting")
+    time.sleep(_SETTLE_S)
+
+    def ready(again: Board) -> Flashed | None:
+        if again.mode() is Mode.RECOVERY:
+            _fail(again, "no image started: the board is in recovery")
+        elapsed_ms = (time.monotonic() - reset_at) * 1000
+        if again.enclaves().uptime_ms > elapsed_ms + _CLOCK_SLACK_MS:
+            return None  # still the session before the reset
+        running = _running(again, again.images())
+        if running.digest != image.digest:
+            _fail(again, f"the board went back to {running.version}")
+        say(f"slot {SLOT_NAMES[running.slot]} runs {running.version}")
+        if not running.confirmed:
+            running = _running(again, again.confirm())
+        if not running.confirmed or running.digest != image.digest:
+            raise BadAnswerError(port, "confirm", "the image is not confirmed after it said so")
+        say("confirmed: it stays")
+        return _result(running, previous, changed=True)
+
+    return wait_for(port, BACK_S, ready)
+
+
+def _fail(board: Board, what: str) -> None:
+    """Raises RefusedError with boot's reason, if it has one."""
+    refusal = board.refusal()
+    if refusal is None or refusal[1] is Reason.OK:
+        raise RefusedError(f"{board.port}: {what}", "see the board's log")
+    slot, reason = refusal
+    raise RefusedError(
+        f"{board.port}: {what}; slot {SLOT_NAMES[slot]}: {reason.words}", reason.mend, reason
+    )
+
+
+def _result(image: SlotImage, previous: SlotImage | None, *, changed: bool) -> Flashed:
+    return Flashed(
+        slot=SLOT_NAMES[image.slot],
+        version=image.version,
+        digest=image.digest.hex(),
+        previous=None if previous is None else previous.version,
+        changed=changed,
+    )
+
+
+def require_application(board: Board, what: str) -> None:
+    """Raises RefusedError when only boot's recovery is there: it cannot do `what`."""
+    if board.mode() is Mode.RECOVERY:
+        raise RefusedError(
+            f"{board.port}: the board is in recovery and cannot {what}",
+            "flash an appliance first: coffret flash BUNDLE",
+        )

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verbs keys, verify and inventory, through the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import rich_click as click
+from click.testing import CliRunner, Result
+from simulated_device import GOOD, NONCE, REFERENCES, SIGNER, digest, expectations, private_key
+
+import attest
+from attest import cli, corim, keys, response
+from attest.report import lines
+from boards.errors import CoffretError
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("COFFRET_KEYS", str(tmp_path / "keys"))
+    monkeypatch.setenv("COFFRET_INVENTORY", str(tmp_path / "inventory.sqlite"))
+
+    @click.group()
+    def door() -> None:
+        """A front door."""
+
+    cli.mount(door)
+
+    def invoke(*arguments: object) -> Result:
+        return CliRunner().invoke(door, [str(argument) for argument in arguments])
+
+    return invoke
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    signed = corim.sign(corim.reference_values(REFERENCES), SIGNER, "coffret")
+    (folder / "corim.cbor").write_bytes(signed)
+    return folder
+
+
+def test_keys_are_made_listed_and_shown_without_their_secret(run: Run, tmp_path: Path) -> None:
+    made = json.loads(run("keys", "new", "operator", "--json").stdout)
+    listed = json.loads(run("keys", "list", "--json").stdout)
+    shown = json.loads(run("keys", "show", "operator", "--json").stdout)
+    assert listed == [made]
+    assert shown == made
+    public = run("keys", "public", "operator").stdout
+    assert public.startswith("-----BEGIN PUBLIC KEY-----")
+    pem = (tmp_path / "keys" / "operator.pem").read_text()
+    for line in pem.splitlines()[1:-1]:
+        assert (
+            line not in public + run("keys", "list").stdout + run("keys", "show", "operator").stdout
+        )
+
+
+def test_key_errors_reach_the_front_door(run: Run) -> None:
+    assert isinstance(run("keys", "new", "king").exception, CoffretError)
+    assert isinstance(run("keys", "show", "operator").exception, CoffretError)
+
+
+def stored(tmp_path: Path, evidence: attest.Response) -> Path:
+    path = tmp_path / "evidence.cbor"
+    response.save(path, evidence)
+    return path
+
+
+def test_stored_evidence_of_an_inventoried_device_verifies(
+    run: Run, bundle: Path, tmp_path: Path
+) -> None:
+    operator = keys.create("operator")
+    inventory = attest.open_inventory()
+    attest.endorse(GOOD.identity_facts, operator.private, inventory, name="kitchen")
+    path = stored(tmp_path, GOOD.answer())
+    result = run("verify", path, "--nonce", NONCE.hex(), "--bundle", bundle)
+    assert result.exit_code == 0, result.output
+    assert "trusted" in result.stdout
+    shown = json.loads(run("inventory", "show", "kitchen", "--json").stdout)
+    assert shown["device"] == GOOD.identity_facts.instance_id.hex()
+    assert json.loads(run("inventory", "list", "--json").stdout)[0]["name"] == "kitchen"
+
+
+def test_third_party_verifies_with_the_bundle_and_public_keys_alone(
+    run: Run, bundle: Path, tmp_path: Path
+) -> None:
+    operator = keys.create("operator", tmp_path / "elsewhere")
+    public = tmp_path / "operator.pub"
+    public.write_text(keys.public_pem(operator.public))
+    maker = tmp_path / "maker.pub"
+    maker.write_text(keys.public_pem(SIGNER.public_key()))
+    path = stored(tmp_path, replace(GOOD.answer(), endorsement=GOOD.endorsed_by(operator.private)))
+    arguments = ("verify", path, "--nonce", NONCE.hex(), "--bundle", bundle, "--json")
+    trusting = ("--operator-key", public, "--signing-key", maker)
+    result = run(*arguments, *trusting)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["verdict"] == "trusted"
+    assert not (tmp_path / "inventory.sqlite").exists()
+    # Without the operator's key nothing vouches for the device.
+    assert json.loads(run(*arguments).stdout)["verdict"] == "unknown"
+    # Reference values that somebody else signed are not used at all.
+    maker.write_text(keys.public_pem(private_key(3).public_key()))
+    assert isinstance(run(*arguments, *trusting).exception, CoffretError)
+
+
+def test_another_image_exits_1_and_names_the_claim(run: Run, bundle: Path, tmp_path: Path) -> None:
+    operator = keys.create("operator")
+    endorsed = GOOD.endorsed_by(operator.private)
+    evil = replace(GOOD, image=digest("evil"))
+    path = stored(tmp_path, replace(evil.answer(), endorsement=endorsed))
+    result = run("verify", path, "--nonce", NONCE.hex(), "--bundle", bundle, "--json")
+    assert result.exit_code == 1
+    document = json.loads(result.stdout)
+    assert document["verdict"] == "untrusted"
+    assert [claim["claim"] for claim in document["claims"] if not claim["ok"]] == ["appliance"]
+
+
+@pytest.mark.parametrize("nonce", ["zz", "0", "00 g"])
+def test_nonce_that_is_no_hex_is_a_usage_error(
+    run: Run, bundle: Path, tmp_path: Path, nonce: str
+) -> None:
+    result = run("verify", stored(tmp_path, GOOD.answer()), "--nonce", nonce, "--bundle", bundle)
+    assert isinstance(result.exception, CoffretError)
+    assert result.exception.exit_code == 2
+
+
+def test_file_that_is_no_evidence_is_named(run: Run, bundle: Path, tmp_path: Path) -> None:
+    path = tmp_path / "evidence.cbor"
+    for content in (b"", b"\xff" * 10, bytes(100_000)):
+        path.write_bytes(content)
+        result = run("verify", path, "--nonce", NONCE.hex(), "--bundle", bundle)
+        assert isinstance(result.exception, CoffretError)
+        assert str(path) in result.exception.message
+
+
+def test_report_says_which_claim_and_why_in_words() -> None:
+    evil = replace(GOOD, policy=digest("leaky"))
+    text = lines(attest.appraise(evil.answer(), expectations()), "kitchen")
+    assert any("policy" in line and "other data may leave" in line for line in text)
+    assert text[-1] == "kitchen: untrusted; do not rely on it: policy differ(s)."
+
+
+def test_report_lets_no_control_character_through() -> None:
+    verdict = attest.Verdict(
+        "?", (attest.Claim("evidence", "\x1b[2J", "\x07", attest.Outcome.WRONG, "\r\nfine"),)
+    )
+    assert all(line.isprintable() for line in lines(verdict))

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Other people's tools read what we make, and we read what they make."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import cbor2
+import pycddl  # type: ignore[import-untyped]
+import pytest
+from simulated_device import GOOD, GOOD_ENDORSEMENT, OPERATOR, REFERENCES, SIGNER, private_key
+
+from attest import certificate, corim, evidence, p256
+from attest.errors import EvidenceError
+from enclaves import cbor, cose
+
+CWT = "cwt==3.3.0"
+STRANGER = private_key(99).public_key()
+PAYLOAD = cose.read1(GOOD.answer().token).payload
+
+# Runs in an environment of its own, because cwt 3.3 needs cbor2 below 6.
+ORACLE = """
+import json, sys
+from cwt import COSE, COSEKey
+
+def key(parts):
+    return COSEKey.new(
+        {1: 2, 3: -7, -1: 1, **{int(label): bytes.fromhex(v) for label, v in parts.items()}}
+    )
+
+def verify(case):
+    try:
+        payload = COSE.new().decode(bytes.fromhex(case["message"]), key(case["key"]))
+        return payload.hex() if isinstance(payload, bytes) else "not bytes"
+    except Exception as error:
+        return "refused: " + type(error).__name__
+
+job = json.load(sys.stdin)
+made = COSE.new().encode(
+    bytes.fromhex(job["sign"]["payload"]),
+    key(job["sign"]["key"]),
+    protected={"alg": "ES256"},
+)
+print(json.dumps({"verified": [verify(case) for case in job["verify"]], "signed": made.hex()}))
+"""
+
+
+def cddl(name: str) -> pycddl.Schema:
+    return pycddl.Schema((Path(__file__).parent / name).read_text())
+
+
+def test_token_follows_the_cddl_of_the_claims() -> None:
+    cddl("psa_token.cddl").validate_cbor(PAYLOAD)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (evidence.NONCE, bytes(31)),
+        (evidence.INSTANCE_ID, bytes(32)),
+        (evidence.PROFILE, "other"),
+        (evidence.CLIENT_ID, "-1"),
+        (evidence.LIFECYCLE, 0x3100),
+        (evidence.COMPONENTS, []),
+        (2401, 1),
+    ],
+)
+def test_cddl_and_our_reader_refuse_the_same(key: int, value: object) -> None:
+    payload = cbor.encode({**evidence.claims(GOOD.evidence()), key: value})
+    with pytest.raises(pycddl.ValidationError):
+        cddl("psa_token.cddl").validate_cbor(payload)
+    if key != evidence.LIFECYCLE:  # a reserved lifecycle is well formed for us, and not trusted
+        with pytest.raises(EvidenceError):
+            evidence.read(cose.sign1(payload, GOOD.alias))
+
+
+def parts(
+    key: p256.PublicKey, private: p256.PrivateKey | None = None, kid: bytes = b""
+) -> dict[str, str]:
+    """A COSE_Key's values in hex, by label (RFC 9053 section 7.1.1)."""
+    point = p256.xy(key)
+    values = {"-2": point[:32], "-3": point[32:]}
+    if private is not None:
+        values["-4"] = private.private_numbers().private_value.to_bytes(32, "big")
+    if kid:
+        values["2"] = kid
+    return {label: value.hex() for label, value in values.items()}
+
+
+@pytest.fixture(scope="module")
+def python_with_cwt() -> Path:
+    """The interpreter of an environment with cwt, made on first use in the user's cache folder."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    cache = Path(base) if base else Path.home() / ".cache"
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    folder = cache / "coffret" / f"{CWT.replace('==', '-')}-py{version}"
+    python = folder / "bin" / "python"
+    if (
+        subprocess.run([python, "-c", "import cwt"], check=False).returncode
+        if python.exists()
+        else 1
+    ):
+        venv.create(folder, clear=True, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", CWT], check=True)
+    return python
+
+
+@pytest.mark.all
+def test_cwt_verifies_our_documents_and_we_read_the_token_it_signs(python_with_cwt: Path) -> None:
+    """Token, certificate (with the tag that cwt needs put before it), endorsement and CoRIM."""
+    answer = GOOD.answer()
+    signed_corim = corim.sign(corim.reference_values(REFERENCES), SIGNER, "coffret")
+    documents = [
+        (answer.token, GOOD.alias),
+        (b"\xd2" + answer.certificate, GOOD.identity),
+        (GOOD_ENDORSEMENT, OPERATOR),
+        (signed_corim, SIGNER),
+    ]
+    good, wrong_key, flipped = [], [], []
+    for message, key in documents:
+        kid = cose.read1(message).protected.get(cose.HEADER_KID, b"")
+        assert isinstance(kid, bytes)
+        mine, stranger = parts(key.public_key(), kid=kid), parts(STRANGER, kid=kid)
+        good.append({"message": message.hex(), "key": mine})
+        wrong_key.append({"message": message.hex(), "key": stranger})
+        flipped.append({"message": (message[:-1] + bytes([message[-1] ^ 1])).hex(), "key": mine})
+    signing = parts(GOOD.alias.public_key(), GOOD.alias)
+    job = {
+        "verify": [*good, *wrong_key, *flipped],
+        "sign": {"payload": PAYLOAD.hex(), "key": signing},
+    }
+    result = subprocess.run(
+        [python_with_cwt, "-c", ORACLE],
+        input=json.dumps(job),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    answers = json.loads(result.stdout)
+    payloads = [cose.read1(message).payload.hex() for message, _ in documents]
+    assert answers["verified"][: len(documents)] == payloads
+    assert all(a.startswith("refused") for a in answers["verified"][len(documents) :])
+    ours = evidence.verify(bytes.fromhex(answers["signed"]), GOOD.alias.public_key())
+    assert ours == GOOD.evidence()
+
+
+def test_certificate_is_what_open_dice_calls_one() -> None:
+    """Fields by number (open-dice, "CBOR CDI Certificates"), read with cbor2 alone."""
+    protected, unprotected, payload, signature = cbor2.loads(GOOD.certificate)
+    assert (protected, unprotected, len(signature)) == (bytes.fromhex("a10126"), {}, 64)
+    fields = cbor2.loads(payload)
+    ours = (4670545, 4670547, 4670548, 4670549, 4670551, 4670552, 4670553, 4670554)
+    assert list(fields) == [1, 2, *(-label for label in ours)]
+    assert fields[certificate.KEY_USAGE] == b"\x20"

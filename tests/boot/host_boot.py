@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Boot's C on the host, over ctypes: the same sources as on the board."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from pathlib import Path
+
+from boards.model import Board
+from firmware.boot_build import RUNTIME
+from firmware.sources import MBEDTLS, find_tree
+from tests.store.host_library import compile_host
+
+
+def load_boot(
+    sources: Sequence[Path], config: Path, out: Path, board: Board | None = None
+) -> ctypes.CDLL:
+    """A shared library of boot's crypto and `sources`; `config` holds board_config.h."""
+    if board is not None:
+        (config / "board_config.h").write_text(board.config_header())
+    tree = find_tree(MBEDTLS).path
+    includes = [
+        *(RUNTIME / "boot", RUNTIME / "crypto", RUNTIME / "crypto/shim"),
+        *(tree / "include", tree / "library", tree / "3rdparty/p256-m/p256-m"),
+    ]
+    crypto = sorted((RUNTIME / "crypto").glob("*.c"))
+    theirs = [tree / "library/sha256.c", tree / "3rdparty/p256-m/p256-m/p256-m.c"]
+    flags = ["-O1", "-g", "-shared", "-fPIC", '-DMBEDTLS_CONFIG_FILE="crypto_config.h"']
+    flags += [argument for include in includes for argument in ("-I", str(include))]
+    return ctypes.CDLL(str(compile_host([*crypto, *theirs, *sources], config, out, flags)))
+

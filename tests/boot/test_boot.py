@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Boot under QEMU: what starts, what it is told, and what is out of its reach."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from tests.boot.device import Kit, handoff_of
+from tests.qemu import needs_qemu
+
+pytestmark = needs_qemu
+
+UDS = bytes(range(32))
+
+
+def test_good_image_starts_and_is_told_what_it_is(kit: Kit, tmp_path: Path) -> None:
+    image = kit.image(0, counter=3)
+    flash = kit.flash(tmp_path / "nv", image)
+    with kit.on(flash) as machine:
+        told = handoff_of(machine)  # fails if boot left a word in its RAM
+    assert (told.slot, told.trial, told.last_reason) == (0, 0, 0)
+    assert (told.security_counter, told.boot_count) == (3, 1)
+    assert told.policy_digest == b"\x11" * 32
+    assert told.image_digest in image
+    assert told.implementation_id == b"coffret/mps2-an385/flash".ljust(32, b"\0")
+
+
+def test_boot_measures_itself(kit: Kit, tmp_path: Path) -> None:
+    flash = kit.flash(tmp_path / "nv", kit.image(0))
+    with kit.on(flash) as machine:
+        told = handoff_of(machine)
+    assert told.boot_digest == hashlib.sha256(kit.boot.binary.read_bytes()).digest()
+    assert told.boot_digest == kit.boot.digest
+
+
+def test_boot_fits_its_budget(kit: Kit) -> None:
+    assert kit.boot.size <= 16 * 1024
+
+
+def test_secret_is_out_of_the_images_reach(kit: Kit, tmp_path: Path) -> None:
+    flash = kit.flash(tmp_path / "nv", kit.image(0))
+    with kit.on(flash) as machine:
+        handoff_of(machine)
+        assert machine.ask("m") == "FAULT"
+
+
+def test_second_slot_alone_starts(kit: Kit, tmp_path: Path) -> None:
+    flash = kit.flash(tmp_path / "nv")
+    flash.write_slot(1, kit.image(1))
+    with kit.on(flash) as machine:
+        assert handoff_of(machine).slot == 1
+
+
+def test_boot_seed_is_new_at_every_start(kit: Kit, tmp_path: Path) -> None:
+    flash = kit.flash(tmp_path / "nv", kit.image(0), uds=UDS)
+    told = []
+    with kit.on(flash) as machine:
+        told.append(handoff_of(machine))
+        machine.send(b"r\n")
+        told.append(handoff_of(machine))
+    with kit.on(flash) as machine:
+        told.append(handoff_of(machine))
+    assert [one.boot_count for one in told] == [1, 2, 3]
+    assert len({one.boot_seed for one in told}) == 3
+    # Everything else is a function of the device and of what it runs.
+    assert len({one.alias_private for one in told}) == 1
+    assert len({one.certificate for one in told}) == 1
+
+
+def test_start_writes_no_more_than_it_must(kit: Kit, tmp_path: Path) -> None:
+    """After the first, a start adds one record: the boot count."""
+    flash = kit.flash(tmp_path / "nv", kit.image(0))
+    contents = []
+    for _ in range(3):
+        with kit.on(flash) as machine:
+            handoff_of(machine)
+        contents.append(kit.records(flash))
+    first, second, third = contents
+    assert first.keys() == second.keys() == third.keys()
+    assert {key for key in second if second[key] != third[key]} == {5}
+
+
+def test_asked_for_recovery_stays_once(kit: Kit, tmp_path: Path) -> None:
+    flash = kit.flash(tmp_path / "nv", kit.image(0))
+    with kit.on(flash) as machine:
+        handoff_of(machine)
+        assert machine.ask("y") == "OK"
+        machine.send(b"r\n")
+        machine.port.settimeout(1.0)
+        try:
+            said = machine.port.recv(100)
+        except TimeoutError:
+            said = b""
+        assert not said
+    with kit.on(flash) as machine:
+        assert handoff_of(machine).slot == 0

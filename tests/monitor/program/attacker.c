@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// The hostile enclave. It takes one order, misbehaves, and is started afresh for the next.
+#include "attacks.h"
+#include "program.h"
+
+static uint32_t in_window[8];
+
+static void load(uint32_t address) {
+    (void)*(volatile uint32_t *)address;
+}
+static void store(uint32_t address) {
+    *(volatile uint32_t *)address = 0xBADC0DEu;
+}
+static void jump(uint32_t address) {
+    ((void (*)(void))(address | 1u))();
+}
+// A word that returns: bx lr, twice.
+static void execute_ram(uint32_t *place) {
+    *(volatile uint32_t *)place = 0x47704770u;
+    jump((uint32_t)place);
+}
+
+static uint32_t recurse(volatile uint32_t *above) {
+    volatile uint32_t frame[16];
+    frame[0] = *above;
+    return *above == 0xFFFFFFFFu ? 0 : recurse(frame) + frame[0]; // the word is never that
+}
+
+static void call_with_stack(uint32_t stack) {
+    __asm__ volatile(
+        "mov sp, %0   \n"
+        "mov r12, #0  \n" // SYS_YIELD
+        "svc 0        \n"
+        "b   .        \n"
+        ::"r"(stack) : "r12", "memory");
+}
+static void spin_with_stack(uint32_t stack) {
+    __asm__ volatile("mov sp, %0\n b .\n" ::"r"(stack) : "memory");
+}
+
+static void misbehave(uint32_t attack) {
+    uint32_t own = TASK_MEMORY(ATTACKER);
+    switch (attack) {
+        case read_other_task: load(TASK_MEMORY(SECRET) + 0x100u); break;
+        case write_other_task: store(TASK_MEMORY(LISTENER) + 0x900u); break;
+        case read_monitor: load(0x20000800u); break;
+        case write_monitor: store(0x20000900u); break;
+        case read_queue: load(0x20008400u); break;
+        case write_own_code: store((uint32_t)&attacker & ~3u); break;
+        case read_other_slot: load(0x21080000u); break;
+        case write_flash: store(0x21080000u); break;
+        case read_secrets: load(0x21180000u); break;
+        case read_store: load(0x21100000u); break;
+        case read_handoff: load(0x203FFC00u); break;
+        case read_boot: load(0x100u); break;
+        case write_null: store(0); break;
+        case write_behind_own_memory: store(own + 0x1000u); break;
+        case write_across_the_end:
+            __asm__ volatile("stm %0, {r0-r3}" ::"r"(own + 0xFF8u) : "memory");
+            break;
+        case read_behind_the_window: load(WINDOW + WINDOW_SIZE); break;
+        case use_device_not_granted: store(0x40010000u); break;
+        case use_management_port: load(0x40004000u); break;
+        case write_mpu: store(0xE000ED94u); break;
+        case read_interrupt_controller: load(0xE000E100u); break;
+        case execute_own_memory: execute_ram((uint32_t *)(own + 0x900u)); break;
+        case execute_window: execute_ram(in_window); break;
+        case execute_flash: jump(0x21100000u); break;
+        case execute_boot: jump(0x100u); break;
+        case forge_exception_return: jump(0xFFFFFFF1u); break;
+        case recurse_for_ever: recurse(in_window); break;
+        case call_with_stack_in_monitor: call_with_stack(0x20000A00u); break;
+        case call_with_stack_in_other_task: call_with_stack(TASK_MEMORY(LISTENER) + 0x400u); break;
+        case call_with_stack_in_window: call_with_stack(WINDOW + WINDOW_SIZE); break;
+        case call_with_stack_at_null: call_with_stack(0); break;
+        case wait_for_tick_with_stack_in_monitor: spin_with_stack(0x20000A00u); break;
+        case undefined_instruction: __asm__ volatile("udf #0"); break;
+        case divide_by_zero:
+            __asm__ volatile("mov r0, #1\n mov r1, #0\n udiv r0, r0, r1\n" ::: "r0", "r1");
+            break;
+        case leave_thumb_state: __asm__ volatile("ldr r0, =0x21000200\n bx r0\n" ::: "r0"); break;
+        case breakpoint: __asm__ volatile("bkpt #0xab"); break;
+        case unknown_call: syscall3(200, 0, 0, 0); break;
+        case call_of_a_service: syscall3(SYS_RESET, 0, 0, 0); break;
+        case raise_privilege_then_write_monitor:
+            __asm__ volatile("mov r0, #0\n msr control, r0\n isb\n" ::: "r0");
+            store(0x20000900u);
+            break;
+        case mask_interrupts_and_spin: {
+            __asm__ volatile("cpsid i\n cpsid f\n mov r0, #1\n msr basepri, r0\n msr primask, r0\n" ::: "r0");
+            // With interrupts masked, time would stand still.
+            uint64_t until = syscall_time() + 30000u;
+            while (syscall_time() < until) {
+            }
+            store(0);
+            break;
+        }
+        case accuse_itself: syscall3(SYS_FAULT, FAULT_EXCEPTION, 0, 0); break;
+        case claim_a_memory_fault: syscall3(SYS_FAULT, FAULT_MEMORY, 0, 0); break;
+        case out_of_memory: syscall3(SYS_FAULT, FAULT_OUT_OF_MEMORY, 0, 0); break;
+        default: break;
+    }
+}
+
+static int32_t probe(uint32_t number) {
+    uint32_t count = 0;
+#define PROBE_CALL(name, call, a, b, c, expected) \
+    if (count++ == number) {                      \
+        return syscall3(call, a, b, c);           \
+    }
+    PROBE_LIST(PROBE_CALL)
+#undef PROBE_CALL
+    return 1;
+}
+
+void attacker(const struct task *self) {
+    // What a life before this one left in memory must be gone.
+    uint32_t *heap = (uint32_t *)self->heap_base;
+    uint32_t remains = in_window[0] | in_window[7];
+    for (uint32_t i = 0; i < self->heap_size / 4u; i++) {
+        remains |= heap[i];
+        heap[i] = 0x5EC12E7u;
+    }
+    in_window[0] = in_window[7] = 0x5EC12E7u;
+    if (remains != 0) {
+        send_word(RESULT, 0xD1127u); // dirty
+    }
+    for (;;) {
+        uint32_t order;
+        if (receive_word(COMMAND, &order, FOREVER) < 0) {
+            continue;
+        }
+        if (order < PROBES) {
+            misbehave(order);
+            send_word(RESULT, 0xA11FEu); // alive
+        } else {
+            send_word(RESULT, (uint32_t)probe(order - PROBES));
+        }
+    }
+}

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds the test program into an image for slot A; runs it behind a boot of ten instructions."""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from elftools.elf.constants import SH_FLAGS
+from elftools.elf.elffile import ELFFile
+
+import boards
+from boards.model import Board, Region
+from firmware.link import (
+    HEADER_SIZE,
+    KEEP,
+    RUNTIME,
+    Layout,
+    LinkedImage,
+    Statics,
+    link_image,
+    monitor_sources,
+)
+from firmware.object_cache import Roots
+from firmware.toolchain import CORES, CompileJob, ZigToolchain, zig_toolchain
+from tests.qemu import FlashFile, Machine
+
+PROGRAM = Path(__file__).parent / "program"
+REPOSITORY = Path(__file__).parents[2]
+WARNINGS = ("-Wall", "-Wextra", "-Werror")
+HANDOFF_MAGIC = 0x4F484643
+
+LAYOUT = Layout(
+    monitor=Region(base=0x2000_0000, size=0x8000),
+    main_stack=0x800,
+    window=Region(base=0x2000_8000, size=0x400),
+    # Behind the stack of the controller, which is task 9.
+    statics=(Statics("manager", Region(base=0x2001_9800, size=0x800)),),
+)
+STUB_SCRIPT = """ENTRY(reset)
+SECTIONS {
+  .text 0 : { KEEP(*(.vectors)) *(.text .text.*) }
+  /DISCARD/ : { *(.ARM.exidx*) *(.comment) }
+}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A linked test image and the stub that starts it."""
+
+    board: Board
+    image: LinkedImage
+    stub: Path
+
+
+def board_roots(board: Board, directory: Path) -> tuple[Roots, tuple[Path, ...]]:
+    """Roots and include directories for the board's C; writes `directory`/board_config.h."""
+    (directory / "board_config.h").write_text(board.config_header(), encoding="utf-8")
+    includes = (
+        directory,
+        RUNTIME,
+        RUNTIME / "include",
+        RUNTIME / "libc",
+        *board.include_directories,
+    )
+    return Roots({"coffret": REPOSITORY, "gen": directory}), includes
+
+
+def build(directory: Path, *, lto: bool = True) -> Program:
+    """Compiles and links the program. With link-time optimisation, as a real image has it."""
+    board = boards.load("mps2-an385")
+    toolchain = zig_toolchain()
+    core = CORES[board.core]
+    roots, includes = board_roots(board, directory)
+    sources = [s for s in (*monitor_sources(), *board.image_sources) if s.name != "attester.c"]
+    sources += [PROGRAM / name for name in ("attacker.c", "enclaves.c", "controller.c")]
+    jobs = [CompileJob(source, includes, flags=WARNINGS, lto=lto) for source in sources]
+    # Called by code that the compiler makes after optimisation, so never bitcode.
+    jobs.append(
+        CompileJob(PROGRAM / "memory.c", includes, flags=("-ffreestanding", "-fno-builtin"))
+    )
+    jobs.append(CompileJob(PROGRAM / "tables.c", includes, flags=WARNINGS))
+    objects = toolchain.compile(jobs, core, roots)
+    if lto:
+        native = toolchain.optimise(objects, core, KEEP)
+        objects = (native, *objects[-2:])
+    image = link_image(toolchain, objects, board, LAYOUT, 0, directory / "program.elf")
+    return Program(board, image, _stub(toolchain, board, directory))
+
+
+def writable_sections(directory: Path) -> set[str]:
+    """The writable sections in the monitor's and the drivers' objects, each compiled alone."""
+    board = boards.load("mps2-an385")
+    roots, includes = board_roots(board, directory)
+    sources = [s for s in (*monitor_sources(), *board.image_sources) if s.name != "attester.c"]
+    jobs = [CompileJob(source, includes, flags=WARNINGS) for source in sources]
+    found: set[str] = set()
+    for path in zig_toolchain().compile(jobs, CORES[board.core], roots):
+        with path.open("rb") as stream:
+            for section in ELFFile(stream).iter_sections():
+                if section["sh_flags"] & SH_FLAGS.SHF_WRITE and section["sh_size"]:
+                    found.add(section.name)
+    return found
+
+
+def _stub(toolchain: ZigToolchain, board: Board, directory: Path) -> Path:
+    roots, includes = board_roots(board, directory)
+    objects = toolchain.compile(
+        [CompileJob(PROGRAM / "start_stub.c", includes)], CORES[board.core], roots
+    )
+    script = directory / "stub.ld"
+    script.write_text(STUB_SCRIPT, encoding="utf-8")
+    return toolchain.link(objects, script, directory / "stub.elf", CORES[board.core])
+
+
+def handoff() -> bytes:
+    """What boot would hand over, enough of it for SYS_IDENTITY (struct handoff)."""
+    header = struct.pack("<IHHII4B", HANDOFF_MAGIC, 1, 0x1000, 7, 3, 0, 1, 0, 0)
+    body = header + bytes(5 * 32) + b"coffret/test".ljust(32, b"\0") + b"\x01" + bytes(32)
+    return body.ljust(1024, b"\0")
+
+
+@contextmanager
+def running(program: Program, directory: Path, *extra: str) -> Iterator[Machine]:
+    """The program on the emulator, from a fresh flash; `extra` are more of its arguments."""
+    board = program.board
+    flash = FlashFile.factory(board, directory / "nv.bin")
+    flash.write_slot(0, b"\xff" * HEADER_SIZE + program.image.body)
+    facts = directory / "handoff.bin"
+    facts.write_bytes(handoff())
+    loader = f"loader,file={facts},addr={board.memory.handoff.base:#x},force-raw=on"
+    with Machine(board, program.stub, flash, ("-device", loader, *extra)) as machine:
+        yield machine
+
+
+def lines(machine: Machine, last: str, seconds: float) -> list[str]:
+    """Lines from the management port up to the one that starts with `last`.
+
+    AssertionError with what came, after `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    found: list[str] = []
+    while not found or not found[-1].startswith(last):
+        found.append(machine.line(deadline - time.monotonic()))
+    return found

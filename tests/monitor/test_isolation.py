@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The monitor on the emulator, with native enclaves that misbehave (tests/monitor/program)."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.monitor.rig import PROGRAM, build, lines, running, writable_sections
+from tests.qemu import Machine, needs_qemu
+
+pytestmark = needs_qemu
+
+READY, WAITING, STOPPED = 0, 1, 2
+EXCEPTION, MEMORY = 16, 1
+ERR_FULL, ERR_SIZE, ERR_DENIED, ERR_POINTER, ERR_BUDGET, ERR_NOT_FOUND = -1, -3, -4, -5, -6, -8
+
+_HEADER = (PROGRAM / "attacks.h").read_text(encoding="utf-8")
+ATTACKS = re.findall(r"^ +ATTACK\((\w+),", _HEADER, re.MULTILINE)
+PROBES = re.findall(r"^ +PROBE\((\w+),", _HEADER, re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What the program reported: numbers by "section name", the log's texts, stream 0."""
+
+    facts: dict[str, list[int]]
+    tasks: dict[str, list[int]]  # state, faults, restarts, last fault, address, cpu in ms
+    log: dict[int, str] = field(repr=False)
+    echoed: bytes = field(repr=False)
+    sent: bytes = field(repr=False)
+    stream: bytes
+
+    def fact(self, name: str) -> int:
+        return self.facts[name][0]
+
+
+def _run(machine: Machine) -> Transcript:
+    facts: dict[str, list[int]] = {}
+    tasks: dict[str, list[int]] = {}
+    log: dict[int, str] = {}
+    for line in lines(machine, "ready", seconds=60):
+        words = line.split()
+        if words[0] == "log":
+            log[int(words[1])] = " ".join(words[3:])
+        elif words[0] == "task":
+            tasks[words[1]] = [int(word) for word in words[2:]]
+        elif words[0] != "ready":
+            facts[f"{words[0]} {words[1]}"] = [int(word) for word in words[2:]]
+    sent = os.urandom(980) + b"end of test data.!!!"
+    machine.send(sent)
+    echoed = machine.read_until(sent[-20:])
+    lines(machine, "done", seconds=10)
+    machine.stream.settimeout(1)
+    return Transcript(facts, tasks, log, echoed, sent, machine.stream.recv(4096))
+
+
+@pytest.fixture(scope="module")
+def transcript(tmp_path_factory: pytest.TempPathFactory) -> Transcript:
+    directory = tmp_path_factory.mktemp("program")
+    with running(build(directory), directory) as machine:
+        return _run(machine)
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_attack_is_stopped_attributed_and_its_enclave_restarted(
+    transcript: Transcript, name: str
+) -> None:
+    found, expected, runs_again = transcript.facts[f"attack {name}"]
+    assert (found, runs_again) == (expected, 1)
+    assert "survived" not in " ".join(transcript.facts)
+
+
+def test_no_attack_costs_the_others_a_message(transcript: Transcript) -> None:
+    assert transcript.fact("listener received") > 500
+    assert transcript.fact("listener missed") == 0
+
+
+def test_every_enclave_sees_its_own_variables_in_the_window(transcript: Transcript) -> None:
+    assert transcript.fact("listener mixed") == 0
+
+
+def test_restarted_enclave_finds_nothing_of_its_former_life(transcript: Transcript) -> None:
+    assert "dirty" not in {name.split()[0] for name in transcript.facts}
+    assert transcript.tasks["attacker"][1:3] == [len(ATTACKS), len(ATTACKS)]
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_bad_argument_is_refused_and_harms_nobody(transcript: Transcript, name: str) -> None:
+    found, expected = transcript.facts[f"probe {name}"]
+    assert found == expected
+
+
+def test_service_calls_refuse_foreign_pointers(transcript: Transcript) -> None:
+    answers = {name: fact for name, fact in transcript.facts.items() if name.startswith("service ")}
+    assert len(answers) == 14
+    assert all(fact == [ERR_POINTER] for fact in answers.values()), answers
+
+
+def test_services_reach_no_other_flash_and_no_key_of_boot(transcript: Transcript) -> None:
+    answers = {name: fact for name, fact in transcript.facts.items() if name.startswith("denied ")}
+    assert len(answers) == 7
+    assert all(fact == [ERR_DENIED] for fact in answers.values()), answers
+
+
+def test_services_write_the_other_slot_and_their_records(transcript: Transcript) -> None:
+    facts = transcript.facts
+    assert facts["storage erase"] == facts["storage program"] == facts["storage put"] == [0]
+    assert facts["storage get"] == [len("endorsed")]
+    assert facts["storage mark_test"] == facts["storage confirm"] == [0]
+
+
+def test_lifecycle_is_secured_once(transcript: Transcript) -> None:
+    assert transcript.fact("storage secure") == 0
+    assert transcript.fact("storage secure_again") == ERR_DENIED
+
+
+def test_flow_without_the_tag_is_refused(transcript: Transcript) -> None:
+    assert transcript.fact("flow secret_to_lower_enclave") == ERR_DENIED
+    assert transcript.fact("flow secret_to_sink") == ERR_DENIED
+    assert transcript.fact("flow gate_of_wrong_tag") == ERR_DENIED
+
+
+def test_gate_serves_its_own_enclave_only(transcript: Transcript) -> None:
+    assert transcript.fact("flow others_gate") == ERR_DENIED
+
+
+def test_gate_keeps_to_its_budget_and_opens_again(transcript: Transcript) -> None:
+    assert transcript.fact("flow first_release") == transcript.fact("flow second_release") == 0
+    assert transcript.fact("flow third_release") == ERR_BUDGET
+    assert transcript.fact("flow release_in_next_window") == 0
+
+
+def test_only_what_may_leave_reaches_the_stream(transcript: Transcript) -> None:
+    assert transcript.stream == b"mean" * 3 + b"hello"
+
+
+def test_log_tells_releases_and_refusals_once_each(transcript: Transcript) -> None:
+    texts = list(transcript.log.values())
+    assert texts.count("released secret.mean") == 3
+    assert texts.count("flow refused secret_to_sink") == 1
+    assert texts.count("gate budget used up secret.mean") == 1
+
+
+def test_log_holds_no_text_and_no_address_of_a_labelled_enclave(transcript: Transcript) -> None:
+    assert "listener speaks" in transcript.log.values()
+    assert "fault secret memory" in transcript.log.values()
+    assert not any("pulse" in text or "61616160" in text for text in transcript.log.values())
+    assert transcript.tasks["secret"][4] == 0
+
+
+def test_grant_opens_its_device_and_no_other(transcript: Transcript) -> None:
+    assert (
+        transcript.fact("native argument") == 8
+    )  # it passed its own device; the argument is its table
+    assert transcript.tasks["native"] == [
+        STOPPED,
+        1,
+        0,
+        MEMORY,
+        0x4001_1000,
+        transcript.tasks["native"][5],
+    ]
+
+
+def test_restart_policies(transcript: Transcript) -> None:
+    assert transcript.tasks["once"][:3] == [STOPPED, 0, 0]
+    assert transcript.tasks["native"][2] == 0
+    faults, restarts = transcript.tasks["always"][1:3]
+    # 4 ms doubling to 256: some dozen restarts in these seconds, not thousands.
+    assert faults == 0
+    assert 5 <= restarts <= 60
+
+
+def test_spinning_equals_share_the_processor(transcript: Transcript) -> None:
+    one, two = transcript.tasks["spinner_a"][5], transcript.tasks["spinner_b"][5]
+    assert abs(one - two) <= 0.1 * max(one, two)
+    assert one > 100
+
+
+def test_waits_end_on_time(transcript: Transcript) -> None:
+    assert 49_900 <= transcript.fact("time slept_us") < 60_000
+    assert transcript.fact("time timeout") == transcript.fact("time poll") == 0
+    assert 19_900 <= transcript.fact("time timeout_us") < 30_000
+    assert transcript.fact("time port_timeout") == 0
+    assert 19_900 <= transcript.fact("time port_timeout_us") < 30_000
+
+
+def test_port_loses_nothing(transcript: Transcript) -> None:
+    assert transcript.echoed == transcript.sent
+
+
+def test_evidence_passes_between_services_that_share_no_memory(transcript: Transcript) -> None:
+    assert transcript.facts["evidence length"] == [32]
+    assert transcript.facts["evidence first"] == [ord("0") + 1]
+    assert transcript.facts["evidence too_long"] == [ERR_SIZE]
+    assert transcript.facts["evidence wrong_nonce"] == [ERR_SIZE]
+
+
+def test_manager_is_not_left_waiting_when_the_attester_dies(transcript: Transcript) -> None:
+    assert transcript.fact("evidence attester_dies") == ERR_NOT_FOUND
+    assert transcript.fact("evidence after_restart") == 32
+    assert transcript.tasks["attester"][1:4] == [1, 1, EXCEPTION]
+
+
+def test_identity_is_what_boot_handed_over(transcript: Transcript) -> None:
+    assert transcript.fact("identity call") == 0
+    assert transcript.fact("identity first") == 1
+    assert (
+        transcript.fact("identity lifecycle") == 0x1000
+    )  # a restart of the attester has not wiped it
+
+
+def test_all_variables_of_the_monitor_lie_outside_the_window(tmp_path: Path) -> None:
+    assert writable_sections(tmp_path) == {".monitor.bss"}
