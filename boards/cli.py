@@ -47,10 +47,12 @@ def show(name: str, as_json: bool) -> None:
         click.echo(board.model_dump_json(indent=2))
         return
     click.echo(f"{board.name}: {board.title}")
+    slot = board.flash.slot_a.size
     rows = {
-        "core": f"{board.core}, {board.clock_hz / 1e6:g} MHz, {board.mpu.regions} MPU regions ({board.mpu.flavour})",
+        "core": f"{board.core}, {board.clock_hz / 1e6:g} MHz",
+        "mpu": f"{board.mpu.flavour}, {board.mpu.regions} regions",
         "ram": f"{board.memory.ram.size // 1024} KiB at {board.memory.ram.base:#010x}",
-        "slots": f"2 x {board.flash.slot_a.size // 1024} KiB, erase block {board.flash.erase_size} bytes",
+        "slots": f"2 x {slot // 1024} KiB, erase block {board.flash.erase_size} bytes",
         "identity": f"root {board.security.root}: {board.security.note}",
         "devices": ", ".join(f"{key} ({device.kind})" for key, device in board.device.items()),
         "sinks": ", ".join(f"{stream.name} ({stream.says})" for stream in board.stream),

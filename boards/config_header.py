@@ -13,7 +13,7 @@ _FLASH, _RAM, _SLOT, _SECRETS = 0, 1, 2, 7
 
 
 def config_header(board: Board) -> str:
-    """The text of the header; a function of the board alone, so that objects built with it are shared."""
+    """The text of the header: a function of the board alone."""
     lines = [
         "// SPDX-License-Identifier: Apache-2.0",
         f"// Made from boards/{board.name}/board.toml. {board.title}.",

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a board is: the model of `boards/<name>/board.toml`, checked as a whole, and the C header made from it."""
+"""What a board is: the model of `boards/<name>/board.toml`, checked as a whole."""
 
 from __future__ import annotations
 
+import itertools
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -86,13 +87,13 @@ class Flash(_Facts):
         parts = {name: getattr(self, name) for name in ("slot_a", "slot_b", "store", "secrets")}
         for name, part in parts.items():
             if part.offset % self.erase_size or part.size % self.erase_size:
-                raise ValueError(f"flash.{name} is not made of whole erase blocks of {self.erase_size}")
+                raise ValueError(f"flash.{name} is not made of whole erase blocks")
             if part.offset + part.size > self.size:
                 raise ValueError(f"flash.{name} ends behind the flash")
         if self.store.bank_size % self.erase_size:
             raise ValueError("flash.store.bank_size is not made of whole erase blocks")
         ordered = sorted(parts.items(), key=lambda item: item[1].offset)
-        for (low, one), (high, two) in zip(ordered, ordered[1:], strict=False):
+        for (low, one), (high, two) in itertools.pairwise(ordered):
             if one.offset + one.size > two.offset:
                 raise ValueError(f"flash.{low} and flash.{high} overlap")
         if self.slot_a.size != self.slot_b.size:
@@ -183,7 +184,7 @@ class Host(_Facts):
 
 
 class Emulator(_Facts):
-    """How to run the board without one. Arguments hold `{boot}`, `{flash}`, `{port}`, `{stream0}`."""
+    """How to run without the board. Arguments hold `{boot}`, `{flash}`, `{port}`, `{stream0}`."""
 
     program: str
     minimum: str
@@ -191,16 +192,10 @@ class Emulator(_Facts):
 
     def command(self, **values: str) -> tuple[str, ...]:
         """The command line with its placeholders filled. KeyError names one that was forgotten."""
-        # A comma separates QEMU's options; it is doubled to be a part of a value.
-        quoted = {name: value.replace(",", ",,") for name, value in values.items()}
-        plain = {"boot", "port", "stream0"}
-        return (
-            self.program,
-            *(
-                argument.format_map({k: values[k] if k in plain else quoted[k] for k in values})
-                for argument in self.arguments
-            ),
-        )
+        # The flash stands inside an option's list: QEMU wants a comma of its name doubled there.
+        if "flash" in values:
+            values["flash"] = values["flash"].replace(",", ",,")
+        return (self.program, *(argument.format_map(values) for argument in self.arguments))
 
 
 class Board(_Facts):
@@ -254,12 +249,12 @@ class Board(_Facts):
 
     @property
     def boot_sources(self) -> tuple[Path, ...]:
-        """The C of the core, the family and the board that boot compiles: drivers without interrupts."""
+        """The C of core, family and board that boot compiles: drivers without interrupts."""
         return (ROOT / "cores" / self.architecture / "boot_start.c", *self._drivers("interrupts"))
 
     @property
     def image_sources(self) -> tuple[Path, ...]:
-        """The C of the core, the family and the board that the image compiles."""
+        """The C of core, family and board that the image compiles."""
         return (ROOT / "cores" / self.architecture / "core.c", *self._drivers("polled"))
 
     def _drivers(self, other: str) -> tuple[Path, ...]:
@@ -287,22 +282,24 @@ def names() -> tuple[str, ...]:
 def load(name: str) -> Board:
     """The board of that name. Raises BoardError: unknown, unreadable, or a key is wrong."""
     if name not in names():
-        raise BoardError(f"board: there is no board {name!r}", f"choose one of: {', '.join(names())}")
+        known = ", ".join(names())
+        raise BoardError(f"board: there is no board {name!r}", f"choose one of: {known}")
     return load_file(ROOT / name / "board.toml", name)
 
 
 def load_file(path: Path, name: str) -> Board:
-    """The board described by one file. Raises BoardError naming the file and the first wrong key."""
+    """The board described by one file. Raises BoardError naming the file and a wrong key."""
     try:
         facts = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BoardError(f"{path}: {error}", "mend the file; it is TOML 1.0 in UTF-8") from error
+    if "name" in facts:
+        raise BoardError(f"{path}: name: the folder names the board", "remove the key")
     try:
         return Board(name=name, **facts)
-    except (ValidationError, TypeError) as error:
-        if isinstance(error, TypeError):
-            raise BoardError(f"{path}: name: the folder names the board", "remove the key") from error
+    except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"])) or "board"
         what = first["msg"].removeprefix("Value error, ")
-        raise BoardError(f"{path}: {key}: {what}", "correct the value; the facts' source is named there") from error
+        mend = "correct the value; `source` names where the facts are from"
+        raise BoardError(f"{path}: {key}: {what}", mend) from error

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Register words of a memory protection unit, and the sizes it can express.
 
-PMSAv7 (Arm DDI 0403, sections B3.5.8 and B3.5.9): a region is a power of two from 32 bytes, aligned to its
-size; from 256 bytes on it has eight equal subregions, each of which can be switched off. PMSAv8 and the
-Armv6-M unit take other words: `region` is where they will branch.
+PMSAv7 (Arm DDI 0403, sections B3.5.8 and B3.5.9): a region is a power of two from 32 bytes, aligned
+to its size; from 256 bytes on it has eight equal subregions, each of which can be switched off.
+PMSAv8 and the Armv6-M unit take other words: `region` is where they will branch.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ _RASR_ENABLE = 1
 _XN = 1 << 28
 # AP field, DDI 0403 table B3-15: privileged / unprivileged.
 _NONE, _RW_NONE, _RW_RW, _RO_NONE, _RO_RO = 0, 1, 3, 5, 6
-# TEX = 0. C, B and S as the Cortex-M3 Generic User Guide (DUI 0552) section 4.5.8 advises for microcontrollers.
+# TEX = 0. C, B and S as the Cortex-M3 Generic User Guide (DUI 0552), "MPU configuration for a
+# microcontroller", advises.
 _FLASH = 1 << 17  # normal, write-through, not shared
 _RAM = 1 << 17 | 1 << 18  # normal, write-through, shared
 _DEVICE = 1 << 16 | 1 << 18
@@ -53,9 +54,10 @@ class RegionWords:
 
 
 def round_region(size: int) -> tuple[int, int]:
-    """The smallest range a region can express that holds `size` bytes: (its size, its alignment), bytes.
+    """A range of at least `size` bytes that one region can express: (size, alignment), bytes.
 
-    With subregions this is a multiple of an eighth of the next power of two, counted from the aligned base.
+    Below 256 bytes a power of two; from there on a multiple of an eighth of the next power of two,
+    counted from the aligned base.
     """
     if size <= 0:
         raise MpuError(f"a region of {size} bytes")
@@ -75,7 +77,8 @@ def pmsav7_region(number: int, base: int, size: int, access: Access) -> tuple[in
     if not 0 <= number <= 15:
         raise MpuError(f"region number {number} is outside 0..15")
     if base < 0 or size < SMALLEST or base + size > 1 << 32:
-        raise MpuError(f"{size:#x} bytes at {base:#x}: not between {SMALLEST} bytes and the end of memory")
+        limits = f"{SMALLEST} bytes and the end of memory"
+        raise MpuError(f"{size:#x} bytes at {base:#x}: not between {limits}")
     for exponent in range(5, 33):
         whole = 1 << exponent
         start = base & ~(whole - 1)
@@ -99,7 +102,7 @@ def pmsav7_region(number: int, base: int, size: int, access: Access) -> tuple[in
 
 
 def region(mpu: Mpu, number: int, base: int, size: int, access: Access) -> RegionWords:
-    """The words for a board's unit. Raises MpuError, also for a region number the unit does not have."""
+    """The words for a board's unit. Raises MpuError, also for a region number it does not have."""
     if number >= mpu.regions:
         raise MpuError(f"region {number}: the unit has {mpu.regions}")
     match mpu.flavour:

@@ -21,7 +21,7 @@ from firmware.toolchain import CORES, CompileJob, Toolchain
 
 RUNTIME = Path(__file__).parent / "runtime"
 
-# Rests below .bss. Measured need of the deepest path (signature check below recovery): docs/internals.md, Boot.
+# Below .bss. What the deepest path needs is measured: docs/internals.md, Boot services.
 STACK_SIZE = 0x1800
 
 _OURS = ("crypto", "boot", "store", "cbor", "smp")
@@ -39,7 +39,7 @@ class BootError(CoffretError):
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """A built boot. `digest` is the SHA-256 over `binary`, as boot measures itself; sizes in bytes."""
+    """A built boot. `digest` is the SHA-256 over `binary`, as boot measures itself; bytes."""
 
     elf: Path
     binary: Path
@@ -141,5 +141,7 @@ def _flatten(elf: Path, board: Board) -> tuple[bytes, int]:
         sections = {section.name: section for section in ELFFile(file).iter_sections()}
         code = sections[".boot"]
         if code["sh_addr"] != board.memory.boot.base:
-            raise BootError("boot: the linker put it elsewhere", "mend firmware/runtime/boot/boot.ld")
+            raise BootError(
+                "boot: the linker put it elsewhere", "mend firmware/runtime/boot/boot.ld"
+            )
         return code.data(), sections[".bss"]["sh_size"]

@@ -14,8 +14,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+try:
+    import fcntl
+except ImportError:  # not POSIX: whoever builds twice at once there must use two folders
+    fcntl = None  # type: ignore[assignment]
+
 from boards.errors import NO
 from boards.model import Board
+from firmware.audit import audit_image
 from firmware.boot_build import Boot, build_boot
 from firmware.bundle import FACTS_FILE, Bundle, Facts, load_bundle, staged, write_files
 from firmware.contents import Parts, assemble
@@ -23,7 +29,7 @@ from firmware.flows import FlowPolicy, flow_policy
 from firmware.freeze import FrozenModule
 from firmware.image import HEADER_SIZE, ImageSigner
 from firmware.link import LinkedImage, link_image
-from firmware.manifest import Manifest, load
+from firmware.manifest import Manifest
 from firmware.micropython import baseline_switches, build_vm, native_code_switches
 from firmware.modules import Module
 from firmware.native import compile_native, compile_tables, layout_of, runtime_digest
@@ -78,14 +84,14 @@ class Linked:
     sizes: Mapping[str, int]
 
 
-def build(appliance: Path, board: Board, target: Path, means: Means) -> Bundle:
+def build(manifest: Manifest, board: Board, target: Path, means: Means) -> Bundle:
     """Builds an appliance into the bundle directory `target`, which appears whole or not at all.
 
     Raises ApplianceError (1: a flow, a grant, a type; 2: the manifest, the board, what a sealed
     image lacks), and the errors of each step.
     """
-    made = design(appliance, board, means.say)
-    with staged(target) as folder:
+    made = design(manifest, board, means.say)
+    with _alone(means.work), staged(target) as folder:
         linked = compile_and_link(made, means, folder)
         with _step(means.say, "built boot"):
             keys = (means.signer.public_key,)
@@ -96,10 +102,8 @@ def build(appliance: Path, board: Board, target: Path, means: Means) -> Bundle:
     return load_bundle(target)
 
 
-def design(appliance: Path, board: Board, say: Say = lambda _: None) -> Design:
+def design(manifest: Manifest, board: Board, say: Say = lambda _: None) -> Design:
     """Everything that is decided before anything is compiled. Raises ApplianceError."""
-    with _step(say, "read the manifest"):
-        manifest = load(appliance)
     with _step(say, "proved the flows"):
         policy = flow_policy(manifest)
     with _step(say, "checked the types"):
@@ -163,6 +167,7 @@ def compile_and_link(made: Design, means: Means, folder: Path) -> Linked:
             objects = [native, tables, *vm.objects]
             elf = folder / "elf" / f"slot_{'ab'[slot]}.elf"
             image = link_image(toolchain, objects, board, layout_of(made.plan), slot, elf)
+            audit_image(elf, made.plan, slot, runtime, made.policy.document)
             images.append(image)
             if slot == 0:
                 start = board.slot(slot).base + HEADER_SIZE
@@ -188,6 +193,16 @@ def _pack(made: Design, linked: Linked, boot: Boot, means: Means, folder: Path) 
     )
     facts, files = assemble(parts, means.signer, means.endorse)
     write_files(folder, {**files, FACTS_FILE: facts.text()})
+
+
+@contextmanager
+def _alone(work: Path) -> Iterator[None]:
+    """Two builds of one appliance take turns: they would write the same generated files."""
+    work.mkdir(parents=True, exist_ok=True)
+    with (work / "lock").open("wb") as file:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from firmware.image import ImageError, ImageFacts, verify_image
 
 FACTS_FILE = "bundle.json"
 SIGNING_KEY = "signing.pub.pem"
-FORMAT = 1
+FORMAT: Literal[1] = 1
 _FACTS_MAX = 4 << 20
 _FILE_MAX = 64 << 20
 _MEND = "build it again with `coffret build`"
@@ -47,7 +47,7 @@ class _Facts(BaseModel):
 
 
 class Sizes(_Facts):
-    """Flash, in bytes. `image` is the signed image of slot A; `monitor` has drivers and services."""
+    """Flash, in bytes. `image`: slot A's, signed; `monitor`: with its drivers and the services."""
 
     boot: Count
     monitor: Count
@@ -91,7 +91,7 @@ class Enclave(_Facts):
 
 
 class Reference(_Facts):
-    """What a device that runs this bundle must prove, beside `digests`. Hex; digests are SHA-256."""
+    """What a device that runs this must prove, beside `digests`. Hex; digests are SHA-256."""
 
     implementation_id: Digest  # 32 bytes, padded with NUL
     boot: Digest
@@ -143,7 +143,7 @@ class Bundle:
 
 
 def load_bundle(folder: Path) -> Bundle:
-    """Reads and checks a bundle from hostile bytes. Raises BundleError: 2 not a bundle, 1 damaged."""
+    """Reads and checks a bundle from hostile bytes. BundleError: 2 not a bundle, 1 damaged."""
     path = folder / FACTS_FILE
     try:
         raw = json.loads(_read(path, _FACTS_MAX))
@@ -157,8 +157,9 @@ def load_bundle(folder: Path) -> Bundle:
     except RecursionError:
         raise BundleError(f"{path}: nested too deep", _MEND) from None
     _check_contents(folder, facts)
-    key = _signing_key(folder)
-    return Bundle(folder, facts, (_image(folder, facts, key, 0), _image(folder, facts, key, 1)))
+    signer = _signing_key(folder)
+    images = _image(folder, facts, signer, 0), _image(folder, facts, signer, 1)
+    return Bundle(folder, facts, images)
 
 
 def _check_contents(folder: Path, facts: Facts) -> None:
@@ -169,12 +170,12 @@ def _check_contents(folder: Path, facts: Facts) -> None:
     for name, digest in sorted(facts.contents.items()):
         if hashlib.sha256(_read(folder / name, _FILE_MAX)).hexdigest() != digest:
             raise BundleError(f"{folder / name}: is not the file that was built", _MEND, NO)
-    for name, file, digest in (
+    for key, file, said in (
         ("digests.policy", facts.files.policy, facts.digests.policy),
         ("reference.boot", "boot.bin", facts.reference.boot),
     ):
-        if facts.contents.get(file) != digest:
-            raise BundleError(f"{folder / FACTS_FILE}: {name}: is not that of {file}", _MEND, NO)
+        if facts.contents.get(file) != said:
+            raise BundleError(f"{folder / FACTS_FILE}: {key}: is not that of {file}", _MEND, NO)
 
 
 def _signing_key(folder: Path) -> ec.EllipticCurvePublicKey:

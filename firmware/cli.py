@@ -1,10 +1,170 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs of the `firmware` package."""
+"""Verbs of the `firmware` package: `build`, `inspect`.
+
+A verb is a part of the front door: it alone may bring packages together that do not know each
+other. `build` hands the bundle's facts to `attest`, which makes the reference values (CoRIM).
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import rich_click as click
+
+from boards.errors import CoffretError
+
+if TYPE_CHECKING:
+    from attest.p256 import PrivateKey
+    from boards.model import Board
+    from firmware.build import Means
+    from firmware.bundle import Facts
+    from firmware.manifest import Manifest
+
+JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 
 
 def mount(group: click.Group) -> None:
     """Add this package's verbs to the front door."""
+    group.add_command(build_command)
+    group.add_command(inspect_command)
+
+
+@click.command("build")
+@click.argument("appliance", type=click.Path(path_type=Path))
+@click.option("--board", "board_name", required=True, help="The board, as `coffret boards` says.")
+@click.option("-o", "--out", type=click.Path(path_type=Path, file_okay=False), help="The bundle.")
+@click.option("--key", type=click.Path(path_type=Path), help="The private signing key (PEM).")
+@click.option(
+    "--explain",
+    is_flag=False,
+    flag_value="",
+    metavar="[FEATURE]",
+    help="Say why a feature of the runtime, or each of them, is in; build nothing.",
+)
+@JSON
+def build_command(
+    appliance: Path,
+    board_name: str,
+    out: Path | None,
+    key: Path | None,
+    explain: str | None,
+    as_json: bool,
+) -> None:
+    """Build APPLIANCE for a board into a bundle: two signed images, boot, policy, SBOM, CoRIM.
+
+    Without --key your own signing key is used, and made if there is none. Exit 1: a flow is
+    illegal, a grant is missing, or a module has a type error. 2: the manifest is wrong, the board
+    lacks something, or a module needs what a sealed image does not have.
+    """
+    from boards.model import load as load_board  # noqa: PLC0415 - pydantic is slow to import
+    from enclaves.cli import refuse  # noqa: PLC0415
+    from firmware.manifest import load  # noqa: PLC0415
+    from firmware.problems import ApplianceError  # noqa: PLC0415
+
+    board = load_board(board_name)
+    try:
+        manifest = load(appliance)
+        if explain is not None:
+            _explain(manifest, explain, as_json)
+        else:
+            _build(manifest, board, out, key, as_json)
+    except ApplianceError as error:
+        refuse(error, as_json)
+
+
+def _build(
+    manifest: Manifest, board: Board, out: Path | None, key: Path | None, as_json: bool
+) -> None:
+    from firmware.build import build  # noqa: PLC0415
+    from firmware.inspect import report  # noqa: PLC0415
+
+    appliance = manifest.appliance
+    target = out or Path("build") / f"{appliance.name}-{appliance.version}-{board.name}"
+    bundle = build(manifest, board, target.absolute(), _means(manifest, board, key))
+    if as_json:
+        document = {"bundle": str(target.absolute()), **bundle.facts.inspection()}
+        click.echo(json.dumps(document, indent=2))
+    else:
+        click.echo(f"{report(bundle)}\n\n{target}")
+
+
+@click.command("inspect")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@JSON
+def inspect_command(bundle: Path, as_json: bool) -> None:
+    """Say what is in BUNDLE, after checking that it is whole: sizes, memory, digests."""
+    from firmware.bundle import load_bundle  # noqa: PLC0415 - pydantic is slow to import
+    from firmware.inspect import report  # noqa: PLC0415
+
+    found = load_bundle(bundle)
+    click.echo(json.dumps(found.facts.inspection(), indent=2) if as_json else report(found))
+
+
+def _explain(manifest: Manifest, feature: str, as_json: bool) -> None:
+    from firmware.build import specialise_appliance  # noqa: PLC0415
+
+    specialisation = specialise_appliance(manifest)
+    if as_json:
+        click.echo(json.dumps(specialisation.as_json(feature), indent=2))
+    else:
+        click.echo(specialisation.explain(feature))
+
+
+def _means(manifest: Manifest, board: Board, key_file: Path | None) -> Means:
+    """Compiler, sources, key and reference values for one build."""
+    from attest import keys  # noqa: PLC0415
+    from firmware.build import Means  # noqa: PLC0415
+    from firmware.image import LocalSigner  # noqa: PLC0415
+    from firmware.object_cache import user_cache  # noqa: PLC0415
+    from firmware.sources import find_trees  # noqa: PLC0415
+    from firmware.toolchain import zig_toolchain  # noqa: PLC0415
+
+    if key_file is not None:
+        try:
+            private = keys.load_private(key_file)
+        except OSError as error:
+            what = f"--key {key_file}: {(error.strerror or 'cannot be read').lower()}"
+            raise CoffretError(what, "`coffret keys new signing` makes one") from None
+    else:
+        key = keys.load_or_create("signing")
+        if key.created:
+            _say(f"made a signing key: {key.path}; whoever has it can sign images for your boards")
+        private = key.private
+    place = hashlib.sha256(f"{manifest.path.resolve()}\0{board.name}".encode()).hexdigest()[:16]
+    return Means(
+        toolchain=zig_toolchain(),
+        trees=find_trees(),
+        signer=LocalSigner(private),
+        endorse=lambda facts: _reference_values(facts, private),
+        work=user_cache() / "work" / place,
+        say=_say,
+    )
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _reference_values(facts: Facts, key: PrivateKey) -> bytes:
+    """The signed CoRIM of a bundle, by the key that signs its images."""
+    from attest import corim  # noqa: PLC0415
+
+    reference = facts.reference
+    values = corim.ReferenceValues(
+        implementation_id=bytes.fromhex(reference.implementation_id),
+        board=facts.board,
+        appliance=facts.appliance,
+        version=facts.version,
+        boot=bytes.fromhex(reference.boot),
+        image_a=bytes.fromhex(facts.digests.image_a),
+        image_b=bytes.fromhex(facts.digests.image_b),
+        policy=bytes.fromhex(facts.digests.policy),
+        runtime=bytes.fromhex(reference.runtime),
+        enclaves=tuple((e.name, bytes.fromhex(e.digest)) for e in reference.enclaves),
+        signer_id=bytes.fromhex(reference.signer_id),
+        security_counter=facts.security_counter,
+    )
+    return corim.sign(corim.reference_values(values), key, issuer="coffret build")

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Upstream release archives out of Debian's source packages, by apt with a configuration of our own.
+"""Upstream release archives out of Debian's source packages, by apt with its own configuration.
 
-Only the mirror's address is taken from the system (the first ones apt itself uses); lists, archives and sources
-live in a temporary directory. Works without being root. apt checks the archive's signature and digests.
+Only the mirror's address is taken from the system (the first ones apt itself uses); lists, archives
+and sources live in a temporary directory. Works without being root. apt checks the archive's
+signature and digests.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-# Releases whose source package is an accepted version; the name of a release stays when it grows old.
+# Releases whose source package is an accepted version; the name of a release stays when it grows
+# old.
 SUITES = ("trixie", "testing")
 
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -73,7 +75,9 @@ def _run(command: list[str], directory: Path | None = None) -> str:
 
 
 def mirrors() -> tuple[str, ...]:
-    """Addresses of the package archives this system uses, without those that only hold security updates."""
+    """Addresses of the package archives this system uses, without those that only hold security
+    updates.
+    """
     listed = _run(["apt-get", "indextargets", "--format", "$(REPO_URI)"]).split()
     wanted = [uri for uri in listed if uri.startswith(("http://", "https://"))]
     return tuple(dict.fromkeys(uri for uri in wanted if "security" not in uri))
@@ -81,9 +85,9 @@ def mirrors() -> tuple[str, ...]:
 
 @contextmanager
 def fetch_source_archive(package: str, versions: Collection[str]) -> Iterator[tuple[str, Path]]:
-    """Downloads the upstream archive of a source package; yields its version, one of `versions`, and its path.
+    """Downloads the upstream archive of a source package; yields its version and its path.
 
-    The file is gone when the context ends. Raises FetchError.
+    The version is one of `versions`. The file is gone when the context ends. Raises FetchError.
     """
     reasons: list[str] = []
     found: tuple[str, Path] | None = None
@@ -119,7 +123,9 @@ def _upstream(package: str, directory: Path, versions: Collection[str]) -> tuple
 
 
 def read_archive(archive: Path, wanted: Collection[str]) -> Mapping[str, bytes]:
-    """Bytes of the wanted files (paths below the archive's top directory). Nothing is unpacked to disk."""
+    """Bytes of the wanted files (paths below the archive's top directory). Nothing is unpacked to
+    disk.
+    """
     files: dict[str, bytes] = {}
     try:
         with tarfile.open(archive) as tar:

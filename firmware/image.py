@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signed images in MCUboot's format: a linked binary is wrapped, an image is read back and verified.
+"""Signed images in MCUboot's format: a binary is wrapped, an image is read back and verified.
 
-The container is written by `imgtool`'s own modules (MCUboot, `scripts/imgtool`); the signature is made outside it, so
-that it is deterministic (RFC 6979) and can come from a token. The reader is ours, bounded, and as strict as boot's
-(`runtime/boot/image.c`): what one of them refuses the other must refuse too.
+The container is written by `imgtool`'s own modules (MCUboot, `scripts/imgtool`); the signature is
+made outside it, so that it is deterministic (RFC 6979) and can come from a token. The reader is
+ours, bounded, and refuses whatever boot refuses (`runtime/boot/image.c`); it also asks for the
+SBOM's digest and the boot record, which boot has no use for.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import io
 import struct
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -47,7 +49,7 @@ _HEADER = struct.Struct("<IIHHIIBBHII")
 
 
 class ImageError(CoffretError):
-    """An image cannot be made from what was given (exit 2), or is not what it should be (exit 1)."""
+    """An image cannot be made from what was given (exit 2), or is not what it should be (1)."""
 
 
 class ImageSigner(Protocol):
@@ -58,7 +60,7 @@ class ImageSigner(Protocol):
         """The key that boot trusts."""
 
     def sign_digest(self, digest: bytes) -> bytes:
-        """ECDSA over a SHA-256 digest (32 bytes), DER. Deterministic, if images are to reproduce."""
+        """ECDSA over a SHA-256 digest (32 bytes), DER; deterministic, so that images reproduce."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +90,8 @@ class Version:
     @classmethod
     def parse(cls, text: str) -> Version:
         """From `1.2.3` or `1.2.3+4`. Raises ImageError."""
-        from imgtool.version import decode_version  # noqa: PLC0415 - imgtool is slow to import
-
         try:
-            version = cls(*decode_version(text))
+            version = cls(*_imgtool("version").decode_version(text))
         except ValueError:
             version = cls(-1, 0, 0)
         if not all(
@@ -142,10 +142,10 @@ class ImageFacts:
 def wrap_image(
     body: bytes, slot: int, board: Board, content: ImageContent, signer: ImageSigner
 ) -> bytes:
-    """The signed image of a flat binary that is linked for slot 0 (A) or 1 (B), header and TLVs included.
+    """The signed image of a flat binary that is linked for slot 0 (A) or 1 (B): header, body, TLVs.
 
-    `body` starts with the vector table, linked at the slot's base + 0x200. The same arguments give the same bytes.
-    Raises ImageError if it does not fit the slot.
+    `body` starts with the vector table, linked at the slot's base + 0x200. The same arguments give
+    the same bytes. Raises ImageError if it does not fit the slot.
     """
     region = board.slot(slot)
     digest = bytes(_create(body, region.base, board, content, signer.public_key, None))
@@ -161,6 +161,11 @@ def wrap_image(
     return image
 
 
+def _imgtool(module: str) -> Any:
+    """A module of imgtool: untyped, and slow to import, so only when it is needed."""
+    return importlib.import_module(f"imgtool.{module}")
+
+
 def _create(
     body: bytes,
     address: int,
@@ -170,13 +175,11 @@ def _create(
     signature: bytes | None,
 ) -> bytes:
     """imgtool's image; without a signature the digest to be signed."""
-    from imgtool.image import Image  # noqa: PLC0415 - imgtool is slow to import
-    from imgtool.keys import ECDSA256P1Public  # noqa: PLC0415
-    from imgtool.version import SemiSemVersion  # noqa: PLC0415
-
     version = content.version
-    image = Image(
-        version=SemiSemVersion(version.major, version.minor, version.revision, version.build),
+    image = _imgtool("image").Image(
+        version=_imgtool("version").SemiSemVersion(
+            version.major, version.minor, version.revision, version.build
+        ),
         header_size=HEADER_SIZE,
         rom_fixed=address,
         security_counter=content.security_counter,
@@ -187,7 +190,7 @@ def _create(
     with contextlib.redirect_stdout(io.StringIO()):
         image.create(
             key=None,
-            pub_key=ECDSA256P1Public(key),
+            pub_key=_imgtool("keys").ECDSA256P1Public(key),
             public_key_format="hash",
             enckey=None,
             sw_type=BOOT_RECORD_TYPE,
@@ -203,7 +206,7 @@ def _create(
 
 
 def read_image(data: bytes) -> ImageFacts:
-    """What an image says, from hostile bytes. Raises ImageError for anything that is not exactly one image."""
+    """What an image says, from hostile bytes. ImageError unless they are exactly one image."""
     if len(data) < HEADER_SIZE:
         raise _refused(f"{len(data)} bytes are no image")
     head = _HEADER.unpack_from(data)
@@ -272,7 +275,7 @@ def _walk(
 def verify_image(
     data: bytes, key: ec.EllipticCurvePublicKey, board: Board | None = None, slot: int | None = None
 ) -> ImageFacts:
-    """The facts of an image that this key signed, and that is for this board and slot where they are given.
+    """The facts of an image that this key signed, for this board and slot where they are given.
 
     Raises ImageError with what is wrong.
     """

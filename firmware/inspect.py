@@ -23,7 +23,8 @@ def report(bundle: Bundle) -> str:
 
 def _lines(bundle: Bundle) -> Iterator[str]:
     facts = bundle.facts
-    yield f"{facts.appliance} {facts.version} for {facts.board}, security counter {facts.security_counter}"
+    counter = f"security counter {facts.security_counter}"
+    yield f"{facts.appliance} {facts.version} for {facts.board}, {counter}"
     yield ""
     yield "flash"
     sizes = facts.sizes.model_dump()

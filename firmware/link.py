@@ -90,7 +90,8 @@ def linker_script(board: Board, layout: Layout, slot: int) -> str:
             f"  __image_start = {place.base + HEADER_SIZE:#x};",
             "  .vectors __image_start : { KEEP(*(.vectors)) }",
             "  .text : { *(.text .text.*) }",
-            "  .rodata : { *(.rodata .rodata.*) }",
+            # The audit reads every table back, those too that no code names.
+            "  .rodata : { KEEP(*(.rodata.coffret_*)) *(.rodata .rodata.*) }",
             "  __image_end = .;",
             *_monitor(layout),
             *_window(layout),

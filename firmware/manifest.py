@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from firmware.problems import ApplianceError, Problem
 
 FILE_NAME = "appliance.toml"
 MAX_BYTES = 256 * 1024
+_TWICE = re.compile(r"Cannot declare \((.*)\) twice")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +185,11 @@ def _read(path: Path) -> str:
 def _toml_problem(path: Path, message: str) -> Problem:
     """tomllib says `what (at line N, column M)`, or `(at end of document)`."""
     what, _, place = message.partition(" (at ")
-    words = place.removeprefix("line ").split(",")[0]
-    line = int(words) if words.isdecimal() else 1
-    mend = "declare it once" if "twice" in what or "overwrite" in what else "correct the TOML"
+    number = place.removeprefix("line ").split(",")[0]
+    line = int(number) if number.isdecimal() else 1
+    twice = _TWICE.fullmatch(what)
+    if twice:
+        names = tuple(name[1:-1] for name in re.findall(r"'[^']*'|\"[^\"]*\"", twice[1]))
+        return Problem(path, line, key_text(names), "declared twice", "write it once")
+    mend = "write each key once" if "overwrite" in what else "correct the TOML"
     return Problem(path, line, "appliance", what[:1].lower() + what[1:], mend)

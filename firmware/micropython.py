@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The virtual machine of an image: MicroPython's sources, specialised by switches, with the modules frozen in."""
+"""The virtual machine of an image: MicroPython's sources, specialised by switches, with the modules
+frozen in.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from firmware.pruning import (
     jobs_without_unused_names,
     jobs_without_unused_opcodes,
     names_of,
-    reaches_dynamically,
+    names_reached,
     static_names,
     used_opcodes,
 )
@@ -27,26 +29,44 @@ _RUNTIME = Path(__file__).parent / "runtime"
 
 ENTRY = "vm_main"
 
-# All of py/ but the lexer, parser, compiler and emitters, the REPL, and what only other processors need.
-_CORE = """
-    argcheck bc binary builtinevex builtinhelp builtinimport cstack emitglue formatfloat frozenmod gc malloc map
-    modarray modbuiltins modcmath modcollections moderrno modgc modio modmath modmicropython modstruct modsys
-    modthread mpprint mpstate mpz nativeglue obj objarray objattrtuple objbool objboundmeth objcell objclosure
-    objcode objcomplex objdeque objdict objenumerate objexcept objfilter objfloat objfun objgenerator
-    objgetitemiter objint objint_longlong objint_mpz objlist objmap objmodule objnamedtuple objnone objobject
-    objpolyiter objproperty objrange objreversed objringio objset objsingleton objslice objstr objstringio
-    objstrunicode objtuple objtype objzip opmethods pairheap parsenum parsenumbase persistentcode profile pystack
-    qstr ringbuf runtime runtime_utils scheduler sequence smallint stackctrl stream unicode vm vstr warning
-""".split()
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+# All of py/ but the lexer, parser, compiler and emitters, the REPL, and what only other processors
+# need.
+_CORE = _words(
+    """
+    argcheck bc binary builtinevex builtinhelp builtinimport cstack emitglue formatfloat frozenmod
+    gc malloc map modarray modbuiltins modcmath modcollections moderrno modgc modio modmath
+    modmicropython modstruct modsys modthread mpprint mpstate mpz nativeglue obj objarray
+    objattrtuple objbool objboundmeth objcell objclosure objcode objcomplex objdeque objdict
+    objenumerate objexcept objfilter objfloat objfun objgenerator objgetitemiter objint
+    objint_longlong objint_mpz objlist objmap objmodule objnamedtuple objnone objobject objpolyiter
+    objproperty objrange objreversed objringio objset objsingleton objslice objstr objstringio
+    objstrunicode objtuple objtype objzip opmethods pairheap parsenum parsenumbase persistentcode
+    profile pystack qstr ringbuf runtime runtime_utils scheduler sequence smallint stackctrl stream
+    unicode vm vstr warning
+"""
+)
 
 # Modules in C beside py/; each file is empty unless its switch is on.
-_EXTMOD = """
-    machine_mem modasyncio modbinascii modhashlib modheapq modjson modmachine modos modplatform modrandom modre
-    modtime moductypes
-""".split()
+_EXTMOD = _words(
+    """
+    machine_mem modasyncio modbinascii modhashlib modheapq modjson modmachine modos modplatform
+    modrandom modre modtime moductypes
+"""
+)
 
-# Not part of link-time optimisation: nlr_push returns twice and nlr_jump does not return to its caller, which no
-# optimiser that sees into them expects; memcpy and its kin must not be turned into calls of themselves.
+# The inner loops: a few hundred bytes more for 11 % fewer instructions than -Oz (measured on a
+# mixed benchmark).
+_HOT = frozenset({"gc", "map", "qstr", "vm"})
+_HOT_FLAGS = ("-Os",)
+
+# Not part of link-time optimisation: nlr_push returns twice and nlr_jump does not return to its
+# caller, which no optimiser that sees into them expects; memcpy and its kin must not be turned into
+# calls of themselves.
 _OPAQUE = ("py/nlr.c", "py/nlrthumb.c", "shared/libc/string0.c")
 
 # MicroPython's headers do not claim to be clean of unused parameters.
@@ -64,9 +84,9 @@ class VmObjects:
 
 
 def baseline_switches() -> dict[str, str]:
-    """The switches of every appliance: no compiler, no REPL, no import from storage; all else at its minimum.
+    """The switches of every appliance: no compiler, no REPL, no import from storage.
 
-    A specialiser adds to these what the appliance's modules use.
+    All else is at its minimum; a specialiser adds what the appliance's modules use.
     """
     return {
         "MICROPY_CONFIG_ROM_LEVEL": "MICROPY_CONFIG_ROM_LEVEL_MINIMUM",
@@ -88,8 +108,12 @@ def baseline_switches() -> dict[str, str]:
         "MICROPY_STACK_CHECK": "1",
         "MICROPY_STACK_CHECK_MARGIN": "512",
         "MICROPY_ALLOC_PATH_MAX": "64",
-        # Errors.
-        "MICROPY_ERROR_REPORTING": "MICROPY_ERROR_REPORTING_TERSE",
+        # Speed that costs little: measured together, 320 bytes for 9 % fewer instructions.
+        "MICROPY_QSTR_BYTES_IN_HASH": "1",
+        "MICROPY_OPT_LOAD_ATTR_FAST_PATH": "1",
+        # Errors: the log is all that a person will see of a sealed device (784 bytes more than
+        # TERSE).
+        "MICROPY_ERROR_REPORTING": "MICROPY_ERROR_REPORTING_NORMAL",
         "MICROPY_ENABLE_SOURCE_LINE": "1",
         "MICROPY_USE_INTERNAL_ERRNO": "1",
         "MICROPY_USE_INTERNAL_PRINTF": "0",
@@ -137,9 +161,9 @@ def build_vm(
 ) -> VmObjects:
     """Builds the VM with the modules in it; `switches` are all of them, the baseline included.
 
-    With `prune`, what no module can reach is left out (see `pruning`). `work` keeps the generated files between
-    builds, so that editing a module costs no more than that module, the whole-program optimisation and the link.
-    Raises FreezeError for a module, ToolchainError for C.
+    With `prune`, what no module can reach is left out (see `pruning`). `work` keeps the generated
+    files between builds, so that editing a module costs no more than that module, the whole-program
+    optimisation and the link. Raises FreezeError for a module, ToolchainError for C.
     """
     tree = trees.micropython
     work = work.resolve()
@@ -150,10 +174,11 @@ def build_vm(
 
     jobs = list(_jobs(switches, tree, core, work))
     if prune:
-        static = static_names(tree)
-        names = frozenset().union(*(names_of(item.mpy.read_bytes(), static) for item in compiled))
-        if not reaches_dynamically(names):
-            jobs = jobs_without_unused_names(jobs, names, work)
+        reached = names_reached(item.module.path.read_bytes() for item in compiled)
+        if reached is not None:
+            static = static_names(tree)
+            said = [names_of(item.mpy.read_bytes(), static) for item in compiled]
+            jobs = jobs_without_unused_names(jobs, reached.union(*said), work)
     headers = _headers(jobs, switches_file, tree, core, toolchain, roots, work)
 
     frozen = work / "frozen.c"
@@ -182,7 +207,9 @@ def _headers(
 ) -> GeneratedHeaders:
     own = [path for name in ("vm", "libc", "include") for path in (_RUNTIME / name).rglob("*.h")]
     marked = [job for job in jobs if job.lto]
-    return generate_headers(marked, [*sorted(own), switches_file], tree, core, toolchain, roots, work)
+    return generate_headers(
+        marked, [*sorted(own), switches_file], tree, core, toolchain, roots, work
+    )
 
 
 def _job(
@@ -195,7 +222,10 @@ def _job(
 
 def _jobs(switches: Mapping[str, str], tree: Tree, core: Core, work: Path) -> Iterator[CompileJob]:
     """Everything but the frozen modules."""
-    sources = [f"py/{name}.c" for name in _CORE] + [f"extmod/{name}.c" for name in _EXTMOD]
+    for name in _CORE:
+        flags = _HOT_FLAGS if name in _HOT else ()
+        yield _job(tree.path / f"py/{name}.c", tree, work, lto=True, flags=flags)
+    sources = [f"extmod/{name}.c" for name in _EXTMOD]
     sources += ["shared/libc/printf.c", "shared/runtime/gchelper_native.c"]
     for name in sources:
         yield _job(tree.path / name, tree, work, lto=True)

@@ -22,9 +22,10 @@ _SERVICES = ("manager_main", "attester_main")
 
 def native_sources(board: Board) -> tuple[Path, ...]:
     """Every C file of an image but the VM's and the tables, in a fixed order."""
-    services = [RUNTIME / "services/manager.c", *sorted((RUNTIME / "smp").glob("*.c"))]
-    services.append(RUNTIME / "cbor/reader.c")
-    return (*monitor_sources(), *board.image_sources, *services)
+    folders = (RUNTIME / "services", RUNTIME / "smp", RUNTIME / "cbor")
+    services = [path for folder in folders for path in sorted(folder.glob("*.c"))]
+    # Some files serve both the monitor and the services: each is compiled once.
+    return tuple(dict.fromkeys((*monitor_sources(), *board.image_sources, *services)))
 
 
 def layout_of(plan: Plan) -> Layout:
@@ -38,9 +39,9 @@ def layout_of(plan: Plan) -> Layout:
 
 
 def compile_native(board: Board, toolchain: Toolchain, work: Path) -> Path:
-    """Monitor, drivers and services as one object. The bytes depend on the board and our sources."""
+    """Monitor, drivers and services as one object, a function of the board and our sources."""
     jobs = [_job(board, source, work, lto=True) for source in native_sources(board)]
-    objects = toolchain.compile(jobs, CORES[board.core], _roots(board, work))
+    objects = toolchain.compile(jobs, CORES[board.core], _roots(work))
     return toolchain.optimise(objects, CORES[board.core], (*KEEP, *_SERVICES))
 
 
@@ -49,7 +50,7 @@ def compile_tables(board: Board, text: str, slot: int, toolchain: Toolchain, wor
     source = work / f"tables_{'ab'[slot]}.c"
     write_atomically(source, text.encode())
     job = _job(board, source, work, lto=False)
-    return toolchain.compile([job], CORES[board.core], _roots(board, work))[0]
+    return toolchain.compile([job], CORES[board.core], _roots(work))[0]
 
 
 def runtime_digest(board: Board, micropython: str, switches: Mapping[str, str]) -> bytes:
@@ -75,7 +76,7 @@ def _runtime_files(board: Board) -> Iterator[tuple[str, Path]]:
 
 
 def _job(board: Board, source: Path, work: Path, *, lto: bool) -> CompileJob:
-    write_atomically_if_new(work / "board_config.h", board.config_header().encode())
+    _write_if_new(work / "board_config.h", board.config_header().encode())
     includes = (
         work,
         RUNTIME,
@@ -87,12 +88,10 @@ def _job(board: Board, source: Path, work: Path, *, lto: bool) -> CompileJob:
     return CompileJob(source, includes, flags=_WARNINGS, lto=lto)
 
 
-def write_atomically_if_new(path: Path, data: bytes) -> None:
-    """Leaves a file with the same bytes alone."""
+def _write_if_new(path: Path, data: bytes) -> None:
     if not path.is_file() or path.read_bytes() != data:
         write_atomically(path, data)
 
 
-def _roots(board: Board, work: Path) -> Roots:
-    del board
+def _roots(work: Path) -> Roots:
     return Roots({"runtime": RUNTIME, "boards": BOARDS, "made": work})

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A content-addressed store of compiled objects, shared by every build of this user.
 
-An object's key is a digest of everything that went into it (compiler, flags, source bytes, the bytes of every
-header it included) and of nothing else, so that two checkouts in different directories share entries.
-Which headers a source includes is only known after compiling it once; that list is kept beside the objects.
+An object's key is a digest of everything that went into it (compiler, flags, source bytes, the
+bytes of every header it included) and of nothing else, so that two checkouts in different
+directories share entries. Which headers a source includes is only known after compiling it once;
+that list is kept beside the objects.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# A header list changes only when an #include does; a few are kept so that switching branches stays warm.
+# A header list changes only when an #include does; a few are kept so that switching branches stays
+# warm.
 _HEADER_LISTS_KEPT = 8
 
 
@@ -29,7 +31,9 @@ def user_cache() -> Path:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Writes `data` beside `path`, then renames: a reader sees the old file or the new one, never half."""
+    """Writes `data` beside `path`, then renames: a reader sees the old file or the new one, never
+    half.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     # Not tempfile: its files are 0600, and a build product is for everybody the umask lets in.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
@@ -70,7 +74,9 @@ class FileDigests:
 
 @dataclass(frozen=True, slots=True)
 class Roots:
-    """Directories by label. Paths enter keys and objects as `label/relative`, never as a place on this machine."""
+    """Directories by label. Paths enter keys and objects as `label/relative`, never as a place on
+    this machine.
+    """
 
     by_label: Mapping[str, Path]
 
@@ -108,7 +114,9 @@ class ObjectCache:
         return path
 
     def find(self, source_key: str, roots: Roots) -> Path | None:
-        """The object of a source (key: compiler, flags, source bytes) with today's headers, or None."""
+        """The object of a source (key: compiler, flags, source bytes) with today's headers, or
+        None.
+        """
         for headers in self._header_lists(source_key):
             key = self._object_key(source_key, headers, roots)
             if key is not None and (path := self.entry(key)).is_file():

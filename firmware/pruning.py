@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the modules can never reach leaves the VM: names in its tables, and opcodes of its interpreter.
+"""What the modules can never reach leaves the VM: names in its tables, opcodes of its interpreter.
 
-MicroPython's types and modules are tables of (name, object) in C, and an entry keeps its function in the image
-whether or not any program says the name. An image's programs are all known: if the name is in none of them, the
-entry can go, and the linker drops what only it referred to. The same holds for the interpreter's opcodes.
-Sources are never edited: a copy without those lines is compiled.
+MicroPython's types and modules are tables of (name, object) in C, and an entry keeps its function
+in the image whether or not any program says the name. An image's programs are all known: if the
+name is in none of them, the entry can go, and the linker drops what only it referred to. The same
+holds for the interpreter's opcodes. Sources are never edited: a copy without those lines is
+compiled.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,13 +22,19 @@ from firmware.toolchain import CompileJob
 
 # One entry of a table, the way all of MicroPython's tables are written.
 _ENTRY = re.compile(
-    r"^[ \t]*\{ ?MP_ROM_QSTR\(MP_QSTR_(\w+)\), ?(?:MP_ROM_\w+\(.*\)|mp_const_float_\w+) ?\},?[ \t]*\n",
+    r"^[ \t]*\{ ?MP_ROM_QSTR\(MP_QSTR_(\w+)\), ?"
+    r"(?:MP_ROM_\w+\(.*\)|mp_const_float_\w+) ?\},?[ \t]*\n",
     re.MULTILINE,
 )
 # Names that C code looks up in objects, whoever wrote the objects.
 _LOOKED_UP = re.compile(r"mp_load_\w+\(.*\bMP_QSTR_(\w+)")
-# With one of these a program can reach names that are written nowhere in it.
-_DYNAMIC = frozenset({"getattr", "hasattr", "setattr", "delattr", "dir", "globals", "locals", "__dict__"})
+# py/objstr.c cuts one table into those of str, bytes, bytearray and array by counting these at its
+# ends.
+_COUNTED = {"objstr.c": frozenset({"append", "extend", "hex", "fromhex", "decode", "encode"})}
+_CUT = "MP_DEFINE_CONST_DICT_WITH_SIZE("
+# These take an attribute's name as a value; those list names that are written nowhere.
+_BY_NAME = frozenset({"getattr", "hasattr", "setattr", "delattr"})
+_LISTING = frozenset({"dir", "__dict__"})
 # A line of mpy-tool's output that is one instruction: bytes, then the opcode's name.
 _INSTRUCTION = re.compile(r"^    0x[0-9a-f]{2}(?:,0x[0-9a-f]{2})*, // ([A-Z_]+)", re.MULTILINE)
 _CASE = re.compile(r"\bENTRY\(MP_BC_(\w+)\):")
@@ -47,7 +54,9 @@ def static_names(tree: Tree) -> Sequence[str]:
 
 
 def names_of(mpy: bytes, static: Sequence[str]) -> frozenset[str]:
-    """Every name and short string of a compiled module, those the compiler adds included. Raises MpyFormatError."""
+    """Every name and short string of a compiled module, those the compiler adds included. Raises
+    MpyFormatError.
+    """
     if mpy[:2] != b"M\x06":
         raise MpyFormatError("not an .mpy file of version 6")
     position = 4
@@ -79,13 +88,33 @@ def names_of(mpy: bytes, static: Sequence[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def reaches_dynamically(names: Collection[str]) -> bool:
-    """Whether a program with these names can reach attributes that it does not name."""
-    return not _DYNAMIC.isdisjoint(names)
+def names_reached(sources: Iterable[bytes]) -> frozenset[str] | None:
+    """Names that the modules pass to `getattr` and its kin; None if one is computed, or all are
+    listed (`dir`).
+    """
+    found: set[str] = set()
+    for source in sources:
+        nodes = list(ast.walk(ast.parse(source)))
+        called = set()
+        for node in nodes:
+            match node:
+                case ast.Call(func=ast.Name(id=name), args=[_, ast.Constant(value=str(text)), *_]):
+                    if name in _BY_NAME:
+                        called.add(node.func)
+                        found.add(text)
+        for node in nodes:
+            match node:
+                case ast.Name(id=name) if name in _LISTING | _BY_NAME and node not in called:
+                    return None
+                case ast.Attribute(attr=name) if name in _LISTING:
+                    return None
+    return frozenset(found)
 
 
 def prune_tables(text: str, keep: Collection[str]) -> str:
-    """A C source without the table entries whose name is not in `keep`. Names with __ around them stay."""
+    """A C source without the table entries whose name is not in `keep`. Names with __ around them
+    stay.
+    """
 
     def entry(match: re.Match[str]) -> str:
         name = match[1]
@@ -102,9 +131,10 @@ def used_opcodes(frozen: str) -> frozenset[str]:
 
 
 def prune_opcodes(text: str, opcodes: Collection[str]) -> str:
-    """py/vm.c without the case labels of other opcodes, so that the compiler drops the code behind them.
+    """py/vm.c without the case labels of other opcodes.
 
-    Such an opcode would be answered like any unknown one, with NotImplementedError.
+    The compiler drops the code behind them. Such an opcode would be answered like any unknown one,
+    with NotImplementedError.
     """
     return _CASE.sub(lambda match: match[0] if match[1] in opcodes else "", text)
 
@@ -112,14 +142,21 @@ def prune_opcodes(text: str, opcodes: Collection[str]) -> str:
 def jobs_without_unused_names(
     jobs: Sequence[CompileJob], names: Collection[str], work: Path
 ) -> list[CompileJob]:
-    """The jobs, with pruned copies under `work` in place of sources whose tables name what nobody names."""
+    """The jobs, with pruned copies under `work` in place of sources whose tables name what nobody
+    names.
+    """
     texts = {job.source: job.source.read_text() for job in jobs if job.source.suffix == ".c"}
     keep = set(names).union(*map(_LOOKED_UP.findall, texts.values()))
-    pruned = {source: prune_tables(text, keep) for source, text in texts.items()}
+    pruned = {
+        source: prune_tables(text, keep | _COUNTED.get(source.name, frozenset()))
+        for source, text in texts.items()
+        # Where entries are counted and we do not know which, all must stay.
+        if _CUT not in text or source.name in _COUNTED
+    }
     return [
-        job
-        if pruned.get(job.source) == texts.get(job.source)
-        else _with_copy(job, pruned[job.source], work)
+        _with_copy(job, pruned[job.source], work)
+        if pruned.get(job.source, texts.get(job.source)) != texts.get(job.source)
+        else job
         for job in jobs
     ]
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The headers MicroPython generates from its own sources: interned strings, modules, root pointers, error texts.
+"""The headers MicroPython generates from its own sources.
 
-Its `py/make*.py` do the work; this module preprocesses the sources once for all of them, runs the independent
-ones side by side, and skips everything when nothing that they read has changed.
+They list interned strings, modules, root pointers and error texts.
+Its `py/make*.py` do the work; this module preprocesses the sources once for all of them, runs the
+independent ones side by side, and skips everything when nothing that they read has changed.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from firmware.object_cache import FileDigests, Roots, digest_of, write_atomicall
 from firmware.sources import Tree
 from firmware.toolchain import CompileJob, Core, Toolchain
 
-# Header that each kind of mark in the sources ends up in, and the script that writes it (py/mkrules.mk).
+# Header that each kind of mark in the sources ends up in, and the script that writes it
+# (py/mkrules.mk).
 _HEADERS = {
     "module": ("moduledefs.h", "makemoduledefs.py"),
     "root_pointer": ("root_pointers.h", "make_root_pointers.py"),
@@ -46,7 +48,7 @@ def generate_headers(
     roots: Roots,
     work: Path,
 ) -> GeneratedHeaders:
-    """Writes `work`/genhdr from the sources of `jobs`. `inputs` are the files of ours that they include.
+    """Writes `work`/genhdr from the sources of `jobs`; `inputs` are files of ours they include.
 
     Nothing is run when the tree, the inputs, the compiler and the core are those of the last time.
     """
@@ -55,12 +57,12 @@ def generate_headers(
     digests = FileDigests()
     made_from = digest_of(
         [
-                "headers-1",
-                tree.identity,
-                toolchain.identity,
-                core.name,
-                *(part for job in jobs for part in (job.source.name, *job.defines, *job.flags)),
-                *(digests.of(path) for path in (*inputs, *(job.source for job in jobs))),
+            "headers-1",
+            tree.identity,
+            toolchain.identity,
+            core.name,
+            *(part for job in jobs for part in (job.source.name, *job.defines, *job.flags)),
+            *(digests.of(path) for path in (*inputs, *(job.source for job in jobs))),
         ]
     )
     stamp = target / _STAMP
@@ -75,8 +77,12 @@ def generate_headers(
     write_atomically(text, toolchain.preprocess(marked, core, roots))
     with ThreadPoolExecutor() as pool:
         kinds = ("qstr", *_HEADERS)
-        collected = dict(zip(kinds, pool.map(lambda kind: _collect(kind, text, tree), kinds), strict=True))
-        headers = [pool.submit(_write_header, kind, collected[kind], tree, target) for kind in _HEADERS]
+        collected = dict(
+            zip(kinds, pool.map(lambda kind: _collect(kind, text, tree), kinds), strict=True)
+        )
+        headers = [
+            pool.submit(_write_header, kind, collected[kind], tree, target) for kind in _HEADERS
+        ]
         _write_qstrs(collected["qstr"], jobs[0], tree, core, toolchain, roots, result)
         for header in headers:
             header.result()
@@ -85,7 +91,8 @@ def generate_headers(
 
 
 def _version_header(version: str) -> str:
-    # makeversionhdr.py would ask git and the clock; an image says which sources it is made of, and no date.
+    # makeversionhdr.py would ask git and the clock; an image says which sources it is made of, and
+    # no date.
     return (
         f'#define MICROPY_GIT_TAG "v{version}"\n'
         f'#define MICROPY_GIT_HASH "v{version}"\n'
@@ -133,7 +140,9 @@ def _write_qstrs(
     roots: Roots,
     result: GeneratedHeaders,
 ) -> None:
-    """Interned strings: those of py/qstrdefs.h, which has #if, and the collected ones, through the preprocessor."""
+    """Interned strings: those of py/qstrdefs.h, which has #if, and the collected ones, through the
+    preprocessor.
+    """
     target = result.include / "genhdr"
     text = (tree.path / "py/qstrdefs.h").read_text() + collected.read_text()
     # Quoted, so that the preprocessor leaves the names alone.

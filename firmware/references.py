@@ -250,4 +250,15 @@ class _Resolver:
                     what = f"two different files are called {module.name}: {other.path.name}"
                     mend = "rename one; the modules of all enclaves share one image"
                     self._say(key, f"{what} in {other.path.parent} and {module.path.parent}", mend)
+        self._borrowed_mains(modules)
         return modules
+
+    def _borrowed_mains(self, modules: Mapping[str, tuple[Module, ...]]) -> None:
+        """To import another enclave's main module would run that enclave's code in this one."""
+        mains = {group[0].name: enclave for enclave, group in modules.items()}
+        for enclave, group in modules.items():
+            for module in group[1:]:
+                if module.name in mains:
+                    what = f"imports {module.name}, the main module of {mains[module.name]}"
+                    mend = "move what both need into a module of its own"
+                    self._say(("enclave", enclave, "module"), what, mend)

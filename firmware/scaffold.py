@@ -97,7 +97,7 @@ def make_appliance(name: str, folder: Path) -> list[Path]:
     try:
         schema.check_name(name)
     except ValueError as error:
-        raise CoffretError(str(error), schema.NAMES, USAGE) from error
+        raise CoffretError(str(error), f"give {schema.NAMES}", USAGE) from error
     root = folder / name
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise CoffretError(f"{root} is there already", "choose another name or folder", USAGE)

@@ -98,7 +98,7 @@ Names = Annotated[tuple[Name, ...], Strict(False)]
 Size = Annotated[int, BeforeValidator(_size)]
 
 _TAGS = 'a list of tags declared as [tag."NAME"], such as ["alice/health"]'
-NAMES = "a name has lower-case letters, digits and _, begins with a letter, at most 24 of them"
+NAMES = "a name of at most 24 lower-case letters, digits and _, beginning with a letter"
 
 
 class Table(BaseModel):
@@ -112,7 +112,7 @@ class Appliance(Table):
 
     name: Name = Field(description=NAMES)
     version: Annotated[str, AfterValidator(_version)] = Field(
-        description='write `version = "1.0.0"`; a build number may follow as "1.0.0+7"'
+        description='a version such as "1.0.0", or "1.0.0+7" with a build number'
     )
     security_counter: int = Field(
         default=0,

@@ -22,6 +22,18 @@ MAX_ENCLAVES = 16
 MAX_CHANNELS = 32  # SYS_WAIT takes a mask of channel numbers (include/coffret/syscall.h)
 MAX_SINKS = 8
 
+# pydantic's words for Python values, in TOML's.
+_WORDS = {
+    "tuple_type": "must be a list",
+    "string_type": "must be a text, in quotes",
+    "int_type": "must be a whole number",
+    "too_short": "is empty",
+    "string_too_short": "is empty",
+    "too_long": "has too many",
+    "string_too_long": "is too long",
+    "model_type": "must be a table",
+}
+
 TableT = TypeVar("TableT", bound=schema.Table)
 
 
@@ -87,7 +99,7 @@ class _Validator:
                 schema.check_name(name)
                 return True
             except ValueError:
-                mend = schema.NAMES
+                mend = f"give {schema.NAMES}"
         self.say((section, name), f"{name!r} is not a name", mend)
         return False
 
@@ -100,8 +112,8 @@ class _Validator:
                 self.say(full, "unknown key", did_you_mean(str(loc[-1]), _fields(inner)))
             case "missing":
                 self.say(full, "missing", _describe(model, loc))
-            case _:
-                what = detail["msg"].removeprefix("Value error, ")
+            case kind:
+                what = _WORDS.get(kind) or detail["msg"].removeprefix("Value error, ")
                 self.say(full, what.replace("Input should be", "must be"), _describe(model, loc))
 
 
@@ -164,10 +176,10 @@ def _model_at(model: type[schema.Table], loc: tuple[str | int, ...]) -> type[sch
 
 
 def _describe(model: type[schema.Table], loc: tuple[str | int, ...]) -> str:
-    """The mend for the key at `loc`: the description of the innermost field that it names."""
+    """The mend for the key at `loc`, from the description of the innermost field it names."""
     for end in range(len(loc), 0, -1):
         inner = _model_at(model, loc[: end - 1])
         for name, info in inner.model_fields.items():
             if loc[end - 1] in (name, info.alias) and info.description:
-                return info.description
+                return f"give {info.description}"
     return "see docs/manifest.md"

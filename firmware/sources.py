@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pinned MicroPython and mbedTLS sources: found, fetched, verified.
 
-A lock (`firmware/locks/NAME-VERSION.sha256`, lines `SHA-256  path`) names every file that a build may read; the
-SHA-256 of the lock is the tree's identity. A tree comes from an environment variable, from the user's cache, or
-from Debian's source package, fetched with the system's package client under a configuration of our own, so that
-nothing of the system's is touched and no host is named here. Whatever the origin, every file must match the lock.
+A lock (`firmware/locks/NAME-VERSION.sha256`, lines `SHA-256  path`) names every file that a build
+may read; the SHA-256 of the lock is the tree's identity. A tree comes from an environment variable,
+from the user's cache, or from Debian's source package, fetched with the system's package client
+under a configuration of our own, so that nothing of the system's is touched and no host is named
+here. Whatever the origin, every file must match the lock.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ class SourceError(CoffretError):
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project we build from source, and which of its files a lock covers (globs from the tree's root)."""
+    """A project we build from source, and which of its files a lock covers (globs from the tree's
+    root).
+    """
 
     name: str
     variable: str  # environment variable that names a tree
@@ -143,7 +146,9 @@ def locks(project: Project) -> Iterator[Lock]:
 
 
 def first_difference(lock: Lock, tree: Path) -> str | None:
-    """What is wrong with the first file of the tree that differs from the lock, or None if none does."""
+    """What is wrong with the first file of the tree that differs from the lock, or None if none
+    does.
+    """
     for path, digest in sorted(lock.files.items()):
         try:
             found = hashlib.sha256((tree / path).read_bytes()).hexdigest()
@@ -157,7 +162,7 @@ def first_difference(lock: Lock, tree: Path) -> str | None:
 
 
 def find_tree(project: Project, environment: Mapping[str, str] | None = None) -> Tree:
-    """The project's tree: the one its variable names, else the cached one, else fetched into the cache.
+    """The project's tree: the one its variable names, else the cached, else a fetched one.
 
     Raises SourceError if the named tree is not a pinned one, or if nothing can be fetched.
     """
@@ -186,7 +191,7 @@ def _named_tree(project: Project, path: Path) -> Tree:
     if not path.is_dir():
         raise SourceError(
             f"{project.variable}={path}: no such directory",
-            f"point {project.variable} at an unpacked {project.name} {_accepted(project)}, or unset it",
+            f"point it at an unpacked {project.name} {_accepted(project)}, or unset it",
         )
     wrong = ""
     for lock in locks(project):
@@ -203,7 +208,7 @@ def _named_tree(project: Project, path: Path) -> Tree:
 def _fetched_tree(project: Project) -> Tree:
     mend = (
         f"unpack the upstream release {project.name} {_accepted(project)} yourself and set "
-        f"{project.variable} to its directory, or run this once on a machine with Debian's package client and a network"
+        f"{project.variable} to its directory, or run this once where apt and a network are"
     )
     try:
         with fetch_source_archive(project.name, project.versions) as (version, archive):
@@ -242,7 +247,7 @@ def _accepted(project: Project) -> str:
 
 
 def write_lock(project: Project, version: str, tree: Path) -> Path:
-    """Makes the lock of a new version from a tree that its maintainer has checked. For maintainers."""
+    """Makes the lock of a new version from a tree that a maintainer has checked."""
     found = {path for pattern in project.patterns for path in tree.glob(pattern) if path.is_file()}
     lines = [
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(tree).as_posix()}\n"
@@ -254,10 +259,15 @@ def write_lock(project: Project, version: str, tree: Path) -> Path:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """`python -m firmware.sources`: fetches what is missing, prints one line a tree. Exit 0, or 3 with a mend."""
+    """`python -m firmware.sources`: fetches what is missing, prints one line a tree. Exit 0, or 3
+    with a mend.
+    """
     parser = argparse.ArgumentParser(prog="python -m firmware.sources", description=main.__doc__)
     parser.add_argument(
-        "--lock", nargs=3, metavar=("NAME", "VERSION", "TREE"), help="write a lock (for maintainers)"
+        "--lock",
+        nargs=3,
+        metavar=("NAME", "VERSION", "TREE"),
+        help="write a lock (for maintainers)",
     )
     options = parser.parse_args(arguments)
     if options.lock:

@@ -11,7 +11,7 @@ string is one of the program's own constants.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -46,11 +46,8 @@ class Specialisation:
         """The reasons, one a line under each switch; `feature` narrows to the switches whose name
         has that word.
         """
-        wanted = feature.upper().replace("-", "_").replace(" ", "_")
         lines: list[str] = []
-        for name, reasons in self.reasons.items():
-            if wanted and f"_{wanted}_" not in f"_{name}_" and wanted != name:
-                continue
+        for name, reasons in self._about(feature):
             lines.append(f"{name} = {self.switches[name]}")
             lines += [f"  {reason}" for reason in reasons]
         if not lines:
@@ -60,6 +57,22 @@ class Specialisation:
                 else "nothing beyond the baseline"
             )
         return "\n".join(lines)
+
+    def as_json(self, feature: str = "") -> dict[str, object]:
+        """The same as a document: by switch its value and its reasons."""
+        return {
+            name: {
+                "value": self.switches[name],
+                "reasons": [{"file": r.file, "line": r.line, "what": r.what} for r in reasons],
+            }
+            for name, reasons in self._about(feature)
+        }
+
+    def _about(self, feature: str) -> Iterator[tuple[str, tuple[Reason, ...]]]:
+        wanted = feature.upper().replace("-", "_").replace(" ", "_")
+        for name, reasons in self.reasons.items():
+            if not wanted or f"_{wanted}_" in f"_{name}_" or wanted == name:
+                yield name, reasons
 
 
 def specialise(sources: Sequence[Source]) -> Specialisation:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The C compiler and linker behind one small interface, cached and reproducible.
 
-The compiler is clang as the `ziglang` package ships it: the same bytes on every host, nothing from the system.
-Its subcommands `zig clang` and `zig ld.lld` are used rather than `zig cc`, because those two add no flags of
-their own and keep no cache of their own: what is passed here is all there is.
-Builds are reproducible: paths enter objects as `label/relative` (see `object_cache.Roots`), inputs are given
-in a fixed order, and nothing reads the clock.
+The compiler is clang as the `ziglang` package ships it: the same bytes on every host, nothing from
+the system. Its subcommands `zig clang` and `zig ld.lld` are used rather than `zig cc`, because
+those two add no flags of their own and keep no cache of their own: what is passed here is all there
+is. Builds are reproducible: paths enter objects as `label/relative` (see `object_cache.Roots`),
+inputs are given in a fixed order, and nothing reads the clock.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ _AEABI = Path(__file__).parent / "runtime/libc/aeabi.S"
 
 ZIGLANG_VERSION = "0.15.2"
 
-# Measured on the VM for Cortex-M3 with a one-line module, code and constants: -Oz 44.3 KiB against -Os 50.9.
+# Measured on the VM for Cortex-M3 with a one-line module, code and constants: -Oz 44.3 KiB against
+# -Os 50.9.
 SMALL = ("-Oz",)
 FAST = ("-O2",)
 
@@ -54,7 +55,9 @@ class ToolchainError(CoffretError):
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """An Arm core as the tools name it. All are compiled without an FPU: its registers would have to be switched."""
+    """An Arm core as the tools name it. All are compiled without an FPU: its registers would have
+    to be switched.
+    """
 
     name: str
     triple: str
@@ -67,7 +70,9 @@ class Core:
 CORES: Mapping[str, Core] = {
     core.name: core
     for core in (
-        Core("cortex_m0plus", "thumbv6m-none-eabi", "cortex-m0plus", "cortex_m0plus", "armv6m", False),
+        Core(
+            "cortex_m0plus", "thumbv6m-none-eabi", "cortex-m0plus", "cortex_m0plus", "armv6m", False
+        ),
         Core("cortex_m3", "thumbv7m-none-eabi", "cortex-m3", "cortex_m3", "armv7m", True),
         Core(
             "cortex_m4",
@@ -117,10 +122,10 @@ class Toolchain(Protocol):
         """The preprocessed text of all jobs, in their order."""
 
     def optimise(self, objects: Sequence[Path], core: Core, keep: Sequence[str]) -> Path:
-        """Whole-program optimisation: bitcode in, one relocatable object out; only `keep` stays visible.
+        """Whole-program optimisation: bitcode in, one object out; only `keep` stays visible.
 
-        Done once, before the image is linked for each slot. Objects that are not bitcode must be passed too
-        where they name symbols of the others.
+        Done once, before the image is linked for each slot. Objects that are not bitcode must be
+        passed too where they name symbols of the others.
         """
 
     def link(
@@ -132,7 +137,7 @@ class Toolchain(Protocol):
         defines: Mapping[str, int] | None = None,
         map_file: Path | None = None,
     ) -> Path:
-        """Links to an ELF at `out` with the compiler's run-time library; `defines` become linker symbols.
+        """Links to an ELF at `out` with the run-time library; `defines` become linker symbols.
 
         `map_file` gets the linker's map, which names the object that each input section came from.
         """
@@ -162,12 +167,12 @@ class ZigToolchain:
             like = CompileJob(Path(), job.includes, job.defines, job.flags)
             batches.setdefault(like, []).append(job.source)
         # One run of the compiler takes many files; each worker gets an even share.
-        shares = []
+        shares: list[tuple[CompileJob, list[Path]]] = []
         for like, sources in batches.items():
             size = -(-len(sources) // self.workers)
             shares += [(like, sources[at : at + size]) for at in range(0, len(sources), size)]
         with ThreadPoolExecutor(self.workers) as pool:
-            return b"".join(pool.map(lambda share: self._preprocess(*share, core, roots), shares))
+            return b"".join(pool.map(lambda one: self._preprocess(one[0], one[1], core, roots), shares))
 
     def optimise(self, objects: Sequence[Path], core: Core, keep: Sequence[str]) -> Path:
         """See `Toolchain.optimise`."""
@@ -178,7 +183,13 @@ class ZigToolchain:
             return entry
         with tempfile.TemporaryDirectory() as directory:
             native = Path(directory) / "native.o"
-            arguments = ["ld.lld", "--gc-sections", "-e", keep[0], "--unresolved-symbols=ignore-all"]
+            arguments = [
+                "ld.lld",
+                "--gc-sections",
+                "-e",
+                keep[0],
+                "--unresolved-symbols=ignore-all",
+            ]
             for symbol in keep:
                 arguments += ["-u", symbol]
             # The linked output is thrown away: it only decides what is reachable.
@@ -202,12 +213,16 @@ class ZigToolchain:
         with tempfile.TemporaryDirectory() as directory:
             elf = Path(directory) / "out.elf"
             inputs = [*objects, *self.run_time(core)]
+            if map_file is not None:
+                arguments.append(f"-Map={map_file}")
             self._run([*arguments, "-o", str(elf), *map(str, inputs)], f"link {out.name}")
             write_atomically(out, elf.read_bytes())
         return out
 
     def run_time(self, core: Core) -> tuple[Path, ...]:
-        """What compiled code calls without naming it: memory functions, 64-bit division, soft float."""
+        """What compiled code calls without naming it: memory functions, 64-bit division, soft
+        float.
+        """
         roots = Roots({"runtime": _AEABI.parent})
         return (*self.compile([CompileJob(_AEABI)], core, roots), self._compiler_rt(core))
 
@@ -216,7 +231,8 @@ class ZigToolchain:
         if (entry := self.cache.entry(key, ".a")).is_file():
             return entry
         with tempfile.TemporaryDirectory() as directory:
-            # No --cache-dir in the user's home: everything that outlives this call is in our own cache.
+            # No --cache-dir in the user's home: everything that outlives this call is in our own
+            # cache.
             archive = Path(directory) / "librt.a"
             arguments = ["build-lib", str(self.directory / "lib/compiler_rt.zig")]
             arguments += ["-target", "thumb-freestanding-eabi", "-mcpu", core.zig_cpu]
@@ -276,7 +292,9 @@ class ZigToolchain:
             return self.cache.keep(source_key, headers, roots, built.read_bytes())
 
     def _headers(self, listing: Path, root: Path, roots: Roots) -> list[str]:
-        """Labels of the headers a depfile names, without the compiler's own (its version stands for them)."""
+        """Labels of the headers a depfile names, without the compiler's own (its version stands for
+        them).
+        """
         words = listing.read_text().replace("\\\n", " ").replace("\\ ", "\0").split()
         paths = [root / word.replace("\0", " ") for word in words[2:]]
         ours = [path for path in paths if not path.is_relative_to(self.directory)]
@@ -296,13 +314,15 @@ class ZigToolchain:
             said = result.stderr.decode(errors="replace").strip()
             raise ToolchainError(
                 f"the compiler refused {what}:\n{said}",
-                "mend the C source named above; if it is not yours, remove the object cache and build again",
+                "mend the source named above; if it is not yours, remove the cache and build again",
             )
         return result.stdout
 
 
 def zig_toolchain(cache: Path | None = None) -> ZigToolchain:
-    """The pinned compiler, with its object cache (default: the user's). ToolchainError if it is not installed."""
+    """The pinned compiler, with its object cache (default: the user's). ToolchainError if it is not
+    installed.
+    """
     mend = f'install it: pip install "ziglang=={ZIGLANG_VERSION}"'
     try:
         version = importlib.metadata.version("ziglang")
@@ -310,7 +330,8 @@ def zig_toolchain(cache: Path | None = None) -> ZigToolchain:
         raise ToolchainError("the C compiler is missing: no package ziglang", mend) from None
     if version != ZIGLANG_VERSION:
         raise ToolchainError(
-            f"ziglang {version} is installed, but images are built with exactly {ZIGLANG_VERSION}", mend
+            f"ziglang {version} is installed, but images are built with exactly {ZIGLANG_VERSION}",
+            mend,
         )
     found = importlib.util.find_spec("ziglang")
     if found is None or found.origin is None:

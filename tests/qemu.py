@@ -62,7 +62,7 @@ class FlashFile:
 
 @dataclass(slots=True)
 class Machine:
-    """One emulated board, switched on while the `with` block runs. `port` is the management UART."""
+    """One emulated board, on while the `with` block runs. `port` is the management UART."""
 
     board: Board
     boot: Path
@@ -124,20 +124,31 @@ class Machine:
         self.port.sendall(data)
 
     def read_until(self, end: bytes, seconds: float = 20.0) -> bytes:
-        """What the port sent up to and with `end`. AssertionError with what came, when time is up."""
+        """What the port sent up to and with `end`. AssertionError when time is up."""
         deadline = time.monotonic() + seconds
         while end not in self._seen:
-            left = deadline - time.monotonic()
-            assert left > 0, f"no {end!r} within {seconds} s; seen: {self._seen[-400:]!r}"
-            self.port.settimeout(left)
-            try:
-                data = self.port.recv(4096)
-            except TimeoutError:
-                continue
-            assert data, f"the emulator ended; seen: {self._seen[-400:]!r}"
-            self._seen += data
+            self._receive(deadline, f"no {end!r} within {seconds} s")
         found, _, self._seen = self._seen.partition(end)
         return found + end
+
+    def read_exactly(self, count: int, seconds: float = 20.0) -> bytes:
+        """The next `count` bytes from the port. AssertionError with what came, when time is up."""
+        deadline = time.monotonic() + seconds
+        while len(self._seen) < count:
+            self._receive(deadline, f"no {count} bytes within {seconds} s")
+        found, self._seen = self._seen[:count], self._seen[count:]
+        return found
+
+    def _receive(self, deadline: float, complaint: str) -> None:
+        left = deadline - time.monotonic()
+        assert left > 0, f"{complaint}; seen: {self._seen[-400:]!r}"
+        self.port.settimeout(left)
+        try:
+            data = self.port.recv(4096)
+        except TimeoutError:
+            return
+        assert data, f"the emulator ended; seen: {self._seen[-400:]!r}"
+        self._seen += data
 
     def line(self, seconds: float = 20.0) -> str:
         """The next line of text, without its end."""

@@ -155,9 +155,7 @@ _INTEGER: Mapping[type[ast.operator], Callable[[Value, Value], Value]] = {
 _FLOAT_OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod, ast.Pow, ast.Div)
 
 
-def binary(
-    operator: ast.operator, left: Value, right: Value, *, overloaded: bool = True
-) -> Value:
+def binary(operator: ast.operator, left: Value, right: Value, *, overloaded: bool = True) -> Value:
     """The result of `left operator right`; its integers may be large, which is for the caller to
     notice.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images made by hand, right or wrong in one place: a second writer of the format, for boot's tests."""
+"""Images made by hand, right or wrong in one place: a second writer of the format."""
 
 from __future__ import annotations
 

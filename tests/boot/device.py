@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What boot's tests share: a built boot, the payload linked for each slot, and the handoff it prints."""
+"""What boot's tests share: a built boot, the payload for each slot, the handoff it prints."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ OK, NO_IMAGE, HEADER, SLOT_ADDRESS, TOO_LARGE, TLV, BOARD, NO_HASH, HASH = range
 KEY, NO_SIGNATURE, SIGNATURE, COUNTER, NO_POLICY, FLASH, NOT_CONFIRMED, IDENTITY = range(9, 17)
 
 # struct handoff (firmware/runtime/include/coffret/handoff.h).
-_HANDOFF = struct.Struct("<IHHIIBBBB32s32s32s32s32s32s33s3s64s64s32sH544s")
+_HANDOFF = struct.Struct("<IHHIIBBBB32s32s32s32s32s32s33s3s32s64s64sH544s")
 _NAMES = (
     *("magic", "version", "lifecycle", "boot_count", "security_counter", "slot", "trial"),
     *("last_reason", "reserved", "boot_digest", "image_digest", "policy_digest", "signer_id"),
-    *("boot_seed", "implementation_id", "instance_id", "padding", "identity_public"),
-    *("alias_public", "alias_private", "certificate_length", "certificate"),
+    *("boot_seed", "implementation_id", "instance_id", "padding", "alias_private"),
+    *("identity_public", "alias_public", "certificate_length", "certificate"),
 )
 
 
@@ -83,7 +83,9 @@ class Kit:
         key: ec.EllipticCurvePrivateKey | None = None,
     ) -> bytes:
         content = ImageContent(Version.parse(version), counter, b"\x11" * 32, b"\x22" * 32)
-        return wrap_image(self.bodies[slot], slot, self.board, content, LocalSigner(key or self.key))
+        return wrap_image(
+            self.bodies[slot], slot, self.board, content, LocalSigner(key or self.key)
+        )
 
     def flash(self, path: Path, *images: bytes, uds: bytes | None = None) -> FlashFile:
         """A fresh board's flash with the images in slot A and B."""
@@ -135,7 +137,7 @@ def build_kit(out: Path) -> Kit:
 
 def handoff_of(machine: Machine) -> Handoff:
     """What the payload prints when it starts."""
-    word, left, data = machine.line().split()
+    word, left, _, _, data = machine.line().split()
     assert word == "READY"
     assert left == "0", f"boot left {left} words of its RAM"
     return Handoff.parse(bytes.fromhex(data))

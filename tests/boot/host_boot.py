@@ -29,4 +29,3 @@ def load_boot(
     flags = ["-O1", "-g", "-shared", "-fPIC", '-DMBEDTLS_CONFIG_FILE="crypto_config.h"']
     flags += [argument for include in includes for argument in ("-I", str(include))]
     return ctypes.CDLL(str(compile_host([*crypto, *theirs, *sources], config, out, flags)))
-

@@ -6,8 +6,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from firmware.boot_build import STACK_SIZE
 from tests.boot.device import Kit, handoff_of
-from tests.qemu import needs_qemu
+from tests.qemu import Machine, needs_qemu
 
 pytestmark = needs_qemu
 
@@ -36,6 +37,25 @@ def test_boot_measures_itself(kit: Kit, tmp_path: Path) -> None:
 
 def test_boot_fits_its_budget(kit: Kit) -> None:
     assert kit.boot.size <= 16 * 1024
+
+
+def test_boots_stack_has_room_to_spare(kit: Kit, tmp_path: Path) -> None:
+    """With a boot that forgets to wipe its RAM, the image sees how deep the stack went."""
+    code = bytearray(kit.boot.elf.read_bytes())
+    wipe, skip = bytes.fromhex("08c1"), bytes.fromhex("0431")  # stmia r1!, {r3}; adds r1, #4
+    loop = wipe + bytes.fromhex("9142")  # and then: cmp r1, r2
+    assert code.count(loop) == 1
+    code[code.index(loop) : code.index(loop) + 2] = skip
+    elf = tmp_path / "forgetful.elf"
+    elf.write_bytes(code)
+    flash = kit.flash(tmp_path / "nv", kit.image(0))
+    with Machine(kit.board, elf, flash) as machine:
+        word, left, lowest, *_ = machine.line().split()
+    assert word == "READY"
+    assert int(left) > 0, "the test does not see the stack"
+    used = STACK_SIZE - int(lowest)
+    print(f"boot's stack: {used} of {STACK_SIZE} bytes")
+    assert 0 < used <= STACK_SIZE * 3 // 4
 
 
 def test_secret_is_out_of_the_images_reach(kit: Kit, tmp_path: Path) -> None:

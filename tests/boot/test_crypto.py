@@ -138,9 +138,7 @@ RFC_6979 = [
 
 
 @pytest.mark.parametrize("vector", RFC_6979, ids=["sample", "test"])
-def test_signature_is_that_of_rfc_6979(
-    crypto: ctypes.CDLL, vector: tuple[bytes, str, str]
-) -> None:
+def test_signature_is_that_of_rfc_6979(crypto: ctypes.CDLL, vector: tuple[bytes, str, str]) -> None:
     message, r, s = vector
     error, signature = sign(crypto, RFC_6979_KEY, hashlib.sha256(message).digest())
     assert error == 0
@@ -189,7 +187,8 @@ def drbg_keys(seed: bytes) -> Iterator[int]:
 @settings(max_examples=20, deadline=None)
 def test_key_pair_is_the_first_candidate_in_the_group(crypto: ctypes.CDLL, seed: bytes) -> None:
     private, public = ctypes.create_string_buffer(32), ctypes.create_string_buffer(64)
-    assert crypto.p256_key_from_seed(seed, private, public) == 0
+    assert crypto.p256_private_from_seed(seed, private) == 0
+    assert crypto.p256_public_from(private, public) == 0
     wanted = next(number for number in drbg_keys(seed) if 1 <= number < N)
     assert int.from_bytes(private.raw, "big") == wanted
     point = ec.derive_private_key(wanted, ec.SECP256R1()).public_key().public_numbers()
@@ -212,12 +211,18 @@ def test_wycheproofs_signatures_are_judged_rightly(crypto: ctypes.CDLL) -> None:
     assert judged["invalid"] > 100
 
 
-@given(st.integers(0, (1 << 256) - 1), st.integers(0, (1 << 256) - 1))
+@given(st.integers(1, (1 << 256) - 1), st.integers(1, (1 << 256) - 1))
 @settings(max_examples=100, deadline=None)
 def test_der_and_raw_are_the_same_numbers(crypto: ctypes.CDLL, r: int, s: int) -> None:
-    der = utils.encode_dss_signature(r, s)
-    wanted = None if len(der) < 8 else r.to_bytes(32, "big") + s.to_bytes(32, "big")
-    assert from_der(crypto, der) == wanted
+    wanted = r.to_bytes(32, "big") + s.to_bytes(32, "big")
+    assert from_der(crypto, utils.encode_dss_signature(r, s)) == wanted
+
+
+@pytest.mark.parametrize("numbers", [(0, 1), (1, 0), (1 << 256, 1), (1, 1 << 256)])
+def test_der_of_a_number_that_no_signature_has(
+    crypto: ctypes.CDLL, numbers: tuple[int, int]
+) -> None:
+    assert from_der(crypto, utils.encode_dss_signature(*numbers)) is None
 
 
 @given(st.binary(max_size=80), st.integers(0, 79), st.integers(0, 255))

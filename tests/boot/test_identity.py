@@ -39,9 +39,7 @@ def expected(kit: Kit, image: bytes, mode: dice.Mode) -> tuple[p256.PrivateKey, 
     descriptor = dice.configuration_descriptor(
         kit.boot.digest, facts.policy_digest, facts.security_counter, facts.board
     )
-    inputs = dice.Inputs(
-        facts.digest, hashlib.sha256(descriptor).digest(), facts.key_hash, mode
-    )
+    inputs = dice.Inputs(facts.digest, hashlib.sha256(descriptor).digest(), facts.key_hash, mode)
     alias = dice.key_pair(dice.attestation_cdi(UDS, inputs))
     identity = dice.key_pair(UDS)
     return alias, certificate.issue(identity, alias.public_key(), inputs, descriptor)
@@ -104,6 +102,7 @@ def test_unprivileged_caller_signs_on_its_own_stack(kit: Kit, tmp_path: Path) ->
             digest = hashlib.sha256(bytes([number])).digest()
             result, signature, used = machine.ask(f"s{secret}{digest.hex()}").split()
             assert result == "0"
+            print(f"stack of p256_sign: {used} bytes")
             assert int(used) <= 2560
             wanted = key.sign(
                 digest, ec.ECDSA(utils.Prehashed(hashes.SHA256()), deterministic_signing=True)
@@ -119,6 +118,7 @@ def test_unprivileged_caller_checks_the_other_slot(kit: Kit, tmp_path: Path) -> 
         handoff_of(machine)
         result, digest, used = machine.ask("v1").split()
         assert (result, digest) == ("0", read_image(image).digest.hex())
+        print(f"stack of check_image: {used} bytes")
         assert int(used) <= 2560
         flash.write_slot(1, broken)
         assert machine.ask("v1").split()[0] == str(device.SIGNATURE)

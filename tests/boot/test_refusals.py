@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Boot starts nothing that is wrong anywhere, and says why: every reason code, by a changed image."""
+"""Boot starts nothing that is wrong anywhere, and says why: reasons, each by a changed image."""
 
 from __future__ import annotations
 

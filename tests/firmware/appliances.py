@@ -111,7 +111,11 @@ size = 64
 # Tiny, but they use every end they have.
 MODULES = {
     "sensor": 'import enclave\nenclave.output("coach").send(b"123456")\n',
-    "diary": 'import enclave\nenclave.output("coach").send(enclave.input("meter").receive() or b"")\n',
+    "diary": """\
+import enclave
+meter = enclave.input("meter")
+enclave.output("coach").send(meter.receive() or b"")
+""",
     "coach": 'import enclave\nimport helper\nhelper.help(enclave.gate("weekly"))\n',
     "helper": "import enclave\ndef help(gate: enclave.Gate) -> None:\n    gate.release(b'1')\n",
     "meter": 'import enclave\nenclave.gate("checked").release(b"1")\n',

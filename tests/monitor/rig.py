@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import struct
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from elftools.elf.constants import SH_FLAGS
@@ -41,6 +44,8 @@ LAYOUT = Layout(
     # Behind the stack of the controller, which is task 9.
     statics=(Statics("manager", Region(base=0x2001_9800, size=0x800)),),
 )
+# Time passes by instructions, 32 ns each, and idle time at once: a busy host changes no result.
+COUNTED = ("-icount", "shift=5,sleep=off")
 STUB_SCRIPT = """ENTRY(reset)
 SECTIONS {
   .text 0 : { KEEP(*(.vectors)) *(.text .text.*) }
@@ -71,26 +76,39 @@ def board_roots(board: Board, directory: Path) -> tuple[Roots, tuple[Path, ...]]
     return Roots({"coffret": REPOSITORY, "gen": directory}), includes
 
 
-def build(directory: Path, *, lto: bool = True) -> Program:
-    """Compiles and links the program. With link-time optimisation, as a real image has it."""
+def link_program(
+    directory: Path,
+    names: tuple[str, ...],
+    tables: CompileJob,
+    layout: Layout,
+    *,
+    lto: bool = True,
+    without: str = "",
+) -> LinkedImage:
+    """Monitor, drivers and C of `program/`; with link-time optimisation, as in real images."""
     board = boards.load("mps2-an385")
-    toolchain = zig_toolchain()
-    core = CORES[board.core]
+    toolchain, core = zig_toolchain(), CORES[board.core]
     roots, includes = board_roots(board, directory)
-    sources = [s for s in (*monitor_sources(), *board.image_sources) if s.name != "attester.c"]
-    sources += [PROGRAM / name for name in ("attacker.c", "enclaves.c", "controller.c")]
+    sources = [s for s in (*monitor_sources(), *board.image_sources) if s.name != without]
+    sources += [PROGRAM / name for name in names]
     jobs = [CompileJob(source, includes, flags=WARNINGS, lto=lto) for source in sources]
     # Called by code that the compiler makes after optimisation, so never bitcode.
-    jobs.append(
-        CompileJob(PROGRAM / "memory.c", includes, flags=("-ffreestanding", "-fno-builtin"))
-    )
-    jobs.append(CompileJob(PROGRAM / "tables.c", includes, flags=WARNINGS))
+    jobs.append(CompileJob(RUNTIME / "boot/string.c", includes, flags=("-ffreestanding",)))
+    jobs.append(replace(tables, includes=includes, flags=WARNINGS))
     objects = toolchain.compile(jobs, core, roots)
     if lto:
         native = toolchain.optimise(objects, core, KEEP)
         objects = (native, *objects[-2:])
-    image = link_image(toolchain, objects, board, LAYOUT, 0, directory / "program.elf")
-    return Program(board, image, _stub(toolchain, board, directory))
+    return link_image(toolchain, objects, board, layout, 0, directory / "program.elf")
+
+
+def build(directory: Path, *, lto: bool = True) -> Program:
+    """The program of attacks and its stub."""
+    board = boards.load("mps2-an385")
+    names = ("attacker.c", "enclaves.c", "controller.c")
+    tables = CompileJob(PROGRAM / "tables.c")
+    image = link_program(directory, names, tables, LAYOUT, lto=lto, without="attester.c")
+    return Program(board, image, _stub(zig_toolchain(), board, directory))
 
 
 def writable_sections(directory: Path) -> set[str]:
@@ -134,8 +152,35 @@ def running(program: Program, directory: Path, *extra: str) -> Iterator[Machine]
     facts = directory / "handoff.bin"
     facts.write_bytes(handoff())
     loader = f"loader,file={facts},addr={board.memory.handoff.base:#x},force-raw=on"
-    with Machine(board, program.stub, flash, ("-device", loader, *extra)) as machine:
+    with Machine(board, program.stub, flash, ("-device", loader, *COUNTED, *extra)) as machine:
         yield machine
+
+
+class Memory:
+    """The emulated board's memory, read from outside over QMP (`arguments` go to the emulator)."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._socket = Path(tempfile.mkdtemp(prefix="coffret-qmp-")) / "qmp"
+        self.arguments = ("-qmp", f"unix:{self._socket},server=on,wait=off")
+
+    def read(self, base: int, size: int) -> bytes:
+        """Physical memory, while the machine runs."""
+        out = self._directory / "memory.bin"
+        with socket.socket(socket.AF_UNIX) as link:
+            link.connect(str(self._socket))
+            with link.makefile("rw") as stream:
+                stream.readline()  # the greeting
+                arguments = {"val": base, "size": size, "filename": str(out)}
+                commands = (
+                    {"execute": "qmp_capabilities"},
+                    {"execute": "pmemsave", "arguments": arguments},
+                )
+                for command in commands:
+                    stream.write(json.dumps(command) + "\n")
+                    stream.flush()
+                    assert "return" in json.loads(stream.readline())
+        return out.read_bytes()
 
 
 def lines(machine: Machine, last: str, seconds: float) -> list[str]:

@@ -80,6 +80,11 @@ def test_no_attack_costs_the_others_a_message(transcript: Transcript) -> None:
     assert transcript.fact("listener missed") == 0
 
 
+def test_no_fault_is_charged_to_another_task(transcript: Transcript) -> None:
+    faulty = {name for name, (_, faults, *_) in transcript.tasks.items() if faults}
+    assert faulty == {"attacker", "secret", "native", "attester"}  # each did it itself
+
+
 def test_every_enclave_sees_its_own_variables_in_the_window(transcript: Transcript) -> None:
     assert transcript.fact("listener mixed") == 0
 

@@ -49,33 +49,29 @@ static uint32_t count_boot(void) {
     return count;
 }
 
-// The facts that do not depend on the image. `uds` may be NULL.
-static void describe_device(const uint8_t *uds, struct dice_key *identity, struct handoff *facts) {
+// The facts that depend neither on the image nor on a slow computation. `uds` may be NULL.
+static void describe_device(const uint8_t *uds, struct handoff *facts) {
     facts->magic = HANDOFF_MAGIC;
     facts->version = HANDOFF_VERSION;
     facts->lifecycle = load_lifecycle();
     facts->boot_count = count_boot();
     memcpy(facts->implementation_id, BOARD_IMPLEMENTATION_ID, sizeof BOARD_IMPLEMENTATION_ID - 1u);
     sha256(__boot_base, (size_t)(__boot_end - __boot_base), facts->boot_digest);
-    if (uds == NULL || dice_derive_key(uds, identity) != 0) {
-        return;
+    if (uds != NULL) {
+        dice_derive_secret(uds, "coffret boot seed", &facts->boot_count, sizeof facts->boot_count,
+                           facts->boot_seed);
     }
-    memcpy(facts->identity_public, identity->public_key, sizeof facts->identity_public);
-    // Instance id: UEID type 1 (RFC 9711 section 4.2.1), then SHA-256 of the uncompressed point.
-    struct sha256_context hash;
-    sha256_init(&hash);
-    sha256_update(&hash, (const uint8_t *)"\x04", 1u);
-    sha256_update(&hash, identity->public_key, sizeof identity->public_key);
-    sha256_finish(&hash, facts->instance_id + 1);
-    facts->instance_id[0] = 1u;
-    dice_derive_secret(uds, "coffret boot seed", &facts->boot_count, sizeof facts->boot_count, facts->boot_seed);
 }
 
 static struct recovery_facts recovery;
 
-// Nothing secret is left when it is called: the handoff holds public facts only until an image was chosen.
-__attribute__((noreturn)) static void recover(void) {
-    const struct handoff *facts = handoff();
+// Nothing secret is left when the server starts: the handoff holds an alias key only when an image is about to run.
+__attribute__((noreturn)) static void recover(const uint8_t *uds) {
+    struct handoff *facts = handoff();
+    if (uds != NULL) {
+        (void)dice_identify(uds, facts);
+    }
+    wipe(facts->boot_seed, sizeof facts->boot_seed);
     boot_lock_secrets();
     recovery.store = &store;
     recovery.services = &services;
@@ -104,7 +100,7 @@ static void describe_image(const struct choice *choice, const struct image_info 
 }
 
 // Picks the image and completes the handoff for it. Returns the slot, or BOOT_SLOT_NONE.
-static uint8_t prepare_image(const uint8_t *uds, struct boot_state *state, const struct dice_key *identity) {
+static uint8_t prepare_image(const uint8_t *uds, struct boot_state *state) {
     struct handoff *facts = handoff();
     struct image_info info;
     struct image_macs macs;
@@ -120,24 +116,18 @@ static uint8_t prepare_image(const uint8_t *uds, struct boot_state *state, const
     }
     facts->last_reason = state->reason;
     describe_image(&choice, &info, facts);
-    if (dice_certify(uds, identity, facts) != 0) {
-        wipe(facts->alias_private, sizeof facts->alias_private);
-        return BOOT_SLOT_NONE;
-    }
-    return choice.slot;
+    return dice_certify(uds, &store, facts) == 0 ? choice.slot : BOOT_SLOT_NONE;
 }
 
 void boot_main(bool faulted) {
     struct boot_state state;
-    struct dice_key identity;
     board_init();
     store_open(&store, BOARD_STORE_OFFSET, BOARD_STORE_BANK_SIZE);
     boot_state_load(&store, &state);
     memset(handoff(), 0, sizeof *handoff());
-    memset(&identity, 0, sizeof identity);
 
     const uint8_t *uds = dice_device_secret();
-    describe_device(uds, &identity, handoff());
+    describe_device(uds, handoff());
     bool asked = (state.flags & BOOT_RECOVERY) != 0u;
     if (asked) {
         // Cleared before it is obeyed: once is once, even if the power goes.
@@ -145,15 +135,14 @@ void boot_main(bool faulted) {
         (void)boot_state_save(&store, &state);
     }
     uint8_t slot = BOOT_SLOT_NONE;
-    if (handoff()->instance_id[0] == 0u) {
+    if (uds == NULL) {
         state.reason = REASON_IDENTITY;
         (void)boot_state_save(&store, &state);
     } else if (!asked && !faulted) {
-        slot = prepare_image(uds, &state, &identity);
+        slot = prepare_image(uds, &state);
     }
-    wipe(&identity, sizeof identity);
     if (slot == BOOT_SLOT_NONE) {
-        recover();
+        recover(uds);
     }
     boot_lock_secrets();
     // The header is 0x200 bytes, so the vector table behind it is aligned as VTOR asks.

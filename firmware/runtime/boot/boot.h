@@ -63,21 +63,15 @@ struct choice choose_slot(struct store *store, struct boot_state *state, struct 
 
 // ---- dice.c: who is this device, and what does it run ----
 
-struct dice_key {
-    uint8_t private_key[32];
-    uint8_t public_key[64];
-};
-
 // The UDS where it lies in flash; NULL: the board was never given one.
 const uint8_t *dice_device_secret(void);
-// ASYM_KDF of Open-DICE. 0 on success.
-int dice_derive_key(const uint8_t secret[32], struct dice_key *key);
-// A further secret of the device, for `purpose`.
-void dice_derive_secret(const uint8_t uds[32], const char *purpose, const void *salt, size_t salt_length,
-                        uint8_t secret[32]);
-
-// Derives the alias key from what was measured (already in the handoff) and writes key and certificate there.
-// 0 on success.
-int dice_certify(const uint8_t uds[32], const struct dice_key *identity, struct handoff *handoff);
+// A further secret of the device (or of a CDI), for `purpose`.
+void dice_derive_secret(const uint8_t secret[32], const char *purpose, const void *salt, size_t salt_length,
+                        uint8_t derived[32]);
+// The device identity: public key and instance id. 0 on success.
+int dice_identify(const uint8_t uds[32], struct handoff *handoff);
+// Identity, alias key and certificate for what was measured (already in the handoff): from the copy in the store if
+// it is this image's, else derived and kept there. 0 on success.
+int dice_certify(const uint8_t uds[32], struct store *store, struct handoff *handoff);
 
 #endif

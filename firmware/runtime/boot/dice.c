@@ -62,17 +62,38 @@ const uint8_t *dice_device_secret(void) {
     return NULL;
 }
 
-int dice_derive_key(const uint8_t secret[32], struct dice_key *key) {
+void dice_derive_secret(const uint8_t secret[32], const char *purpose, const void *salt, size_t salt_length,
+                        uint8_t derived[32]) {
+    hkdf(derived, 32u, secret, 32u, salt, salt_length, purpose);
+}
+
+// ASYM_KDF, its private half.
+static int derive_private_key(const uint8_t secret[32], uint8_t private_key[32]) {
     uint8_t seed[32];
-    hkdf(seed, sizeof seed, secret, 32u, asym_salt, sizeof asym_salt, "Key Pair");
-    int error = p256_key_from_seed(seed, key->private_key, key->public_key);
+    dice_derive_secret(secret, "Key Pair", asym_salt, sizeof asym_salt, seed);
+    int error = p256_private_from_seed(seed, private_key);
     wipe(seed, sizeof seed);
     return error;
 }
 
-void dice_derive_secret(const uint8_t uds[32], const char *purpose, const void *salt, size_t salt_length,
-                        uint8_t secret[32]) {
-    hkdf(secret, 32u, uds, UDS_SIZE, salt, salt_length, purpose);
+// Instance id: UEID type 1 (RFC 9711 section 4.2.1), then SHA-256 of the uncompressed point.
+static void name_instance(struct handoff *handoff) {
+    struct sha256_context hash;
+    sha256_init(&hash);
+    sha256_update(&hash, (const uint8_t *)"\x04", 1u);
+    sha256_update(&hash, handoff->identity_public, sizeof handoff->identity_public);
+    sha256_finish(&hash, handoff->instance_id + 1);
+    handoff->instance_id[0] = 1u;
+}
+
+int dice_identify(const uint8_t uds[32], struct handoff *handoff) {
+    uint8_t private_key[32];
+    if (derive_private_key(uds, private_key) != 0 || p256_public_from(private_key, handoff->identity_public) != 0) {
+        return -1;
+    }
+    wipe(private_key, sizeof private_key);
+    name_instance(handoff);
+    return 0;
 }
 
 static void write_id(struct cbor_writer *writer, const uint8_t public_key[64]) {
@@ -144,17 +165,17 @@ static void derive_cdi(const uint8_t uds[32], const struct handoff *handoff, con
     sha256_update(&hash, digest, sizeof digest); // hidden: 64 zeros
     sha256_update(&hash, digest, sizeof digest);
     sha256_finish(&hash, digest);
-    hkdf(cdi, 32u, uds, UDS_SIZE, digest, sizeof digest, "CDI_Attest");
+    dice_derive_secret(uds, "CDI_Attest", digest, sizeof digest, cdi);
 }
 
-static size_t encode_claims(const struct handoff *handoff, const struct inputs *inputs,
-                            const uint8_t issuer_key[64], uint8_t *buffer, size_t capacity) {
+static size_t encode_claims(const struct handoff *handoff, const struct inputs *inputs, uint8_t *buffer,
+                            size_t capacity) {
     struct cbor_writer writer;
     uint8_t key[96];
     cbor_writer_start(&writer, buffer, capacity);
     cbor_write_map(&writer, 10u);
     cbor_write_int(&writer, CWT_ISSUER);
-    write_id(&writer, issuer_key);
+    write_id(&writer, handoff->identity_public);
     cbor_write_int(&writer, CWT_SUBJECT);
     write_id(&writer, handoff->alias_public);
     write_labelled(&writer, CWT_CODE, handoff->image_digest, 32u);
@@ -193,27 +214,22 @@ static void hash_to_sign(const uint8_t *payload, size_t length, uint8_t digest[3
     sha256_finish(&hash, digest);
 }
 
-int dice_certify(const uint8_t uds[32], const struct dice_key *identity, struct handoff *handoff) {
-    struct inputs inputs;
-    struct dice_key alias;
-    uint8_t payload[480];
-    uint8_t secret[32];
+// The slow way: two public keys and a signature. The alias' private key is in the handoff.
+static int make_certificate(const uint8_t uds[32], const struct inputs *inputs, struct handoff *handoff) {
+    static uint8_t payload[480];
+    uint8_t digest[32];
+    uint8_t private_key[32];
     uint8_t signature[64];
-
-    collect_inputs(handoff, &inputs);
-    derive_cdi(uds, handoff, &inputs, secret);
-    int error = dice_derive_key(secret, &alias);
-    wipe(secret, sizeof secret);
-    if (error != 0) {
-        return error;
+    if (dice_identify(uds, handoff) != 0 || p256_public_from(handoff->alias_private, handoff->alias_public) != 0) {
+        return -1;
     }
-    memcpy(handoff->alias_public, alias.public_key, sizeof alias.public_key);
-    memcpy(handoff->alias_private, alias.private_key, sizeof alias.private_key);
-    wipe(&alias, sizeof alias);
-
-    size_t length = encode_claims(handoff, &inputs, identity->public_key, payload, sizeof payload);
-    hash_to_sign(payload, length, secret);
-    error = p256_sign(identity->private_key, secret, signature);
+    size_t length = encode_claims(handoff, inputs, payload, sizeof payload);
+    hash_to_sign(payload, length, digest);
+    int error = derive_private_key(uds, private_key);
+    if (error == 0) {
+        error = p256_sign(private_key, digest, signature);
+    }
+    wipe(private_key, sizeof private_key);
 
     struct cbor_writer writer;
     cbor_writer_start(&writer, handoff->certificate, sizeof handoff->certificate);
@@ -224,4 +240,66 @@ int dice_certify(const uint8_t uds[32], const struct dice_key *identity, struct 
     cbor_write_bytes(&writer, signature, sizeof signature);
     handoff->certificate_length = (uint16_t)cbor_writer_length(&writer);
     return error != 0 || length == 0u || handoff->certificate_length == 0u ? -1 : 0;
+}
+
+// What of the handoff is kept: the public keys, and the certificate with its length.
+#define KEPT_START offsetof(struct handoff, identity_public)
+#define KEPT_FIXED (offsetof(struct handoff, certificate) - KEPT_START)
+#define MAC_SIZE 32u
+
+// The copy is whole and this image's on this device if its MAC is right: the key comes from the CDI, and that from
+// every input of the certificate.
+static void mac_copy(const uint8_t key[32], const void *kept, size_t length, uint8_t mac[MAC_SIZE]) {
+    struct hmac_context hmac;
+    hmac_init(&hmac, key, 32u);
+    hmac_update(&hmac, kept, length);
+    hmac_finish(&hmac, mac);
+}
+
+static bool load_copy(const struct store *store, const uint8_t key[32], struct handoff *handoff) {
+    size_t length;
+    const uint8_t *record = store_find(store, STORE_CERTIFICATE, &length);
+    if (record == NULL || length <= MAC_SIZE + KEPT_FIXED ||
+        length > MAC_SIZE + KEPT_FIXED + HANDOFF_CERTIFICATE_MAX) {
+        return false;
+    }
+    uint8_t mac[MAC_SIZE];
+    mac_copy(key, record + MAC_SIZE, length - MAC_SIZE, mac);
+    if (memory_compare(mac, record, MAC_SIZE) != MEMORY_EQUAL) {
+        return false;
+    }
+    memcpy((uint8_t *)handoff + KEPT_START, record + MAC_SIZE, length - MAC_SIZE);
+    name_instance(handoff);
+    return true;
+}
+
+static void save_copy(struct store *store, const uint8_t key[32], const struct handoff *handoff) {
+    static uint8_t record[MAC_SIZE + KEPT_FIXED + HANDOFF_CERTIFICATE_MAX];
+    size_t length = KEPT_FIXED + handoff->certificate_length;
+    memcpy(record + MAC_SIZE, (const uint8_t *)handoff + KEPT_START, length);
+    mac_copy(key, record + MAC_SIZE, length, record);
+    // Refused by the flash, the next start takes the slow way again.
+    (void)store_put(store, STORE_CERTIFICATE, record, MAC_SIZE + length);
+}
+
+int dice_certify(const uint8_t uds[32], struct store *store, struct handoff *handoff) {
+    struct inputs inputs;
+    uint8_t cdi[32];
+    uint8_t key[32];
+    collect_inputs(handoff, &inputs);
+    derive_cdi(uds, handoff, &inputs, cdi);
+    dice_derive_secret(cdi, "coffret certificate copy", "", 0u, key);
+    int error = derive_private_key(cdi, handoff->alias_private);
+    wipe(cdi, sizeof cdi);
+    if (error == 0 && !load_copy(store, key, handoff)) {
+        error = make_certificate(uds, &inputs, handoff);
+        if (error == 0) {
+            save_copy(store, key, handoff);
+        }
+    }
+    wipe(key, sizeof key);
+    if (error != 0) {
+        wipe(handoff->alias_private, sizeof handoff->alias_private);
+    }
+    return error;
 }

@@ -49,8 +49,14 @@ bool smp_mark_test(uint8_t slot) {
     return boot_state_mark_test(recovery.facts->store, slot) == 0;
 }
 
-bool smp_confirm(void) {
-    return false; // nothing runs here that could be confirmed
+int smp_confirm(uint8_t slot) {
+    (void)slot; // it never ran: it might never answer again
+    return IMAGE_CONFIRM_DENIED;
+}
+
+bool smp_is_upgrade(const struct slot_image *image) {
+    (void)image;
+    return true;
 }
 
 const uint8_t *smp_slot_address(uint8_t slot) {

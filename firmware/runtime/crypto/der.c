@@ -16,7 +16,8 @@ static int integer(const uint8_t **at, const uint8_t *end, uint8_t field[32]) {
     }
     *at = value + length;
     if (value[0] == 0u) {
-        // A leading zero only keeps the number positive; anything else is not the shortest form.
+        // A leading zero only keeps the number positive; else it is zero itself, which no signature has, or not
+        // the shortest form.
         if (length == 1u || (value[1] & 0x80u) == 0u) {
             return -1;
         }

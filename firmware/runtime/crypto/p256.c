@@ -59,32 +59,41 @@ static void seed(struct generator *state, const uint8_t one[32], const uint8_t *
     update(state, 1u, one, 32u, two);
 }
 
-// Step h. p256-m asks for 32 bytes, and again when they are not in [1, n-1] (four times at most; the first is
-// refused once in 2^32).
-int psa_generate_random(uint8_t *output, size_t output_size) {
-    struct generator *state = generator();
-    if (state == NULL || output_size != sizeof state->v) {
-        return -1;
-    }
+// Step h.
+static void draw(struct generator *state, uint8_t candidate[32]) {
     if (state->drawn) {
         update(state, 0u, NULL, 0u, NULL);
     }
     mac_v(state);
-    memcpy(output, state->v, sizeof state->v);
+    memcpy(candidate, state->v, sizeof state->v);
     state->drawn = true;
+}
+
+// p256-m asks for 32 bytes, and again when they are not in [1, n-1] (four times at most; the first is refused once
+// in 2^32).
+int psa_generate_random(uint8_t *output, size_t output_size) {
+    struct generator *state = generator();
+    if (state == NULL || output_size != 32u) {
+        return -1;
+    }
+    draw(state, output);
     return 0;
 }
 
-int p256_key_from_seed(const uint8_t seed_bytes[32], uint8_t private_key[P256_PRIVATE_SIZE],
-                       uint8_t public_key[P256_PUBLIC_SIZE]) {
+int p256_private_from_seed(const uint8_t seed_bytes[32], uint8_t private_key[P256_PRIVATE_SIZE]) {
     struct generator state;
     seed(&state, seed_bytes, NULL);
-    struct generator *before = generator(); // the caller's r9, kept for it
-    use_generator(&state);
-    int error = p256_gen_keypair(private_key, public_key);
-    use_generator(before);
+    int error = -1;
+    for (int tries = 0; error != 0 && tries < 4; tries++) {
+        draw(&state, private_key);
+        error = p256_validate_privkey(private_key);
+    }
     wipe(&state, sizeof state);
     return error;
+}
+
+int p256_public_from(const uint8_t private_key[P256_PRIVATE_SIZE], uint8_t public_key[P256_PUBLIC_SIZE]) {
+    return p256_public_from_private(public_key, private_key);
 }
 
 // The order n of the group, big endian (SEC 2 section 2.4.2).

@@ -11,6 +11,7 @@
 #include "coffret/syscall.h"
 #include "coffret/tables.h"
 #include "smp/backend.h"
+#include "smp/slot_image.h"
 
 #define FOREVER 0xFFFFFFFFu
 #define ENDORSEMENT_MAX 1024u
@@ -63,8 +64,18 @@ bool smp_mark_test(uint8_t slot) {
     return syscall3(SYS_MARK_TEST, 0, 0, 0) == 0;
 }
 
-bool smp_confirm(void) {
-    return syscall3(SYS_CONFIRM, 0, 0, 0) == 0;
+int smp_confirm(uint8_t slot) {
+    // Only what runs can be confirmed: a slot that never booted might never answer again.
+    if (slot != BOOT_SLOT_NONE && slot != coffret_counts.slot) {
+        return IMAGE_CONFIRM_DENIED;
+    }
+    return syscall3(SYS_CONFIRM, 0, 0, 0) == 0 ? (int)SMP_OK : (int)IMAGE_FLASH_WRITE;
+}
+
+bool smp_is_upgrade(const struct slot_image *image) {
+    struct slot_image current;
+    return slot_image_header(smp_slot_address(coffret_counts.slot), BOARD_SLOT_SIZE, &current) != REASON_OK ||
+           slot_image_compare(image, &current) > 0;
 }
 
 const uint8_t *smp_slot_address(uint8_t slot) {
@@ -205,7 +216,7 @@ int smp_user_command(struct smp_server *unused, const struct smp_request *reques
 
 void manager_main(const struct task *self) {
     (void)self;
-    smp_server_start(&server, (const struct boot_services *)(BOARD_BOOT_BASE + BOOT_SERVICES_OFFSET));
+    smp_server_start(&server, (const struct boot_services *)(uintptr_t)(BOARD_BOOT_BASE + BOOT_SERVICES_OFFSET));
     for (;;) {
         uint8_t bytes[64];
         int32_t length = syscall3(SYS_PORT_READ, (uintptr_t)bytes, sizeof bytes, FOREVER);

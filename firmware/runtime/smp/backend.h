@@ -11,6 +11,7 @@
 #include "coffret/cbor.h"
 #include "coffret/syscall.h"
 
+struct slot_image;
 struct smp_server;
 struct smp_request;
 
@@ -26,9 +27,12 @@ void smp_reset(bool recovery);
 uint8_t smp_running_slot(void);
 void smp_boot_state(struct boot_state *state);
 uint32_t smp_minimum_counter(void);
-// One trial boot for `slot`; confirm the running slot. False: it could not be stored.
+// One trial boot for `slot`. False: it could not be stored.
 bool smp_mark_test(uint8_t slot);
-bool smp_confirm(void);
+// Confirm the running image; `slot` is what the host named, BOOT_SLOT_NONE: it named none. 0 or an enum image_error.
+int smp_confirm(uint8_t slot);
+// Is this newer than what runs? Where nothing runs, everything is.
+bool smp_is_upgrade(const struct slot_image *image);
 
 // A slot as it can be read in place, BOARD_SLOT_SIZE bytes.
 const uint8_t *smp_slot_address(uint8_t slot);

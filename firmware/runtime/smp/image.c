@@ -16,32 +16,24 @@ static const uint8_t *slot_digest(uint8_t slot, struct slot_image *image) {
     return slot_image_digest(smp_slot_address(slot), BOARD_SLOT_SIZE, image);
 }
 
-static char *decimal(char *at, uint32_t value) {
-    char digits[10];
-    unsigned count = 0;
-    do {
-        digits[count++] = (char)('0' + value % 10u);
-        value /= 10u;
-    } while (value != 0);
-    while (count > 0) {
-        *at++ = digits[--count];
-    }
-    return at;
-}
-
-// "1.2.3", or "1.2.3.4" with a build number, as mcumgr writes it.
+// "1.2.3", or "1.2.3.4" with a build number, as mcumgr writes it. From its end, where the digits come out.
 static void write_version(struct cbor_writer *reply, const struct slot_image *image) {
-    char text[28];
+    char text[sizeof "255.255.65535.4294967295"];
+    char *end = text + sizeof text;
+    char *at = end;
     const uint32_t parts[4] = {image->major, image->minor, image->revision, image->build};
-    char *at = text;
-    for (unsigned i = 0; i < (image->build != 0 ? 4u : 3u); i++) {
-        if (i > 0) {
-            *at++ = '.';
+    for (unsigned part = image->build != 0 ? 4u : 3u; part-- > 0;) {
+        uint32_t value = parts[part];
+        do {
+            *--at = (char)('0' + value % 10u);
+            value /= 10u;
+        } while (value != 0);
+        if (part > 0) {
+            *--at = '.';
         }
-        at = decimal(at, parts[i]);
     }
     cbor_write_text(reply, "version");
-    cbor_write_text_length(reply, text, (size_t)(at - text));
+    cbor_write_text_length(reply, at, (size_t)(end - at));
 }
 
 static int write_state(struct cbor_writer *reply) {
@@ -95,15 +87,6 @@ int smp_image_check(struct smp_server *server, uint8_t slot) {
     return reason == REASON_OK ? (int)SMP_OK : smp_image_refuse(server, slot, (uint8_t)reason);
 }
 
-static int confirm(bool given, uint8_t slot, struct cbor_writer *reply) {
-    uint8_t running = smp_running_slot();
-    // Only what runs can be confirmed: a slot that never booted might never answer again.
-    if (running == BOOT_SLOT_NONE || (given && slot != running)) {
-        return IMAGE_CONFIRM_DENIED;
-    }
-    return smp_confirm() ? write_state(reply) : (int)IMAGE_FLASH_WRITE;
-}
-
 static int set_state(struct smp_server *server, const struct smp_request *request,
                      struct cbor_writer *reply) {
     static const struct cbor_key keys[2] = {{"hash", CBOR_BYTES}, {"confirm", CBOR_BOOL}};
@@ -128,7 +111,8 @@ static int set_state(struct smp_server *server, const struct smp_request *reques
         }
     }
     if (values[1].present && values[1].value != 0) {
-        return confirm(hash->present, slot, reply);
+        int error = smp_confirm(hash->present ? slot : BOOT_SLOT_NONE);
+        return error != SMP_OK ? error : write_state(reply);
     }
     if (!hash->present) {
         return IMAGE_INVALID_HASH;

@@ -28,28 +28,6 @@ void smp_put_text(struct cbor_writer *reply, const char *key, const char *text) 
     cbor_write_text(reply, text);
 }
 
-static int provisioning_command(struct smp_server *server, const struct smp_request *request,
-                                struct cbor_writer *reply) {
-    if (request->command == 0 && !request->write) {
-        struct identity identity;
-        smp_identity(&identity);
-        cbor_write_map(reply, 5);
-        smp_put_bytes(reply, "id", identity.instance_id, sizeof identity.instance_id);
-        smp_put_bytes(reply, "key", identity.key, sizeof identity.key);
-        smp_put_bytes(reply, "impl", identity.implementation_id, sizeof identity.implementation_id);
-        smp_put_uint(reply, "lifecycle", identity.lifecycle);
-        smp_put_bytes(reply, "boot", identity.boot_digest, sizeof identity.boot_digest);
-        return SMP_OK;
-    }
-    if (request->command == 2 && !request->write) {
-        cbor_write_map(reply, 2);
-        smp_put_uint(reply, "slot", server->refused_slot);
-        smp_put_uint(reply, "reason", server->refused_reason);
-        return SMP_OK;
-    }
-    return smp_user_command(server, request, reply);
-}
-
 static int dispatch(struct smp_server *server, const struct smp_request *request,
                     struct cbor_writer *reply) {
     if (!cbor_read_map(request->payload, request->length, NULL, NULL, 0)) {
@@ -61,7 +39,7 @@ static int dispatch(struct smp_server *server, const struct smp_request *request
     case GROUP_IMAGE:
         return smp_image_command(server, request, reply);
     case GROUP_PROVISIONING:
-        return provisioning_command(server, request, reply);
+        return smp_provisioning_command(server, request, reply);
     default:
         return smp_user_command(server, request, reply);
     }
@@ -78,8 +56,9 @@ static void write_error(struct cbor_writer *reply, int error, uint8_t version, u
     smp_put_uint(reply, "rc", (uint32_t)(version_1 != 0 && version == 0 ? version_1 : error & 0xFF));
 }
 
+// Not into the loop over bytes below, where it would only cost registers.
 // Header: reserved (3 bits), version (2), operation (3); flags; length of the payload; group; sequence; command.
-static void serve(struct smp_server *server, size_t length) {
+__attribute__((noinline)) static void serve(struct smp_server *server, size_t length) {
     const uint8_t *header = server->request;
     struct smp_request request = {
         .write = (header[0] & 7u) == OP_WRITE,
@@ -93,6 +72,8 @@ static void serve(struct smp_server *server, size_t length) {
         (operation != OP_READ && operation != OP_WRITE)) {
         return; // no request, so nobody to answer
     }
+    // The handler may use the request's buffer once it has read it, so the header is kept first.
+    memcpy(server->reply, header, SMP_HEADER);
     struct cbor_writer reply;
     uint8_t *body = server->reply + SMP_HEADER;
     // The frame's own length and CRC share the host's buffer of the same size.
@@ -110,7 +91,6 @@ static void serve(struct smp_server *server, size_t length) {
         write_error(&reply, error, version, request.group);
     }
     size_t size = cbor_writer_length(&reply);
-    memcpy(server->reply, header, SMP_HEADER);
     server->reply[0] = (uint8_t)(version << 3 | (operation + 1u));
     server->reply[1] = 0;
     server->reply[2] = (uint8_t)(size >> 8);

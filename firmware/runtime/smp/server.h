@@ -107,6 +107,7 @@ void smp_put_text(struct cbor_writer *reply, const char *key, const char *text);
 int smp_os_command(struct smp_server *server, const struct smp_request *request, struct cbor_writer *reply);
 int smp_image_command(struct smp_server *server, const struct smp_request *request, struct cbor_writer *reply);
 int smp_image_upload(struct smp_server *server, const struct smp_request *request, struct cbor_writer *reply);
+int smp_provisioning_command(struct smp_server *server, const struct smp_request *request, struct cbor_writer *reply);
 // Boot's full check of a slot; what it refuses is kept for 65/2 and logged. 0 or an enum image_error.
 int smp_image_check(struct smp_server *server, uint8_t slot);
 int smp_image_refuse(struct smp_server *server, uint8_t slot, uint8_t reason);

@@ -29,15 +29,6 @@ static bool same_upload(const struct smp_upload *upload, const struct cbor_value
            memcmp(sha->data, upload->sha, sizeof upload->sha) == 0;
 }
 
-// `upgrade`: only if it is newer than what runs.
-static bool is_newer(const struct slot_image *image) {
-    struct slot_image current;
-    uint8_t running = smp_running_slot();
-    return running == BOOT_SLOT_NONE ||
-           slot_image_header(smp_slot_address(running), BOARD_SLOT_SIZE, &current) != REASON_OK ||
-           slot_image_compare(image, &current) > 0;
-}
-
 // The first packet: refuse here what can be known to be refused in the end.
 static int begin(struct smp_server *server, const struct cbor_value *fields) {
     struct smp_upload *upload = &server->upload;
@@ -79,7 +70,7 @@ static int begin(struct smp_server *server, const struct cbor_value *fields) {
     if (reason != REASON_OK) {
         return smp_image_refuse(server, slot, reason);
     }
-    if (fields[FIELD_UPGRADE].present && fields[FIELD_UPGRADE].value != 0 && !is_newer(&image)) {
+    if (fields[FIELD_UPGRADE].present && fields[FIELD_UPGRADE].value != 0 && !smp_is_upgrade(&image)) {
         return IMAGE_CURRENT_NEWER;
     }
     int error = smp_slot_claim(slot);

@@ -1,168 +1,267 @@
 // SPDX-License-Identifier: Apache-2.0
-// The `enclave` module: an enclave's channels by the names of the manifest.
-//
-//   send(to, data) -> bool            False: the queue is full
-//   release(gate, data) -> bool       through a gate that removes secrecy; False: queue full or budget used up
-//   vouch(gate, data) -> bool         through a gate that adds integrity
-//   receive(frm, timeout_ms=None) -> bytes, or None after the timeout
-//   receive_into(frm, buffer, timeout_ms=None) -> length, or None
-//   wait(frms, timeout_ms=None) -> the first name with a message waiting, or None
-//   name() -> this enclave's name
-//
-// Names are looked up in the image's const tables; the monitor checks every use again.
+// The module `enclave`, as enclaves/device/enclave.pyi says it: the ends of an enclave's channels as objects.
+// Names are looked up in the image's const tables once; the monitor checks every use again.
 #include <string.h>
 
 #include "coffret/syscall.h"
 #include "coffret/tables.h"
 #include "py/mperrno.h"
+#include "py/objstr.h"
 #include "py/runtime.h"
 #include "vm.h"
 
 #if MICROPY_PY_ENCLAVE
 
 #define FOREVER 0xFFFFFFFFu
+#define US_PER_MS 1000u
 #define CHANNELS_PER_WAIT 32u // bits of SYS_WAIT's mask
 
-enum end { SENDER, RECEIVER };
+// One end of a channel: an Output, an Input or a Gate.
+struct end {
+    mp_obj_base_t base;
+    uint32_t number; // of the channel
+};
 
-static uint32_t own_number(void) {
-    return (uint32_t)(vm_self - coffret_tasks);
+extern const mp_obj_type_t vm_type_output, vm_type_input, vm_type_gate;
+
+// Raised when the monitor refuses; its argument is the name of the channel or gate.
+MP_DEFINE_EXCEPTION(Denied, Exception)
+
+static const struct channel *channel_of(const struct end *end) {
+    return &coffret_channels[end->number];
 }
 
-static bool is_mine(const struct channel *channel, enum end end) {
-    return (end == SENDER ? channel->from : channel->to) == own_number();
+// What this side calls the channel.
+static const char *name_of(const struct channel *channel, const mp_obj_type_t *type) {
+    return type == &vm_type_input ? channel->from_name : channel->name;
 }
 
-// Number of my channel of that name. A gate's channel is reached by release() and vouch() only, so that the
-// lines which use a privilege can be found by their verb.
-static uint32_t find_channel(mp_obj_t name_in, enum end end, bool gate) {
+// A gate's channel is reached by gate() only, so that the lines which use a privilege can be found by that word.
+static bool is_end(const struct channel *channel, const mp_obj_type_t *type) {
+    uint32_t self = (uint32_t)(vm_self - coffret_tasks);
+    if (type == &vm_type_input) {
+        return channel->to == self;
+    }
+    return channel->from == self && (channel->gate != CHANNEL_NO_GATE) == (type == &vm_type_gate);
+}
+
+static mp_obj_t open_end(const mp_obj_type_t *type, mp_obj_t name_in) {
     const char *name = mp_obj_str_get_str(name_in);
     for (uint32_t number = 0; number < coffret_counts.channels; number++) {
         const struct channel *channel = &coffret_channels[number];
-        bool through_gate = end == SENDER && channel->gate != CHANNEL_NO_GATE;
-        const char *known = end == SENDER ? channel->name : channel->from_name;
-        if (is_mine(channel, end) && through_gate == gate && strcmp(known, name) == 0) {
-            return number;
+        if (is_end(channel, type) && strcmp(name_of(channel, type), name) == 0) {
+            struct end *end = mp_obj_malloc(struct end, type);
+            end->number = number;
+            return MP_OBJ_FROM_PTR(end);
         }
     }
     mp_raise_ValueError(MP_ERROR_TEXT("no such channel"));
 }
 
-static _Noreturn void raise_error(int32_t error) {
+static mp_obj_t enclave_output(mp_obj_t name) {
+    return open_end(&vm_type_output, name);
+}
+MP_DEFINE_CONST_FUN_OBJ_1(enclave_output_obj, enclave_output);
+
+static mp_obj_t enclave_input(mp_obj_t name) {
+    return open_end(&vm_type_input, name);
+}
+MP_DEFINE_CONST_FUN_OBJ_1(enclave_input_obj, enclave_input);
+
+static mp_obj_t enclave_gate(mp_obj_t name) {
+    return open_end(&vm_type_gate, name);
+}
+MP_DEFINE_CONST_FUN_OBJ_1(enclave_gate_obj, enclave_gate);
+
+static _Noreturn void raise_error(const struct end *end, int32_t error) {
+    const char *name = name_of(channel_of(end), end->base.type);
     switch (error) {
         case ERR_SIZE:
             mp_raise_ValueError(MP_ERROR_TEXT("message size"));
         case ERR_DENIED:
-            mp_raise_OSError(MP_EPERM);
-        case ERR_POINTER:
-            mp_raise_OSError(MP_EFAULT);
+        case ERR_BUDGET:
+            nlr_raise(mp_obj_new_exception_arg1(&mp_type_Denied, mp_obj_new_str_from_cstr(name)));
         default:
-            mp_raise_OSError(MP_EIO);
+            mp_raise_OSError(error == ERR_POINTER ? MP_EFAULT : MP_EIO);
     }
 }
 
-static mp_obj_t send_on(uint32_t channel, mp_obj_t data) {
+// ---- methods; `self` is of the right type, because nothing but the type's own table leads here ----
+
+static mp_obj_t send(mp_obj_t self, mp_obj_t data) {
+    const struct end *end = MP_OBJ_TO_PTR(self);
     mp_buffer_info_t buffer;
     mp_get_buffer_raise(data, &buffer, MP_BUFFER_READ);
-    int32_t result = syscall3(SYS_SEND, channel, (uint32_t)buffer.buf, buffer.len);
-    if (result == ERR_FULL || result == ERR_BUDGET) {
+    int32_t result = syscall3(SYS_SEND, end->number, (uint32_t)buffer.buf, buffer.len);
+    // A budget belongs to a gate: what is used up now comes back with the next window.
+    if (result == ERR_FULL || (result == ERR_BUDGET && end->base.type == &vm_type_gate)) {
         return mp_const_false;
     }
     if (result < 0) {
-        raise_error(result);
+        raise_error(end, result);
     }
     return mp_const_true;
 }
+MP_DEFINE_CONST_FUN_OBJ_2(enclave_send_obj, send);
 
-static mp_obj_t enclave_send(mp_obj_t to, mp_obj_t data) {
-    return send_on(find_channel(to, SENDER, false), data);
-}
-static MP_DEFINE_CONST_FUN_OBJ_2(enclave_send_obj, enclave_send);
-
-static mp_obj_t enclave_pass_gate(mp_obj_t gate, mp_obj_t data) {
-    return send_on(find_channel(gate, SENDER, true), data);
-}
-static MP_DEFINE_CONST_FUN_OBJ_2(enclave_pass_gate_obj, enclave_pass_gate);
-
-static uint32_t timeout_of(size_t n_args, const mp_obj_t *args, size_t position) {
-    if (n_args <= position || args[position] == mp_const_none) {
-        return FOREVER;
-    }
-    mp_int_t ms = mp_obj_get_int(args[position]);
-    return ms > 0 ? (uint32_t)ms : 0;
-}
-
-// Length of the message, or -1 after the timeout.
-static int32_t receive_on(uint32_t channel, void *to, size_t capacity, uint32_t timeout) {
-    for (;;) {
-        int32_t result = syscall3(SYS_RECEIVE, channel, (uint32_t)to, capacity);
-        if (result >= 0) {
-            return result;
-        }
-        if (result != ERR_EMPTY) {
-            raise_error(result);
-        }
-        if (timeout == 0 || syscall3(SYS_WAIT, 1u << channel, timeout, 0) == 0) {
-            return -1;
-        }
-    }
-}
-
-static mp_obj_t enclave_receive(size_t n_args, const mp_obj_t *args) {
-    uint32_t channel = find_channel(args[0], RECEIVER, false);
+static mp_obj_t receive(mp_obj_t self) {
+    const struct end *end = MP_OBJ_TO_PTR(self);
     vstr_t message;
-    vstr_init_len(&message, coffret_channels[channel].max_size);
-    int32_t length = receive_on(channel, message.buf, message.len, timeout_of(n_args, args, 1));
+    vstr_init_len(&message, channel_of(end)->max_size);
+    int32_t length = syscall3(SYS_RECEIVE, end->number, (uint32_t)message.buf, message.len);
     if (length < 0) {
         vstr_clear(&message);
+        if (length != ERR_EMPTY) {
+            raise_error(end, length);
+        }
         return mp_const_none;
     }
     message.len = (size_t)length;
     return mp_obj_new_bytes_from_vstr(&message);
 }
-static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(enclave_receive_obj, 1, 2, enclave_receive);
+MP_DEFINE_CONST_FUN_OBJ_1(enclave_receive_obj, receive);
 
-static mp_obj_t enclave_receive_into(size_t n_args, const mp_obj_t *args) {
-    uint32_t channel = find_channel(args[0], RECEIVER, false);
-    mp_buffer_info_t buffer;
-    mp_get_buffer_raise(args[1], &buffer, MP_BUFFER_WRITE);
-    int32_t length = receive_on(channel, buffer.buf, buffer.len, timeout_of(n_args, args, 2));
-    return length < 0 ? mp_const_none : MP_OBJ_NEW_SMALL_INT(length);
-}
-static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(enclave_receive_into_obj, 2, 3, enclave_receive_into);
-
-static mp_obj_t enclave_wait(size_t n_args, const mp_obj_t *args) {
-    size_t count;
-    mp_obj_t *names;
-    mp_obj_get_array(args[0], &count, &names);
-    uint32_t mask = 0;
-    for (size_t i = 0; i < count; i++) {
-        mask |= 1u << find_channel(names[i], RECEIVER, false);
+static void end_attributes(mp_obj_t self_in, qstr attribute, mp_obj_t *dest) {
+    const struct end *end = MP_OBJ_TO_PTR(self_in);
+    if (dest[0] != MP_OBJ_NULL) {
+        return; // a store: nothing of an end can be set
     }
-    uint32_t ready = (uint32_t)syscall3(SYS_WAIT, mask, timeout_of(n_args, args, 1), 0);
-    for (size_t i = 0; i < count; i++) {
-        if (ready & 1u << find_channel(names[i], RECEIVER, false)) {
-            return names[i];
+    if (attribute == MP_QSTR_name) {
+        dest[0] = mp_obj_new_str_from_cstr(name_of(channel_of(end), end->base.type));
+    } else if (attribute == MP_QSTR_size) {
+        dest[0] = MP_OBJ_NEW_SMALL_INT(channel_of(end)->max_size);
+    } else {
+        dest[1] = MP_OBJ_SENTINEL; // go on in the type's methods
+    }
+}
+
+static const mp_rom_map_elem_t output_methods_table[] = {
+    {MP_ROM_QSTR(MP_QSTR_send), MP_ROM_PTR(&enclave_send_obj)},
+};
+static MP_DEFINE_CONST_DICT(output_methods, output_methods_table);
+
+static const mp_rom_map_elem_t input_methods_table[] = {
+    {MP_ROM_QSTR(MP_QSTR_receive), MP_ROM_PTR(&enclave_receive_obj)},
+};
+static MP_DEFINE_CONST_DICT(input_methods, input_methods_table);
+
+static const mp_rom_map_elem_t gate_methods_table[] = {
+    {MP_ROM_QSTR(MP_QSTR_release), MP_ROM_PTR(&enclave_send_obj)},
+};
+static MP_DEFINE_CONST_DICT(gate_methods, gate_methods_table);
+
+MP_DEFINE_CONST_OBJ_TYPE(vm_type_output, MP_QSTR_Output, MP_TYPE_FLAG_NONE, attr, end_attributes, locals_dict,
+                         &output_methods);
+MP_DEFINE_CONST_OBJ_TYPE(vm_type_input, MP_QSTR_Input, MP_TYPE_FLAG_NONE, attr, end_attributes, locals_dict,
+                         &input_methods);
+MP_DEFINE_CONST_OBJ_TYPE(vm_type_gate, MP_QSTR_Gate, MP_TYPE_FLAG_NONE, attr, end_attributes, locals_dict,
+                         &gate_methods);
+
+// ---- functions ----
+
+static uint32_t timeout_of(mp_obj_t ms_in) {
+    if (ms_in == mp_const_none) {
+        return FOREVER;
+    }
+    mp_int_t ms = mp_obj_get_int(ms_in);
+    return ms > 0 ? (uint32_t)ms : 0;
+}
+
+static uint32_t wait_bit(mp_obj_t input) {
+    if (!mp_obj_is_type(input, &vm_type_input)) {
+        mp_raise_TypeError(MP_ERROR_TEXT("not an Input"));
+    }
+    uint32_t number = ((const struct end *)MP_OBJ_TO_PTR(input))->number;
+    if (number >= CHANNELS_PER_WAIT) {
+        mp_raise_ValueError(MP_ERROR_TEXT("channel number"));
+    }
+    return 1u << number;
+}
+
+static mp_obj_t enclave_wait(size_t n_args, const mp_obj_t *args, mp_map_t *keywords) {
+    static const mp_arg_t allowed[] = {
+        {MP_QSTR_timeout_ms, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE}},
+    };
+    mp_arg_val_t timeout;
+    mp_arg_parse_all(0, NULL, keywords, 1, allowed, &timeout);
+    uint32_t mask = 0;
+    for (size_t i = 0; i < n_args; i++) {
+        mask |= wait_bit(args[i]);
+    }
+    uint32_t ready = (uint32_t)syscall3(SYS_WAIT, mask, timeout_of(timeout.u_obj), 0);
+    for (size_t i = 0; i < n_args; i++) {
+        if (ready & wait_bit(args[i])) {
+            return args[i];
         }
     }
     return mp_const_none;
 }
-static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(enclave_wait_obj, 1, 2, enclave_wait);
+MP_DEFINE_CONST_FUN_OBJ_KW(enclave_wait_obj, 0, enclave_wait);
+
+static mp_obj_t enclave_log(mp_obj_t text_in) {
+    size_t length;
+    const char *text = mp_obj_str_get_data(text_in, &length);
+    vm_flush_output(); // what print() left comes first
+    syscall3(SYS_LOG, (uint32_t)text, length, 0);
+    return mp_const_none;
+}
+MP_DEFINE_CONST_FUN_OBJ_1(enclave_log_obj, enclave_log);
+
+static mp_obj_t enclave_ticks_ms(void) {
+    return mp_obj_new_int_from_ull(syscall_time() / US_PER_MS);
+}
+MP_DEFINE_CONST_FUN_OBJ_0(enclave_ticks_ms_obj, enclave_ticks_ms);
+
+static mp_obj_t enclave_sleep_ms(mp_obj_t ms) {
+    syscall3(SYS_WAIT, 0, timeout_of(ms), 0);
+    return mp_const_none;
+}
+MP_DEFINE_CONST_FUN_OBJ_1(enclave_sleep_ms_obj, enclave_sleep_ms);
 
 static mp_obj_t enclave_name(void) {
     return mp_obj_new_str_from_cstr(vm_self->name);
 }
-static MP_DEFINE_CONST_FUN_OBJ_0(enclave_name_obj, enclave_name);
+MP_DEFINE_CONST_FUN_OBJ_0(enclave_name_obj, enclave_name);
+
+static mp_obj_t tags_of(const struct label *label) {
+    mp_obj_t tags = mp_obj_new_list(0, NULL);
+    for (uint32_t tag = 0; coffret_tag_names[tag] != NULL; tag++) {
+        if (label->word[tag / 32u] >> (tag % 32u) & 1u) {
+            mp_obj_list_append(tags, mp_obj_new_str_from_cstr(coffret_tag_names[tag]));
+        }
+    }
+    size_t count;
+    mp_obj_t *items;
+    mp_obj_list_get(tags, &count, &items);
+    return mp_obj_new_tuple(count, items);
+}
+
+static mp_obj_t enclave_secrecy(void) {
+    return tags_of(&vm_self->secrecy);
+}
+MP_DEFINE_CONST_FUN_OBJ_0(enclave_secrecy_obj, enclave_secrecy);
+
+static mp_obj_t enclave_integrity(void) {
+    return tags_of(&vm_self->integrity);
+}
+MP_DEFINE_CONST_FUN_OBJ_0(enclave_integrity_obj, enclave_integrity);
 
 static const mp_rom_map_elem_t enclave_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR_enclave)},
-    {MP_ROM_QSTR(MP_QSTR_send), MP_ROM_PTR(&enclave_send_obj)},
-    {MP_ROM_QSTR(MP_QSTR_release), MP_ROM_PTR(&enclave_pass_gate_obj)},
-    {MP_ROM_QSTR(MP_QSTR_vouch), MP_ROM_PTR(&enclave_pass_gate_obj)},
-    {MP_ROM_QSTR(MP_QSTR_receive), MP_ROM_PTR(&enclave_receive_obj)},
-    {MP_ROM_QSTR(MP_QSTR_receive_into), MP_ROM_PTR(&enclave_receive_into_obj)},
-    {MP_ROM_QSTR(MP_QSTR_wait), MP_ROM_PTR(&enclave_wait_obj)},
+    {MP_ROM_QSTR(MP_QSTR_Denied), MP_ROM_PTR(&mp_type_Denied)},
+    {MP_ROM_QSTR(MP_QSTR_Gate), MP_ROM_PTR(&vm_type_gate)},
+    {MP_ROM_QSTR(MP_QSTR_Input), MP_ROM_PTR(&vm_type_input)},
+    {MP_ROM_QSTR(MP_QSTR_Output), MP_ROM_PTR(&vm_type_output)},
+    {MP_ROM_QSTR(MP_QSTR_gate), MP_ROM_PTR(&enclave_gate_obj)},
+    {MP_ROM_QSTR(MP_QSTR_input), MP_ROM_PTR(&enclave_input_obj)},
+    {MP_ROM_QSTR(MP_QSTR_integrity), MP_ROM_PTR(&enclave_integrity_obj)},
+    {MP_ROM_QSTR(MP_QSTR_log), MP_ROM_PTR(&enclave_log_obj)},
     {MP_ROM_QSTR(MP_QSTR_name), MP_ROM_PTR(&enclave_name_obj)},
+    {MP_ROM_QSTR(MP_QSTR_output), MP_ROM_PTR(&enclave_output_obj)},
+    {MP_ROM_QSTR(MP_QSTR_secrecy), MP_ROM_PTR(&enclave_secrecy_obj)},
+    {MP_ROM_QSTR(MP_QSTR_sleep_ms), MP_ROM_PTR(&enclave_sleep_ms_obj)},
+    {MP_ROM_QSTR(MP_QSTR_ticks_ms), MP_ROM_PTR(&enclave_ticks_ms_obj)},
+    {MP_ROM_QSTR(MP_QSTR_wait), MP_ROM_PTR(&enclave_wait_obj)},
 };
 static MP_DEFINE_CONST_DICT(enclave_globals, enclave_globals_table);
 

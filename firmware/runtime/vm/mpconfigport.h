@@ -39,6 +39,11 @@ mp_uint_t mp_hal_ticks_us(void);
 #define mp_builtin___import__ vm_import
 #endif
 
+// Armv6-M's branch without link reaches 2 KiB, which is not far enough once the linker has had its way.
+#if defined(__ARM_ARCH_6M__)
+#define MICROPY_NLR_THUMB_USE_LONG_JUMP 1
+#endif
+
 // nlr_push returns twice like setjmp, but is a plain function to the compiler: without this attribute clang may
 // reuse, after the first return, a stack slot whose value the second return needs.
 struct _nlr_buf_t;

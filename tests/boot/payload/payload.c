@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "board_config.h"
+#include "cmsdk.h"
 #include "coffret/board.h"
 #include "coffret/boot_services.h"
 #include "coffret/boot_state.h"
@@ -210,16 +211,25 @@ static void obey(const char *line) {
 
 __attribute__((noreturn)) void payload_main(void);
 void payload_main(void) {
+    uint32_t ticks = timer_elapsed(BOARD_TIME_BASE); // since boot started it
     // Before anything else is run: did boot leave anything behind?
     uint32_t left = 0;
+    const volatile uint32_t *lowest = (const uint32_t *)(BOARD_BOOT_RAM_BASE + BOARD_BOOT_RAM_SIZE);
     for (const volatile uint32_t *word = (const uint32_t *)BOARD_BOOT_RAM_BASE;
          word < (const uint32_t *)(BOARD_BOOT_RAM_BASE + BOARD_BOOT_RAM_SIZE); word++) {
-        left += *word != 0u;
+        if (*word != 0u) {
+            left++;
+            lowest = word < lowest ? word : lowest;
+        }
     }
     board_init();
     store_open(&store, BOARD_STORE_OFFSET, BOARD_STORE_BANK_SIZE);
     say("READY ");
     say_number(left);
+    say(" ");
+    say_number((uint32_t)lowest - BOARD_BOOT_RAM_BASE);
+    say(" ");
+    say_number(ticks);
     say(" ");
     say_hex(handoff(), sizeof *handoff());
     say("\n");

@@ -175,7 +175,8 @@ __attribute__((naked)) static void run_unprivileged(const struct task *task __at
         "movs r1, #3\n" // CONTROL: unprivileged, process stack
         "msr control, r1\n"
         "isb\n"
-        "b vm_main");
+        "ldr r1, =vm_main\n"
+        "bx r1");
 }
 
 void reset(void) {

@@ -31,8 +31,8 @@ uint8_t *cbor_write_bytes_space(struct cbor_writer *writer, size_t length);
 // Bytes written so far; 0 when something did not fit.
 size_t cbor_writer_length(const struct cbor_writer *writer);
 
-// ---- reader: one map with text keys, as every SMP request is ----
-enum cbor_type { CBOR_UINT, CBOR_BOOL, CBOR_BYTES, CBOR_TEXT };
+// ---- reader: one flat map with text keys, as every SMP request is ----
+enum cbor_type { CBOR_UINT = 0, CBOR_BYTES = 2, CBOR_TEXT = 3, CBOR_BOOL = 7 }; // their major types
 
 struct cbor_key {
     const char *name;
@@ -41,13 +41,15 @@ struct cbor_key {
 
 struct cbor_value {
     bool present;
-    uint32_t value;         // CBOR_UINT, CBOR_BOOL
-    uint32_t length;        // CBOR_BYTES, CBOR_TEXT
-    const uint8_t *data;    // inside the caller's buffer
+    union {
+        uint32_t value;     // CBOR_UINT, CBOR_BOOL
+        uint32_t length;    // CBOR_BYTES, CBOR_TEXT
+    };
+    const uint8_t *data;    // CBOR_BYTES, CBOR_TEXT: inside the caller's buffer
 };
 
-// Reads `data` as exactly one map; values[i] gets what keys[i] names. Keys that are not named are skipped, whatever they
-// hold. False, and no value may be used, if it is not well-formed, has trailing bytes, an indefinite length, a named key
+// Reads `data` as exactly one flat map; values[i] gets what keys[i] names, other keys are skipped. False, and no value may
+// be used, if it is not well-formed, has trailing bytes, an indefinite length, an array, map or tag inside, a named key
 // twice or with another type, or an integer above 32 bits there. The work is bounded by `length`, the stack by a constant.
 bool cbor_read_map(const uint8_t *data, size_t length, const struct cbor_key *keys, struct cbor_value *values, size_t count);
 

@@ -37,16 +37,17 @@ void hkdf(uint8_t *output, size_t length, const uint8_t *key, size_t key_length,
 // ---- P-256 (SEC 1, FIPS 186-5) ----
 // All return 0 on success.
 
-// The key pair that RFC 6979 section 3.2 steps b to h draw from a 32-byte seed.
-int p256_key_from_seed(const uint8_t seed[32], uint8_t private_key[P256_PRIVATE_SIZE],
-                       uint8_t public_key[P256_PUBLIC_SIZE]);
+// The private key that RFC 6979 section 3.2 steps b to h draw from a 32-byte seed. Cheap.
+int p256_private_from_seed(const uint8_t seed[32], uint8_t private_key[P256_PRIVATE_SIZE]);
+// Some 30 million instructions on Cortex-M3, as one half of a signature check.
+int p256_public_from(const uint8_t private_key[P256_PRIVATE_SIZE], uint8_t public_key[P256_PUBLIC_SIZE]);
 // Deterministic ECDSA (RFC 6979) with SHA-256 over a digest.
 int p256_sign(const uint8_t private_key[P256_PRIVATE_SIZE], const uint8_t digest[SHA256_SIZE],
               uint8_t signature[P256_SIGNATURE_SIZE]);
 int p256_verify(const uint8_t public_key[P256_PUBLIC_SIZE], const uint8_t digest[SHA256_SIZE],
                 const uint8_t signature[P256_SIGNATURE_SIZE]);
-// An ECDSA signature from DER (RFC 3279 section 2.2.3) to r || s. Strict: shortest form, positive, nothing behind
-// it; whether r and s are in [1, n-1] is for p256_verify. Returns 0, or -1 and `signature` is not to be used.
+// An ECDSA signature from DER (RFC 3279 section 2.2.3) to r || s. Strict: shortest form, above zero, nothing behind
+// it; whether r and s are below n is for p256_verify. Returns 0, or -1 and `signature` is not to be used.
 int p256_signature_from_der(const uint8_t *der, size_t length, uint8_t signature[P256_SIGNATURE_SIZE]);
 
 // ---- memory ----

@@ -27,9 +27,10 @@ struct handoff {
     uint8_t implementation_id[32];
     uint8_t instance_id[33];
     uint8_t padding[3];
+    uint8_t alias_private[32];
+    // From here on public, and a function of the device and its image: boot keeps a copy in the record store.
     uint8_t identity_public[64];
     uint8_t alias_public[64];
-    uint8_t alias_private[32];
     uint16_t certificate_length;
     uint8_t certificate[HANDOFF_CERTIFICATE_MAX];
 };

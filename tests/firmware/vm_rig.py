@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds the virtual machine with a few modules and runs it on QEMU, without monitor (`harness/`)."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from elftools.elf.elffile import ELFFile
+
+from firmware.freeze import FrozenModule
+from firmware.micropython import VmObjects, baseline_switches, build_vm
+from firmware.object_cache import Roots
+from firmware.sources import find_trees
+from firmware.toolchain import CORES, CompileJob, ZigToolchain, zig_toolchain
+
+HARNESS = Path(__file__).parent / "harness"
+RUNTIME = Path(__file__).parents[2] / "firmware" / "runtime"
+STACK, HEAP = 16 * 1024, 32 * 1024
+# An emulated board that executes the core's instructions; Armv7-M executes those of Armv6-M.
+MACHINES = {
+    "cortex_m0plus": "mps2-an385",
+    "cortex_m3": "mps2-an385",
+    "cortex_m4": "mps2-an386",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """The harness with a VM in it."""
+
+    elf: Path
+    vm: VmObjects
+    core: str
+
+    def size(self, section: str) -> int:
+        """Bytes of a section; 0 if it is not there."""
+        with self.elf.open("rb") as stream:
+            found = ELFFile(stream).get_section_by_name(section)
+            return int(found["sh_size"]) if found else 0
+
+    def symbols(self) -> frozenset[str]:
+        """Names of everything in the image."""
+        with self.elf.open("rb") as stream:
+            table = ELFFile(stream).get_section_by_name(".symtab")
+            return frozenset(symbol.name for symbol in table.iter_symbols())
+
+    def run(self) -> str:
+        """What the enclave logged, a line each, and how it ended: `[exit 0]`, `[fault N]`."""
+        command = ["qemu-system-arm", "-M", MACHINES[self.core], "-nographic", "-monitor", "none"]
+        command += ["-serial", "stdio", "-semihosting-config", "enable=on,target=native"]
+        result = subprocess.run(
+            [*command, "-kernel", str(self.elf)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert not result.stderr, result.stderr
+        return result.stdout
+
+
+def build_image(
+    sources: Mapping[str, str],
+    work: Path,
+    switches: Mapping[str, str] | None = None,
+    *,
+    core: str = "cortex_m3",
+    prune: bool = True,
+    toolchain: ZigToolchain | None = None,
+) -> Image:
+    """An image of modules given as name -> text; the first one is run. `switches` add to the
+    baseline.
+    """
+    folder = work / "modules"
+    folder.mkdir(parents=True, exist_ok=True)
+    modules = []
+    for name, text in sources.items():
+        path = folder / f"{name}.py"
+        path.write_text(text)
+        modules.append(FrozenModule(name, path))
+    compiler = toolchain or zig_toolchain()
+    target = CORES[core]
+    all_switches = baseline_switches() | dict(switches or {})
+    vm = build_vm(
+        modules, all_switches, target, compiler, find_trees(), work / "vm", prune=prune
+    )
+    sizes = {"HARNESS_STACK": STACK, "HARNESS_HEAP": HEAP}
+    job = CompileJob(
+        HARNESS / "harness.c",
+        includes=(RUNTIME / "include", RUNTIME / "libc"),
+        defines=(
+            f'HARNESS_MODULE="{modules[0].name}"',
+            *(f"{name}={value}" for name, value in sizes.items()),
+        ),
+        flags=("-Wall", "-Wextra", "-Werror"),
+    )
+    roots = Roots({"harness": HARNESS, "runtime": RUNTIME})
+    harness = compiler.compile([job], target, roots)
+    script = HARNESS / "harness.ld"
+    elf = compiler.link([*vm.objects, *harness], script, work / "image.elf", target, sizes)
+    return Image(elf, vm, core)
