@@ -91,8 +91,11 @@ def _steps(graph: FlowGraph, tag: str, state: State) -> Iterator[tuple[Edge, Sta
     for edge in graph.edges:
         if edge.source != name:
             continue
-        # Raw data that goes to somebody who may hold it is still raw, gate or no gate.
-        released = tag in graph.releases(edge) and tag not in graph.node(edge.target).secrecy
+        # Raw data that a gate passes to an enclave that may hold it is still raw there; what
+        # leaves through a gate leaves within its budget, whatever the sink accepts.
+        target = graph.node(edge.target)
+        held = tag in target.secrecy and not target.leaves
+        released = tag in graph.releases(edge) and not held
         yield edge, (edge.target, edge.gate if released else gate)
 
 

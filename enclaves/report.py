@@ -35,7 +35,8 @@ def sentences(
             lines.append(f"{tag.says} MUST NOT flow as declared: {arrows(leak.path)}.")
         if not exposures and not leaks:
             lines.append(f"{tag.says} cannot leave.")
-    lines += [_vouching(graph, gate.name) for gate in graph.gates if gate.vouches]
+    lines = [line[:1].upper() + line[1:] for line in lines]
+    lines += [_vouching(graph, gate.name, consents or {}) for gate in graph.gates if gate.vouches]
     return lines
 
 
@@ -47,10 +48,7 @@ def _exposure(
     if exposure.gate is None:
         return f"{says} can leave {way} as it is, without limit ({arrows(exposure.path)})."
     budget = graph.gate(exposure.gate).budget.words()
-    consent = consents.get(exposure.gate)
-    granted = (
-        f", granted by {' or '.join(consent.owners)} until {consent.expires}" if consent else ""
-    )
+    granted = _granted(exposure.gate, consents)
     only_as = "only as" if only else "as"
     return f"{says} can leave {way} {only_as} {exposure.gate}, {budget}{granted}."
 
@@ -65,10 +63,17 @@ def _origins(graph: FlowGraph, tag: str) -> list[str]:
     ]
 
 
-def _vouching(graph: FlowGraph, name: str) -> str:
+def _vouching(graph: FlowGraph, name: str, consents: Mapping[str, Consent]) -> str:
     gate = graph.gate(name)
     what = " and ".join(graph.tag(tag).says for tag in sorted(gate.vouches))
-    return f"{name} vouches for {what}, {gate.budget.words()}."
+    return f"{name} vouches for {what}, {gate.budget.words()}{_granted(name, consents)}."
+
+
+def _granted(gate: str, consents: Mapping[str, Consent]) -> str:
+    consent = consents.get(gate)
+    if consent is None:
+        return ""
+    return f", granted by {' and '.join(consent.owners)} until {consent.expires}"
 
 
 def violation_words(graph: FlowGraph, violation: Violation) -> tuple[str, str]:

@@ -138,7 +138,7 @@ def _means(manifest: Manifest, board: Board, key_file: Path | None) -> Means:
         toolchain=zig_toolchain(),
         trees=find_trees(),
         signer=LocalSigner(private),
-        endorse=lambda facts: _reference_values(facts, private),
+        endorse=lambda facts: signed_reference_values(facts, private),
         work=user_cache() / "work" / place,
         say=_say,
     )
@@ -148,7 +148,7 @@ def _say(line: str) -> None:
     click.echo(line, err=True)
 
 
-def _reference_values(facts: Facts, key: PrivateKey) -> bytes:
+def signed_reference_values(facts: Facts, key: PrivateKey) -> bytes:
     """The signed CoRIM of a bundle, by the key that signs its images."""
     from attest import corim  # noqa: PLC0415
 

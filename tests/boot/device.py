@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,7 +133,8 @@ def build_kit(out: Path) -> Kit:
         script = HERE / "payload/payload.ld"
         elf = toolchain.link(objects, script, out / f"payload_{slot}.elf", core, addresses)
         with elf.open("rb") as file:
-            bodies.append(ELFFile(file).get_section_by_name(".text").data())
+            sections = {section.name: section for section in ELFFile(file).iter_sections()}
+            bodies.append(sections[".text"].data())
     return Kit(board, key, boot, (bodies[0], bodies[1]))
 
 
@@ -141,3 +144,20 @@ def handoff_of(machine: Machine) -> Handoff:
     assert word == "READY"
     assert left == "0", f"boot left {left} words of its RAM"
     return Handoff.parse(bytes.fromhex(data))
+
+
+def answers_in_recovery(machine: Machine) -> bool:
+    """Whether boot's SMP server echoes (os group 0, command 0); fails if an image speaks instead."""
+    body = bytes.fromhex("a16164626869")  # {"d": "hi"}
+    packet = struct.pack(">BBHHBB", 2, 0, len(body), 0, 7, 0) + body
+    framed = packet + struct.pack(">H", binascii.crc_hqx(packet, 0))
+    line = base64.b64encode(struct.pack(">H", len(framed)) + framed)
+    for _ in range(20):  # sent before boot listens, the UART's one byte is all that is kept
+        machine.send(b"\x06\x09" + line + b"\n")
+        try:
+            answer = machine.read_until(b"\n", 0.5)
+        except AssertionError:
+            continue
+        assert not answer.startswith(b"READY"), "an image runs"
+        return b"\x06\x09" in answer
+    return False

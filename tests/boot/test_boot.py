@@ -6,8 +6,11 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
+
 from firmware.boot_build import STACK_SIZE
-from tests.boot.device import Kit, handoff_of
+from tests.boot.device import Kit, answers_in_recovery, handoff_of
 from tests.qemu import Machine, needs_qemu
 
 pytestmark = needs_qemu
@@ -101,17 +104,38 @@ def test_start_writes_no_more_than_it_must(kit: Kit, tmp_path: Path) -> None:
     assert {key for key in second if second[key] != third[key]} == {5}
 
 
+def test_watchdog_that_nobody_feeds_resets_the_board(kit: Kit, tmp_path: Path) -> None:
+    flash = kit.flash(tmp_path / "nv", kit.image(0))
+    with kit.on(flash) as machine:
+        assert handoff_of(machine).boot_count == 1
+        assert machine.ask("w") == "OK"
+        assert handoff_of(machine).boot_count == 2
+
+
+def test_fault_of_boots_own_ends_in_recovery(kit: Kit, tmp_path: Path) -> None:
+    """An undefined instruction where a slot is chosen: once more would only fault once more."""
+    with kit.boot.elf.open("rb") as file:
+        elf = ELFFile(file)
+        table = elf.get_section_by_name(".symtab")
+        assert isinstance(table, SymbolTableSection)
+        (symbol,) = table.get_symbol_by_name("choose_slot") or ()
+        (code,) = [section for section in elf.iter_sections() if section.name == ".boot"]
+        at = code["sh_offset"] + (symbol["st_value"] & ~1) - code["sh_addr"]
+    broken = bytearray(kit.boot.elf.read_bytes())
+    broken[at : at + 2] = bytes.fromhex("00de")  # udf #0
+    elf_path = tmp_path / "broken.elf"
+    elf_path.write_bytes(broken)
+    flash = kit.flash(tmp_path / "nv", kit.image(0))
+    with Machine(kit.board, elf_path, flash) as machine:
+        assert answers_in_recovery(machine)
+
+
 def test_asked_for_recovery_stays_once(kit: Kit, tmp_path: Path) -> None:
     flash = kit.flash(tmp_path / "nv", kit.image(0))
     with kit.on(flash) as machine:
         handoff_of(machine)
         assert machine.ask("y") == "OK"
         machine.send(b"r\n")
-        machine.port.settimeout(1.0)
-        try:
-            said = machine.port.recv(100)
-        except TimeoutError:
-            said = b""
-        assert not said
+        assert answers_in_recovery(machine)
     with kit.on(flash) as machine:
         assert handoff_of(machine).slot == 0

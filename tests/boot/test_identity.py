@@ -15,7 +15,7 @@ from attest import certificate, dice, p256
 from firmware.image import read_image
 from tests.boot import device
 from tests.boot.device import Handoff, Kit, handoff_of
-from tests.qemu import needs_qemu
+from tests.qemu import UDS_MAGIC, Machine, needs_qemu
 
 pytestmark = needs_qemu
 
@@ -53,6 +53,51 @@ def test_certificate_is_the_oracles_byte_for_byte(kit: Kit, tmp_path: Path, coun
     assert told.certificate == document
     assert told.alias_public == p256.xy(alias.public_key())
     assert int.from_bytes(told.alias_private, "big") == alias.private_numbers().private_value
+
+
+def test_warm_start_uses_its_copy_of_the_certificate(kit: Kit, tmp_path: Path) -> None:
+    """The second start does no public-key arithmetic: some 2 million instructions, not 150."""
+    flash = kit.flash(tmp_path / "nv", kit.image(0), uds=UDS)
+    told = []
+    for limit in (200_000_000, 4_000_000):
+        with Machine(kit.board, kit.boot.elf, flash, ("-icount", "shift=0")) as machine:
+            line = machine.line(60)
+        # With that clock an instruction takes a nanosecond, a tick of the time base 40.
+        assert int(line.split()[3]) * 40 < limit
+        told.append(Handoff.parse(bytes.fromhex(line.split()[-1])))
+    cold, warm = told
+    same = [name for name in Handoff.__slots__ if getattr(cold, name) == getattr(warm, name)]
+    assert set(Handoff.__slots__) - set(same) == {"boot_count", "boot_seed"}
+
+
+@pytest.mark.parametrize("place", [0, 31, 32, 100, 160, 161, 162, 400])
+def test_spoilt_copy_of_the_certificate_is_made_again(kit: Kit, tmp_path: Path, place: int) -> None:
+    image = kit.image(0)
+    flash = kit.flash(tmp_path / "nv", image, uds=UDS)
+    with kit.on(flash) as machine:
+        before = handoff_of(machine)
+        assert machine.ask(f"k{place:04x}") == "OK"
+        machine.send(b"r\n")
+        after = handoff_of(machine)
+    assert after.certificate == before.certificate == expected(kit, image, dice.Mode.DEBUG)[1]
+    assert after.identity_public == before.identity_public
+    assert after.alias_public == before.alias_public
+
+
+def test_copy_of_the_certificate_is_no_other_images_nor_devices(kit: Kit, tmp_path: Path) -> None:
+    flash = kit.flash(tmp_path / "nv", kit.image(0), uds=UDS)
+    with kit.on(flash) as machine:
+        handoff_of(machine)
+    newer = kit.image(0, version="1.0.1")
+    flash.write_slot(0, newer)
+    with kit.on(flash) as machine:
+        assert handoff_of(machine).certificate == expected(kit, newer, dice.Mode.DEBUG)[1]
+    flash.write(kit.board.flash.secrets.offset, UDS_MAGIC + bytes(range(32)))
+    with kit.on(flash) as machine:
+        told = handoff_of(machine)
+    identity = p256.from_xy(told.identity_public)
+    assert certificate.verify(told.certificate, identity).image_digest == told.image_digest
+    assert identity != dice.key_pair(UDS).public_key()
 
 
 def test_secured_lifecycle_is_normal_mode_and_another_key(kit: Kit, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_crafted_image_that_is_right_starts(kit: Kit, tmp_path: Path) -> None:
         assert handoff_of(machine).last_reason == device.OK
 
 
-WRONG = {
+WRONG: dict[str, tuple[int, dict[str, object]]] = {
     "no magic": (device.NO_IMAGE, {"magic": 0x96F3B83C}),
     "header size": (device.HEADER, {"header_size": 0x20}),
     "flags: encrypted": (device.HEADER, {"flags": 0x104}),

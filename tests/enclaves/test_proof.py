@@ -32,10 +32,12 @@ def walks(graph: FlowGraph, start: str) -> Iterator[tuple[Edge, ...]]:
 def raw_after(graph: FlowGraph, tag: str, walk: tuple[Edge, ...]) -> bool:
     """Whether data of `tag` is still unreleased at the end of `walk`.
 
-    A gate releases it unless the receiver may hold it anyway.
+    A gate releases it unless the receiver is an enclave that may hold it anyway.
     """
     return not any(
-        tag in graph.releases(edge) and tag not in graph.node(edge.target).secrecy for edge in walk
+        tag in graph.releases(edge)
+        and (graph.node(edge.target).leaves or tag not in graph.node(edge.target).secrecy)
+        for edge in walk
     )
 
 

@@ -45,10 +45,12 @@ def test_flows_are_sentences_and_one_document(full: Path) -> None:
     assert done.stdout.splitlines() == [
         "Alice's heart rate comes from UART2, which sensor drives.",
         "Alice's heart rate can leave by USB only as coach.count, at most 4 bytes 24 times a day, "
-        "granted by alice or bob until 2046-01-01.",
+        "granted by alice and bob until 2046-01-01.",
         "Alice's heart rate can leave by USB only as coach.weekly, at most 16 bytes once a week, "
         "granted by alice until 2046-01-01.",
-        "a calibrated reading cannot leave.",
+        "A calibrated reading cannot leave.",
+        "Bob's steps can leave by USB only as coach.count, at most 4 bytes 24 times a day, "
+        "granted by alice and bob until 2046-01-01.",
         "Bob's steps can leave by USB as it is, without limit (meter -> diary -> coach -> uplink).",
         "meter.checked vouches for a calibrated reading, at most 8 bytes 10 times a second, "
         "granted by bob until 2046-01-01.",

@@ -87,7 +87,10 @@ def test_a_print_of_a_constant_needs_nothing() -> None:
         ("def f(a):\n    return chr(a)", "PY_BUILTINS_STR_UNICODE"),
         ("x = '%s' % 3", "PY_BUILTINS_STR_OP_MODULO"),
         ("class A:\n    def __mul__(self, other):\n        return 1", "PY_ALL_SPECIAL_METHODS"),
-        ("class A:\n    def __radd__(self, other):\n        return 1", "PY_REVERSE_SPECIAL_METHODS"),
+        (
+            "class A:\n    def __radd__(self, other):\n        return 1",
+            "PY_REVERSE_SPECIAL_METHODS",
+        ),
         ("class A:\n    __imul__ = None", "PY_ALL_INPLACE_SPECIAL_METHODS"),
         ("class A:\n    def __get__(self, a, b):\n        return 1", "PY_DESCRIPTORS"),
         ("class A:\n    def __del__(self):\n        pass", "ENABLE_FINALISER"),

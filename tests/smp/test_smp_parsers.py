@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CBOR, framing and image headers against second opinions, every byte too far seen by a sanitizer."""
+"""CBOR, framing and image headers against second opinions; a sanitizer sees every byte too far."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def parsers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parsers]:
     sources.append(HERE / "fuzzed_parsers.c")
     flags = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
     program = compile_host(sources, directory, directory / "parsers", flags)
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = subprocess.Popen([str(program)], env=os.environ.copy(), **pipes)
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([str(program)], stdin=pipe, stdout=pipe, stderr=pipe)
     yield Parsers(process)
     process.communicate()
 
@@ -89,10 +89,11 @@ def expected(data: bytes) -> dict[str, Any] | None:
     for key, value in stream.items():
         if not isinstance(key, str) or isinstance(value, list | dict | cbor2.CBORTag):
             return None
-        if key in types:
-            if type(value) is not types[key] or (key == "u" and not 0 <= value < 2**32):
-                return None
-            found[key] = value.encode() if key == "t" else value
+        if key not in types:
+            continue
+        if type(value) is not types[key] or (isinstance(value, int) and not 0 <= value < 2**32):
+            return None
+        found[key] = value.encode() if isinstance(value, str) else value
     return found
 
 
@@ -152,7 +153,7 @@ def check_random(parsers: Parsers, data: bytes) -> None:
         said = expected(data)
     except cbor2.CBORDecodeError as error:
         # We do not look at UTF-8 and at simple values that nobody asked for.
-        assert found is None or "UTF-8" in str(error) or "utf-8" in str(error) or 0xF8 in data
+        assert found is None or "text string" in str(error) or 0xF8 in data
         return
     if found is not None:
         assert said is not None and found == said

@@ -88,12 +88,15 @@ static void name_instance(struct handoff *handoff) {
 
 int dice_identify(const uint8_t uds[32], struct handoff *handoff) {
     uint8_t private_key[32];
-    if (derive_private_key(uds, private_key) != 0 || p256_public_from(private_key, handoff->identity_public) != 0) {
-        return -1;
+    int error = derive_private_key(uds, private_key);
+    if (error == 0) {
+        error = p256_public_from(private_key, handoff->identity_public);
     }
     wipe(private_key, sizeof private_key);
-    name_instance(handoff);
-    return 0;
+    if (error == 0) {
+        name_instance(handoff);
+    }
+    return error;
 }
 
 static void write_id(struct cbor_writer *writer, const uint8_t public_key[64]) {

@@ -78,7 +78,11 @@ mp_obj_t vm_import(size_t n_args, const mp_obj_t *args) {
     size_t length;
     const char *text = (const char *)qstr_data(name, &length);
     if (!vm_run_frozen(text, length, mp_obj_module_get_globals(module))) {
+#if MICROPY_ERROR_REPORTING <= MICROPY_ERROR_REPORTING_TERSE
         mp_raise_msg(&mp_type_ImportError, MP_ERROR_TEXT("module not found"));
+#else
+        mp_raise_msg_varg(&mp_type_ImportError, MP_ERROR_TEXT("no module named '%q'"), name);
+#endif
     }
     nlr_pop_jump_callback(false);
     return module;

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole way from an appliance to a bundle, and that it is the same everywhere."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from cryptography.hazmat.primitives import serialization
+from elftools.elf.elffile import ELFFile
+
+from firmware.build import RUNTIME_VERSION, build, specialise_appliance
+from firmware.bundle import Bundle, load_bundle
+from firmware.cli import build_command
+from firmware.manifest import load
+from firmware.problems import ApplianceError
+from tests.firmware.builds import HELLO, REPOSITORY, TEST_KEY, board, build_bundle, means
+
+
+def bundle_files(bundle: Bundle) -> dict[str, bytes]:
+    """Every file by its name in the bundle."""
+    paths = [path for path in bundle.folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(bundle.folder)): path.read_bytes() for path in paths}
+
+
+def write_appliance(folder: Path, manifest: str, **modules: str) -> Path:
+    """An appliance in a folder."""
+    folder.mkdir(exist_ok=True)
+    head = '[appliance]\nname = "test"\nversion = "1.0.0"\n'
+    (folder / "appliance.toml").write_text(head + manifest)
+    for name, text in modules.items():
+        (folder / f"{name}.py").write_text(text)
+    return folder
+
+
+def test_bundles_are_bit_identical_wherever_and_whenever_they_are_built(
+    hello: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "an other place" / "hello"
+    shutil.copytree(HELLO, elsewhere)
+    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
+    monkeypatch.setenv("LANG", "tr_TR.UTF-8")
+    monkeypatch.setenv("LC_ALL", "tr_TR.UTF-8")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1")
+    monkeypatch.setenv("PYTHONHASHSEED", "7")
+    monkeypatch.chdir(tmp_path)
+    other = build_bundle(elsewhere, tmp_path / "b", cache=tmp_path / "cold cache")
+    mine, theirs = bundle_files(hello), bundle_files(other)
+    assert set(mine) == set(theirs)
+    assert [name for name in mine if mine[name] != theirs[name]] == []
+
+
+def test_no_file_of_a_bundle_names_a_place_on_this_machine(hello: Bundle) -> None:
+    for name, data in bundle_files(hello).items():
+        assert str(Path.home()).encode() not in data, name
+        assert str(hello.folder.parent).encode() not in data, name
+
+
+def test_imgtool_verifies_both_slot_images(hello: Bundle) -> None:
+    for slot in ("slot_a", "slot_b"):
+        command = [sys.executable, "-m", "imgtool.main", "verify", "-k"]
+        command += [str(hello.folder / "signing.pub.pem"), str(hello.path(slot))]
+        good = subprocess.run(command, capture_output=True, check=False)
+        assert good.returncode == 0, good.stderr
+
+
+def test_the_sealed_image_has_no_compiler_and_no_repl(hello: Bundle) -> None:
+    with hello.folder.joinpath("elf/slot_a.elf").open("rb") as stream:
+        table = ELFFile(stream).get_section_by_name(".symtab")
+        names = {symbol.name for symbol in table.iter_symbols()}
+    assert "vm_main" in names
+    words = ("compile", "lexer", "parse_compile", "pyexec", "repl", "readline", "eval", "exec_")
+    allowed = {"mp_execute_bytecode"}
+    assert [n for n in names - allowed if any(word in n for word in words)] == []
+
+
+def test_nothing_of_an_image_is_both_writable_and_executable(hello: Bundle) -> None:
+    with hello.folder.joinpath("elf/slot_a.elf").open("rb") as stream:
+        flags = [section["sh_flags"] for section in ELFFile(stream).iter_sections()]
+    assert not [flag for flag in flags if flag & 0x1 and flag & 0x4]  # SHF_WRITE, SHF_EXECINSTR
+
+
+def test_a_build_says_what_it_did_and_how_long_it_took(hello: Bundle, tmp_path: Path) -> None:
+    said: list[str] = []
+    build(load(HELLO), board(), tmp_path / "b", means(hello.folder.parent / "work", said=said))
+    assert len(said) >= 8
+    assert all(line.endswith(" s)") for line in said)
+
+
+def test_another_enclaves_main_module_cannot_be_imported(tmp_path: Path) -> None:
+    appliance = write_appliance(
+        tmp_path / "a",
+        '[enclave.one]\nmodule = "one.py"\n[enclave.two]\nmodule = "two.py"\n',
+        one="import two\n",
+        two="x = 1\n",
+    )
+    with pytest.raises(ApplianceError) as caught:
+        specialise_appliance(load(appliance))
+    assert caught.value.exit_code == 2
+    assert "the main module of two" in caught.value.message
+    assert "appliance.toml:5" in caught.value.message
+
+
+def test_a_shared_module_can_be_imported_by_both(tmp_path: Path) -> None:
+    appliance = write_appliance(
+        tmp_path / "a",
+        '[enclave.one]\nmodule = "one.py"\n[enclave.two]\nmodule = "two.py"\n',
+        one="import common\n",
+        two="import common\n",
+        common="x = {1}\n",
+    )
+    assert "MICROPY_PY_BUILTINS_SET" in specialise_appliance(load(appliance)).reasons
+
+
+def test_the_verb_refuses_what_a_sealed_image_does_not_have(tmp_path: Path) -> None:
+    appliance = write_appliance(
+        tmp_path / "a", '[enclave.one]\nmodule = "one.py"\n', one='\nexec("1")\n'
+    )
+    arguments = [str(appliance), "--board", "mps2-an385", "-o", str(tmp_path / "b")]
+    key = tmp_path / "key.pem"
+    key.touch(mode=0o600)
+    key.write_bytes(
+        TEST_KEY.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    result = CliRunner().invoke(build_command, [*arguments, "--key", str(key), "--json"])
+    assert result.exit_code == 2
+    problem = json.loads(result.stdout)["problems"][0]
+    assert problem["file"].endswith("one.py")
+    assert problem["line"] == 2
+    assert "`exec`" in problem["what"]
+    assert not (tmp_path / "b").exists()
+
+
+def test_explain_builds_nothing_and_gives_reasons(tmp_path: Path) -> None:
+    appliance = write_appliance(
+        tmp_path / "a", '[enclave.one]\nmodule = "one.py"\n', one="x = {1}\ny = 1.5\n"
+    )
+    arguments = [str(appliance), "--board", "mps2-an385", "--explain"]
+    every = CliRunner().invoke(build_command, arguments)
+    assert every.exit_code == 0
+    assert "FLOAT" in every.stdout
+    one = CliRunner().invoke(build_command, [*arguments, "set", "--json"])
+    assert list(json.loads(one.stdout)) == ["MICROPY_PY_BUILTINS_SET"]
+    assert one.stdout.count("one.py") == 1
+
+
+def test_the_runtime_has_the_version_of_the_project() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    assert project["version"] == RUNTIME_VERSION
+
+
+def test_what_was_built_is_what_loads(hello: Bundle) -> None:
+    assert load_bundle(hello.folder) == hello

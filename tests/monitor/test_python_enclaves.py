@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real enclaves under the real boot: Python that attacks, and Python that must not notice."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+import boards
+from firmware.build import Means, build
+from firmware.image import LocalSigner
+from firmware.manifest import load
+from firmware.sources import find_trees
+from firmware.toolchain import zig_toolchain
+from flasher.answers import EnclaveState, LogEntry
+from flasher.smp import Board, wait_for
+from flasher.virtual import VirtualBoard, make_flash
+from tests.qemu import needs_qemu
+
+pytestmark = needs_qemu
+
+APPLIANCE = Path(__file__).parent / "appliance"
+KEY = ec.derive_private_key(0xA77AC4, ec.SECP256R1())
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the management port told at the end."""
+
+    texts: list[str]
+    enclaves: dict[str, EnclaveState]
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    directory = tmp_path_factory.mktemp("appliance")
+    appliance = directory / "source"
+    shutil.copytree(APPLIANCE, appliance)
+    pem = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (appliance / "alice.pem").write_bytes(pem)
+    means = Means(
+        toolchain=zig_toolchain(),
+        trees=find_trees(),
+        signer=LocalSigner(KEY),
+        endorse=lambda _: b"",
+        work=directory / "work",
+        say=lambda _: None,
+    )
+    board = boards.load("mps2-an385")
+    bundle = build(load(appliance), board, directory / "bundle", means)
+    state = directory / "state"
+    state.mkdir()
+    make_flash(board, state / "flash.bin", bundle.slot_a.read_bytes())
+    with VirtualBoard(board, bundle.boot, state, root=directory) as virtual:
+        entries = wait_for(virtual.port, 30, _complete_log)
+        with Board.open(virtual.port) as link:
+            enclaves = {enclave.name: enclave for enclave in link.enclaves().enclaves}
+    return Outcome([entry.text for entry in entries], enclaves)
+
+
+def _complete_log(link: Board) -> list[LogEntry] | None:
+    """Every entry, once the listener has written its last."""
+    found: list[LogEntry] = []
+    start = 0
+    while (answer := link.log(start))[1]:
+        start, entries = answer
+        found += entries
+    return found if any(entry.text.startswith("missed") for entry in found) else None
+
+
+def test_each_wild_pointer_of_python_is_attributed(outcome: Outcome) -> None:
+    faults = [text for text in outcome.texts if text.startswith("fault attacker")]
+    assert faults == [
+        "fault attacker memory 0x20000900",
+        "fault attacker memory 0x20000900",
+        "fault attacker memory 0x203ffc00",
+        "fault attacker memory 0x21180000",
+        "fault attacker memory 0x21000300",
+        "fault attacker memory 0x21080000",
+        "fault attacker memory 0x40004000",
+        "fault attacker memory 0x00000100",
+        "fault attacker memory 0x00000000",
+        "fault attacker bus 0xe000ed94",
+        "fault attacker exception",  # recursion: RuntimeError
+        "fault attacker out of memory",
+        "fault attacker exception",  # ValueError
+    ]
+
+
+def test_others_miss_nothing(outcome: Outcome) -> None:
+    assert "missed 0" in outcome.texts
+    received = next(text for text in outcome.texts if text.startswith("received"))
+    assert int(received.split()[1]) > 100
+    assert outcome.enclaves["ticker"].faults == outcome.enclaves["listener"].faults == 0
+
+
+def test_labelled_enclave_leaves_no_text_in_the_log(outcome: Outcome) -> None:
+    assert "fault keeper exception" in outcome.texts
+    assert not any("42" in text for text in outcome.texts)
