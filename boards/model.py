@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -102,25 +103,41 @@ class Flash(_Facts):
 
 
 class Memory(_Facts):
-    """Memories and what boot keeps in them."""
+    """Memories and what boot keeps in them.
+
+    `ram` is the image's. Boot uses a part of it before the image runs; where there is a Secure world,
+    `boot_ram` is that world's own memory, and `secure_state` what it keeps while the image runs.
+    """
 
     boot: Region
     ram: Region
     boot_ram: Region
     handoff: Region
+    secure_state: Region | None = None
 
     @model_validator(mode="after")
     def _inside_ram(self) -> Self:
-        for name in ("boot_ram", "handoff"):
-            if not self.ram.contains(getattr(self, name)):
-                raise ValueError(f"memory.{name} is not inside memory.ram")
+        if not self.ram.contains(self.handoff):
+            raise ValueError("memory.handoff is not inside memory.ram")
+        if self.secure_state is not None:
+            return self._apart(self.secure_state)
+        if not self.ram.contains(self.boot_ram):
+            raise ValueError("memory.boot_ram is not inside memory.ram")
         if self.boot_ram.end > self.handoff.base:
             raise ValueError("memory.boot_ram reaches into memory.handoff")
         return self
 
+    def _apart(self, secure_state: Region) -> Self:
+        areas = [("ram", self.ram), ("boot_ram", self.boot_ram), ("secure_state", secure_state)]
+        areas.sort(key=lambda item: item[1].base)
+        for (low, one), (high, two) in zip(areas, areas[1:], strict=False):
+            if one.end > two.base:
+                raise ValueError(f"memory.{low} and memory.{high} overlap")
+        return self
+
 
 class Mpu(_Facts):
-    flavour: Literal["pmsav7"]
+    flavour: Literal["pmsav7", "pmsav8"]
     regions: Annotated[int, Field(ge=8, le=16)]
 
 
@@ -203,8 +220,8 @@ class Board(_Facts):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
     title: str
-    core: Literal["cortex_m3"]
-    architecture: Literal["armv7m"]
+    core: Literal["cortex_m3", "cortex_m33"]
+    architecture: Literal["armv7m", "armv8m"]
     family: Identifier
     clock_hz: Annotated[int, Field(gt=0)]
     source: str
@@ -230,7 +247,14 @@ class Board(_Facts):
             raise ValueError("a stream and a device share a name")
         if len(self.implementation_id) > 32:
             raise ValueError("name and security.root make an implementation id over 32 bytes")
+        if (self.security.root == "secure-world") != self.secure_world:
+            raise ValueError("security.root secure-world and memory.secure_state go together")
         return self
+
+    @property
+    def secure_world(self) -> bool:
+        """Whether boot and the keys live in a world of their own, which the image calls through gateways."""
+        return self.memory.secure_state is not None
 
     @property
     def implementation_id(self) -> bytes:
@@ -249,19 +273,23 @@ class Board(_Facts):
 
     @property
     def boot_sources(self) -> tuple[Path, ...]:
-        """The C of core, family and board that boot compiles: drivers without interrupts."""
-        return (ROOT / "cores" / self.architecture / "boot_start.c", *self._drivers("interrupts"))
+        """The C and assembly of the core, the family and the board that boot compiles; the start comes first."""
+        start = ROOT / "cores" / self.architecture / "boot_start.c"
+        return (start, *(path for path in self._sources() if path != start and not _of_image(path)))
 
     @property
     def image_sources(self) -> tuple[Path, ...]:
-        """The C of core, family and board that the image compiles."""
-        return (ROOT / "cores" / self.architecture / "core.c", *self._drivers("polled"))
+        """The C of the core, the family and the board that the image compiles."""
+        return tuple(path for path in self._sources() if not self._of_boot(path))
 
-    def _drivers(self, other: str) -> tuple[Path, ...]:
-        # NAME_polled.c is for boot alone, NAME_interrupts.c for the image alone, the rest for both.
-        folders = (ROOT / "families" / self.family, self.directory)
-        found = (path for folder in folders for path in sorted(folder.glob("*.c")))
-        return tuple(path for path in found if not path.stem.endswith(f"_{other}"))
+    def _sources(self) -> Iterator[Path]:
+        for folder in (*self.include_directories, self.directory):
+            yield from (path for path in sorted(folder.iterdir()) if path.suffix in (".c", ".S"))
+
+    def _of_boot(self, path: Path) -> bool:
+        # boot_NAME.c, and drivers without interrupts: NAME_polled.c. Flash behind a Secure world is boot's too.
+        flash = self.secure_world and path.stem.endswith("_flash")
+        return flash or path.stem.startswith("boot_") or path.stem.endswith("_polled")
 
     def slot(self, number: int) -> Region:
         """Slot 0 (A) or 1 (B)."""
@@ -272,6 +300,11 @@ class Board(_Facts):
         from boards.config_header import config_header  # noqa: PLC0415 - it imports this module
 
         return config_header(self)
+
+
+def _of_image(path: Path) -> bool:
+    """core.c and core_NAME.c, and drivers with interrupts: NAME_interrupts.c."""
+    return path.stem.split("_")[0] == "core" or path.stem.endswith("_interrupts")
 
 
 def names() -> tuple[str, ...]:

@@ -49,9 +49,7 @@ def parse_rate(text: str) -> tuple[int, int]:
     """`"1/day"` as (messages, seconds). Raises ValueError with what it should look like."""
     match = _RATE.fullmatch(text.replace(" ", ""))
     if match is None or not 1 <= int(match[1]) <= MAX_MESSAGES:
-        raise ValueError(
-            f"a rate is N/{'|'.join(UNITS)} with N from 1, such as 1/day, not {text!r}"
-        )
+        raise ValueError(f"{text!r} is not a rate such as 1/day")
     return int(match[1]), UNITS[match[2]]
 
 

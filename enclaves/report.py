@@ -29,8 +29,9 @@ def sentences(
         exposures = [e for e in proof.exposures if e.tag == tag.name]
         leaks = [v for v in proof.violations if v.tag == tag.name and v.rule is Rule.SECRECY]
         lines += _origins(graph, tag.name)
-        for exposure in exposures:
-            lines.append(_exposure(graph, exposure, consents or {}, only=not leaks))
+        for sink in dict.fromkeys(exposure.sink for exposure in exposures):
+            ways = [exposure for exposure in exposures if exposure.sink == sink]
+            lines += _ways_out(graph, ways, consents or {}, only=not leaks)
         for leak in leaks:
             lines.append(f"{tag.says} MUST NOT flow as declared: {arrows(leak.path)}.")
         if not exposures and not leaks:
@@ -40,17 +41,22 @@ def sentences(
     return lines
 
 
-def _exposure(
-    graph: FlowGraph, exposure: Exposure, consents: Mapping[str, Consent], *, only: bool
-) -> str:
-    says = graph.tag(exposure.tag).says
-    way = f"by {device_words(exposure.sink)}"
-    if exposure.gate is None:
-        return f"{says} can leave {way} as it is, without limit ({arrows(exposure.path)})."
-    budget = graph.gate(exposure.gate).budget.words()
-    granted = _granted(exposure.gate, consents)
-    only_as = "only as" if only else "as"
-    return f"{says} can leave {way} {only_as} {exposure.gate}, {budget}{granted}."
+def _ways_out(
+    graph: FlowGraph, ways: list[Exposure], consents: Mapping[str, Consent], *, only: bool
+) -> list[str]:
+    """The ways by which one tag can leave by one sink; `only` when there are no others."""
+    start = f"{graph.tag(ways[0].tag).says} can leave by {device_words(ways[0].sink)}"
+    free = [
+        f"{start} as it is, without limit ({arrows(way.path)})." for way in ways if way.gate is None
+    ]
+    gated = [
+        f"as {way.gate}, {graph.gate(way.gate).budget.words()}{_granted(way.gate, consents)}"
+        for way in ways
+        if way.gate is not None
+    ]
+    if not gated:
+        return free
+    return [*free, f"{start} {'only ' if only and not free else ''}{', or '.join(gated)}."]
 
 
 def _origins(graph: FlowGraph, tag: str) -> list[str]:

@@ -94,13 +94,13 @@ def _compile(module: FrozenModule, binary: str, core: Core, work: Path) -> Compi
     if result.returncode != 0:
         said = result.stderr.strip().splitlines()
         error = said[-1] if said else f"mpy-cross failed ({result.returncode})"
-        line = _line_of(said, module.file_name)
+        line = _line_of(said, module.path)
         raise FreezeError(f"{module.path}:{line}: {error}", "mend the module", USAGE)
     return CompiledModule(module, out)
 
 
-def _line_of(traceback: Sequence[str], file_name: str) -> str:
-    mark = f'File "{file_name}", line '
+def _line_of(traceback: Sequence[str], path: Path) -> str:
+    mark = f'File "{path}", line '
     lines = [line.split(mark, 1)[1] for line in traceback if mark in line]
     return lines[-1].split(",", 1)[0] if lines else "1"
 
@@ -112,12 +112,10 @@ def freeze(
 
     Raises FreezeError if a constant does not fit (an integer beyond 31 bits without long integers).
     """
-    implementation = {
-        "MICROPY_LONGINT_IMPL_LONGLONG": "longlong",
-        "MICROPY_LONGINT_IMPL_MPZ": "mpz",
-    }.get(switches.get("MICROPY_LONGINT_IMPL", ""), "none")
+    # The third kind, 64 bits, is not offered: its int("-5000000000") loses the sign in 1.25.0.
+    exact = switches.get("MICROPY_LONGINT_IMPL") == "MICROPY_LONGINT_IMPL_MPZ"
     command = [sys.executable, str(tree.path / "tools/mpy-tool.py"), "-f", "-q", str(qstrs)]
-    command += [f"-mlongint-impl={implementation}", "-mmpz-dig-size=16"]
+    command += [f"-mlongint-impl={'mpz' if exact else 'none'}", "-mmpz-dig-size=16"]
     text = _mpy_tool(command, compiled)
     if isinstance(text, str):
         # The tool does not say which module it means: ask again, one by one.

@@ -235,8 +235,6 @@ def _jobs(switches: Mapping[str, str], tree: Tree, core: Core, work: Path) -> It
         yield _job(tree.path / name, tree, work, lto=False, flags=_OPAQUE_FLAGS)
     helper = "gchelper_thumb2.s" if core.thumb2 else "gchelper_thumb1.s"
     yield _job(tree.path / "shared/runtime" / helper, tree, work, lto=False)
-    if switches.get("MICROPY_LONGINT_IMPL") == "MICROPY_LONGINT_IMPL_LONGLONG":
-        yield _job(_RUNTIME / "libc/strtoll.c", tree, work, lto=False, flags=_OWN_FLAGS)
     library = {"MICROPY_FLOAT_IMPL_FLOAT": "libm", "MICROPY_FLOAT_IMPL_DOUBLE": "libm_dbl"}.get(
         switches.get("MICROPY_FLOAT_IMPL", "")
     )

@@ -115,27 +115,26 @@ def build_kit(out: Path) -> Kit:
     key = ec.derive_private_key(0xC0FF8E7, ec.SECP256R1())
     toolchain = zig_toolchain()
     boot = build_boot(board, [key.public_key()], toolchain, find_tree(MBEDTLS), out)
-    config = out / "boot"
     sources = [HERE / "payload/payload.c", RUNTIME / "boot/string.c"]
     sources += [*sorted((RUNTIME / "store").glob("*.c")), *board.boot_sources[1:]]
+    a, b = (link_payload(board, sources, slot, out) for slot in (0, 1))
+    return Kit(board, key, boot, (a, b))
+
+
+def link_payload(board: Board, sources: list[Path], slot: int, out: Path) -> bytes:
+    """A test's image for one slot, without header: `sources` over a boot built in `out`."""
+    toolchain, core, config = zig_toolchain(), CORES[board.core], out / "boot"
     includes = (config, RUNTIME / "include", RUNTIME / "libc", *board.include_directories)
     flags = ("-Wall", "-Wextra", "-Werror")
-    core = CORES[board.core]
     roots = Roots({"tests": HERE, "runtime": RUNTIME, "boards": boards.model.ROOT, "made": config})
     jobs = [CompileJob(source, includes, (), flags) for source in sources]
     objects = toolchain.compile(jobs, core, roots)
-    bodies = []
-    for slot in (0, 1):
-        addresses = {
-            "image_base": board.slot(slot).base + HEADER_SIZE,
-            "payload_ram": PAYLOAD_RAM,
-        }
-        script = HERE / "payload/payload.ld"
-        elf = toolchain.link(objects, script, out / f"payload_{slot}.elf", core, addresses)
-        with elf.open("rb") as file:
-            sections = {section.name: section for section in ELFFile(file).iter_sections()}
-            bodies.append(sections[".text"].data())
-    return Kit(board, key, boot, (bodies[0], bodies[1]))
+    addresses = {"image_base": board.slot(slot).base + HEADER_SIZE, "payload_ram": PAYLOAD_RAM}
+    script = HERE / "payload/payload.ld"
+    elf = toolchain.link(objects, script, out / f"{sources[0].stem}_{slot}.elf", core, addresses)
+    with elf.open("rb") as file:
+        sections = {section.name: section for section in ELFFile(file).iter_sections()}
+        return bytes(sections[".text"].data())
 
 
 def handoff_of(machine: Machine) -> Handoff:
@@ -147,7 +146,7 @@ def handoff_of(machine: Machine) -> Handoff:
 
 
 def answers_in_recovery(machine: Machine) -> bool:
-    """Whether boot's SMP server echoes (os group 0, command 0); fails if an image speaks instead."""
+    """Whether boot's SMP server echoes (os group 0, command 0); fails if an image speaks."""
     body = bytes.fromhex("a16164626869")  # {"d": "hi"}
     packet = struct.pack(">BBHHBB", 2, 0, len(body), 0, 7, 0) + body
     framed = packet + struct.pack(">H", binascii.crc_hqx(packet, 0))

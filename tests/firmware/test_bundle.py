@@ -63,7 +63,10 @@ def test_a_bundle_survives_being_moved(copy: Path, hello: Bundle) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    "slot_a.bin slot_b.bin boot.elf boot.bin policy.cbor sbom.json corim.cbor elf/slot_a.elf".split(),  # noqa: SIM905
+    [
+        *("slot_a.bin", "slot_b.bin", "boot.elf", "boot.bin", "policy.cbor", "sbom.json"),
+        *("corim.cbor", "elf/slot_a.elf", "elf/slot_b.elf"),
+    ],
 )
 def test_a_changed_byte_in_any_file_is_noticed(copy: Path, name: str) -> None:
     data = bytearray((copy / name).read_bytes())
@@ -151,7 +154,8 @@ def test_inspect_prints_what_scripts_rely_on(hello: Bundle) -> None:
     result = CliRunner().invoke(inspect_command, [str(hello.folder), "--json"])
     assert result.exit_code == 0
     document = json.loads(result.stdout)
-    assert set(document) == set("appliance version board sizes ram digests files".split())  # noqa: SIM905
+    keys = {"appliance", "version", "board", "sizes", "ram", "digests", "files"}
+    assert set(document) == keys
     assert set(document["sizes"]) == {"boot", "image", *PARTS}
     assert set(document["ram"]) == {"monitor", "enclaves"}
     assert list(document["ram"]["enclaves"]) == ["hello"]
@@ -244,9 +248,9 @@ MAP = """\
         21000200         21000200       40     1                 core_vectors
         21000240         21000240      100     4 .text
         21000240         21000240       80     4         /c/bb/vm.o:(.text.mp_init)
-        210002c0         210002c0       20     4         /c/lib.a(udivmoddi4.o):(.text.__udivmoddi4)
+        210002c0         210002c0       20     4         /c/lib.a(u.o):(.text.u)
         210002e0         210002e0       10     4         /c/aa/monitor.o:(.text.monitor_call)
-        210002f4         210002f4        c     4         /c/bb/vm.o:(.rodata.fun_data_hello__lt_module_gt_)
+        210002f4         210002f4        c     4         /c/bb/vm.o:(.rodata.fun_data_hello)
         21000300         21000300       40     4         /c/cc/tables.o:(.rodata.coffret_tasks)
         20000000         20000000       40     4         /c/aa/monitor.o:(.monitor.bss)
 """

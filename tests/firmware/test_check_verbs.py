@@ -3,25 +3,52 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import re
-import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from appliances import FULL, grant_everything, write_appliance, write_key
 
+import coffret as front_door
 from firmware.manifest import load
 from firmware.typecheck import enclave_stub, type_problems
 
-ROOT = Path(__file__).parents[2]
 PROBLEM = re.compile(r"[^:]+:[0-9]+: [^:]+: .+; .+")
 
 
-def coffret(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "coffret.py"), *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a verb ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def coffret(*arguments: str, cwd: Path) -> Done:
+    """The command, in this process: what it prints, and its exit code."""
+    before, stdout, stderr, code = Path.cwd(), io.StringIO(), io.StringIO(), 0
+    os.chdir(cwd)
+    try:
+        with redirect_stdout(stdout), redirect_stderr(stderr):
+            sys.argv[1:] = arguments
+            front_door.main()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    finally:
+        os.chdir(before)
+    return Done(code, stdout.getvalue(), stderr.getvalue())
+
+
+@pytest.fixture(autouse=True)
+def arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["coffret"])
 
 
 @pytest.fixture
@@ -45,13 +72,12 @@ def test_flows_are_sentences_and_one_document(full: Path) -> None:
     assert done.stdout.splitlines() == [
         "Alice's heart rate comes from UART2, which sensor drives.",
         "Alice's heart rate can leave by USB only as coach.count, at most 4 bytes 24 times a day, "
-        "granted by alice and bob until 2046-01-01.",
-        "Alice's heart rate can leave by USB only as coach.weekly, at most 16 bytes once a week, "
-        "granted by alice until 2046-01-01.",
+        "granted by alice and bob until 2046-01-01, "
+        "or as coach.weekly, at most 16 bytes once a week, granted by alice until 2046-01-01.",
         "A calibrated reading cannot leave.",
-        "Bob's steps can leave by USB only as coach.count, at most 4 bytes 24 times a day, "
-        "granted by alice and bob until 2046-01-01.",
         "Bob's steps can leave by USB as it is, without limit (meter -> diary -> coach -> uplink).",
+        "Bob's steps can leave by USB as coach.count, at most 4 bytes 24 times a day, "
+        "granted by alice and bob until 2046-01-01.",
         "meter.checked vouches for a calibrated reading, at most 8 bytes 10 times a second, "
         "granted by bob until 2046-01-01.",
     ]
@@ -84,7 +110,7 @@ def test_a_wrong_manifest_exits_2_and_an_illegal_flow_1(full: Path) -> None:
         done = coffret(verb, ".", "--json", cwd=full)
         assert done.returncode == 2
         assert len(done.stderr.splitlines()) == 4
-        assert [p["line"] for p in json.loads(done.stdout)["problems"]] == [33, 38, 59, 92]
+        assert [p["line"] for p in json.loads(done.stdout)["problems"]] == [35, 40, 63, 91]
 
 
 @pytest.mark.parametrize(

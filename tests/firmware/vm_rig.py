@@ -85,9 +85,7 @@ def build_image(
     compiler = toolchain or zig_toolchain()
     target = CORES[core]
     all_switches = baseline_switches() | dict(switches or {})
-    vm = build_vm(
-        modules, all_switches, target, compiler, find_trees(), work / "vm", prune=prune
-    )
+    vm = build_vm(modules, all_switches, target, compiler, find_trees(), work / "vm", prune=prune)
     sizes = {"HARNESS_STACK": STACK, "HARNESS_HEAP": HEAP}
     job = CompileJob(
         HARNESS / "harness.c",

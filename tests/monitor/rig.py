@@ -29,7 +29,7 @@ from firmware.link import (
     monitor_sources,
 )
 from firmware.object_cache import Roots
-from firmware.toolchain import CORES, CompileJob, ZigToolchain, zig_toolchain
+from firmware.toolchain import CORES, CompileJob, zig_toolchain
 from tests.qemu import FlashFile, Machine
 
 PROGRAM = Path(__file__).parent / "program"
@@ -70,6 +70,7 @@ def board_roots(board: Board, directory: Path) -> tuple[Roots, tuple[Path, ...]]
         directory,
         RUNTIME,
         RUNTIME / "include",
+        RUNTIME / "monitor",
         RUNTIME / "libc",
         *board.include_directories,
     )
@@ -79,7 +80,7 @@ def board_roots(board: Board, directory: Path) -> tuple[Roots, tuple[Path, ...]]
 def link_program(
     directory: Path,
     names: tuple[str, ...],
-    tables: CompileJob,
+    tables: tuple[CompileJob, ...],
     layout: Layout,
     *,
     lto: bool = True,
@@ -94,11 +95,11 @@ def link_program(
     jobs = [CompileJob(source, includes, flags=WARNINGS, lto=lto) for source in sources]
     # Called by code that the compiler makes after optimisation, so never bitcode.
     jobs.append(CompileJob(RUNTIME / "boot/string.c", includes, flags=("-ffreestanding",)))
-    jobs.append(replace(tables, includes=includes, flags=WARNINGS))
+    jobs += [replace(job, includes=(*includes, PROGRAM), flags=WARNINGS) for job in tables]
     objects = toolchain.compile(jobs, core, roots)
     if lto:
         native = toolchain.optimise(objects, core, KEEP)
-        objects = (native, *objects[-2:])
+        objects = (native, *objects[-1 - len(tables) :])
     return link_image(toolchain, objects, board, layout, 0, directory / "program.elf")
 
 
@@ -106,9 +107,9 @@ def build(directory: Path, *, lto: bool = True) -> Program:
     """The program of attacks and its stub."""
     board = boards.load("mps2-an385")
     names = ("attacker.c", "enclaves.c", "controller.c")
-    tables = CompileJob(PROGRAM / "tables.c")
+    tables = (CompileJob(PROGRAM / "tables.c"),)
     image = link_program(directory, names, tables, LAYOUT, lto=lto, without="attester.c")
-    return Program(board, image, _stub(zig_toolchain(), board, directory))
+    return Program(board, image, stub(directory))
 
 
 def writable_sections(directory: Path) -> set[str]:
@@ -126,7 +127,9 @@ def writable_sections(directory: Path) -> set[str]:
     return found
 
 
-def _stub(toolchain: ZigToolchain, board: Board, directory: Path) -> Path:
+def stub(directory: Path) -> Path:
+    """The ELF that stands in for boot."""
+    board, toolchain = boards.load("mps2-an385"), zig_toolchain()
     roots, includes = board_roots(board, directory)
     objects = toolchain.compile(
         [CompileJob(PROGRAM / "start_stub.c", includes)], CORES[board.core], roots

@@ -66,7 +66,8 @@ class Board:
 def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
     directory = tmp_path_factory.mktemp("attester")
     kit = build_kit(directory)
-    tables = CompileJob(PROGRAM / "asker.c", defines=(f"ATTESTER_STACK={SIZES.attester_stack}",))
+    stack = f"ATTESTER_STACK={SIZES.attester_stack}"
+    tables = (CompileJob(PROGRAM / "asker.c", defines=(stack,)),)
     linked = link_program(directory, (), tables, LAYOUT)
     content = ImageContent(Version.parse("1.2.3"), 7, b"\x11" * 32, b"\x22" * 32)
     image = wrap_image(linked.body, 0, kit.board, content, LocalSigner(kit.key))

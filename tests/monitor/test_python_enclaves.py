@@ -17,7 +17,7 @@ from firmware.image import LocalSigner
 from firmware.manifest import load
 from firmware.sources import find_trees
 from firmware.toolchain import zig_toolchain
-from flasher.answers import EnclaveState, LogEntry
+from flasher.answers import EnclaveState
 from flasher.smp import Board, wait_for
 from flasher.virtual import VirtualBoard, make_flash
 from tests.qemu import needs_qemu
@@ -55,22 +55,27 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     bundle = build(load(appliance), board, directory / "bundle", means)
     state = directory / "state"
     state.mkdir()
-    make_flash(board, state / "flash.bin", bundle.slot_a.read_bytes())
-    with VirtualBoard(board, bundle.boot, state, root=directory) as virtual:
-        entries = wait_for(virtual.port, 30, _complete_log)
+    make_flash(board, state / "flash.bin", bundle.path("slot_a").read_bytes())
+    with VirtualBoard(board, bundle.path("boot"), state, root=directory) as virtual:
+        log = Log()
+        wait_for(virtual.port, 30, log.complete)
         with Board.open(virtual.port) as link:
             enclaves = {enclave.name: enclave for enclave in link.enclaves().enclaves}
-    return Outcome([entry.text for entry in entries], enclaves)
+    return Outcome([text for _, text in sorted(log.texts.items())], enclaves)
 
 
-def _complete_log(link: Board) -> list[LogEntry] | None:
-    """Every entry, once the listener has written its last."""
-    found: list[LogEntry] = []
-    start = 0
-    while (answer := link.log(start))[1]:
-        start, entries = answer
-        found += entries
-    return found if any(entry.text.startswith("missed") for entry in found) else None
+class Log:
+    """Every entry by its number, read as they come: the board keeps the last 2 KiB only."""
+
+    def __init__(self) -> None:
+        self.texts: dict[int, str] = {}
+
+    def complete(self, link: Board) -> bool | None:
+        """Whether the listener has written its last entry."""
+        while entries := link.log(len(self.texts))[1]:
+            self.texts |= {entry.sequence: entry.text for entry in entries}
+        assert list(self.texts) == list(range(len(self.texts))), "entries were lost"
+        return any(text.startswith("missed") for text in self.texts.values()) or None
 
 
 def test_each_wild_pointer_of_python_is_attributed(outcome: Outcome) -> None:

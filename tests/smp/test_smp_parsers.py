@@ -166,6 +166,13 @@ def test_every_prefix_of_a_map_is_refused(parsers: Parsers) -> None:
         assert read_map(parsers, whole[:length]) is None
 
 
+@pytest.mark.parametrize(
+    "value", [{"u": 2**32}, {"u": 2**64 - 1}, {"u": -1}, {"u": True}, {"f": 1}, {"f": None}]
+)
+def test_a_value_of_another_kind_is_refused(parsers: Parsers, value: dict[str, Any]) -> None:
+    assert read_map(parsers, cbor2.dumps(value)) is None
+
+
 @pytest.mark.parametrize("length", [0, 1, 23, 24, 255, 256, 300])
 def test_the_writer_writes_what_cbor2_would_and_never_too_far(
     parsers: Parsers, length: int
@@ -233,6 +240,15 @@ def test_no_stream_leaves_the_frame_buffer(
         assert len(message) + 2 <= capacity
 
 
+@pytest.mark.parametrize("more", [1, 3, 90, 2000])
+def test_data_behind_the_announced_length_drops_the_frame(parsers: Parsers, more: int) -> None:
+    message = bytes(range(60))
+    announced = struct.pack(">H", len(message) + 2) + message
+    crc = packet.crc16_func(message).to_bytes(2, "big")
+    line = b"\x06\x09" + b64encode(announced + crc + bytes(more)) + b"\n"
+    assert parsers(FRAME, line, len(message) + 2) == b""
+
+
 @many
 @given(message=st.binary(max_size=700))
 def test_what_is_sent_is_what_smp_decodes(parsers: Parsers, message: bytes) -> None:
@@ -258,6 +274,16 @@ def test_an_image_cut_short_has_no_digest_or_the_right_one(parsers: Parsers) -> 
     for length in range(32, len(IMAGE)):
         assert parsers(SLOT, IMAGE[:length]) == b""
     assert digest
+
+
+def test_a_digest_that_leaves_its_tlv_area_is_none(parsers: Parsers) -> None:
+    digest = parsers(SLOT, IMAGE)
+    start = IMAGE.rindex(digest)
+    area = start - 8  # the area's header, then the TLV's own
+    for size in range(8, 40):
+        cut = bytearray(IMAGE[: area + size])
+        cut[area + 2 : area + 4] = struct.pack("<H", size)
+        assert parsers(SLOT, bytes(cut)) == b""
 
 
 @many

@@ -5,7 +5,6 @@
 
 #include <stddef.h>
 
-long long strtoll(const char *restrict text, char **restrict end, int base);
 _Noreturn void abort(void);
 
 #endif

@@ -111,6 +111,9 @@ static int32_t dispatch(uint32_t number, const struct call *call) {
 void monitor_call(void) {
     clock_read();
     uint8_t number = current_task();
+    if (number == NO_TASK) {
+        monitor_panic(); // the idle loop makes no calls
+    }
     const struct task *task = task_of(number);
     struct core_context *context = &state_of(number)->context;
     if (!core_frame_inside(context, task->memory_base, task->memory_size)) {

@@ -11,12 +11,13 @@ LOAD, STORE, RECURSE, EXHAUST, RAISE, SPIN = range(6)
 
 @micropython.viper
 def load(address: int) -> int:
-    return int(ptr32(address)[0])  # type: ignore[name-defined]
+    return int(ptr32(address)[0])  # type: ignore[name-defined]  # noqa: F821
 
 
 @micropython.viper
-def store(address: int) -> None:
-    ptr32(address)[0] = 0xBAD  # type: ignore[name-defined]
+def store(address: int) -> int:
+    ptr32(address)[0] = 0xBAD  # type: ignore[name-defined]  # noqa: F821
+    return 0
 
 
 def recurse(depth: int) -> int:

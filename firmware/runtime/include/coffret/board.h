@@ -31,7 +31,8 @@ uint64_t board_microseconds(void);
 size_t board_entropy(uint8_t *data, size_t length);
 
 // A watchdog that resets the board unless it is fed within `timeout_ms`; once started it is never stopped.
-// Returns false where the part has none.
+// Returns false where the part has none. A part may first raise a non-maskable interrupt, after half of it, which
+// shall end in board_reset() or not at all.
 bool board_watchdog_start(uint32_t timeout_ms);
 void board_watchdog_feed(void);
 
