@@ -37,6 +37,12 @@ def _defines(board: Board) -> Iterator[tuple[str, str]]:
         area = getattr(board.memory, name)
         yield f"{name.upper()}_BASE", _word(area.base)
         yield f"{name.upper()}_SIZE", _word(area.size)
+    # Where boot describes what it starts: the image reads it there, or gets a copy without the keys.
+    yield "BOOT_HANDOFF_BASE", _word((board.memory.secure_state or board.memory.handoff).base)
+    if board.memory.secure_state is not None:
+        yield "SECURE_WORLD", "1"
+        yield "SECURE_STATE_BASE", _word(board.memory.secure_state.base)
+        yield "SECURE_STATE_SIZE", _word(board.memory.secure_state.size)
     yield from _flash(board)
     yield from _mpu_words(board)
     yield from _devices(board)
@@ -61,12 +67,20 @@ def _flash(board: Board) -> Iterator[tuple[str, str]]:
 def _mpu_words(board: Board) -> Iterator[tuple[str, str]]:
     """The regions every image of the board shares; those of a task come from its tables."""
     ram, flash = board.memory.ram, board.flash
+    slots = (("SLOT_A", board.slot(0)), ("SLOT_B", board.slot(1)))
+    if board.mpu.flavour == "pmsav8":
+        # Regions may not overlap: the core makes the rest from these and the tables.
+        for name, slot in slots:
+            for suffix, access in (("", Access.CODE), ("_CLOSED", Access.PRIVILEGED_FLASH)):
+                words = region(board.mpu, _SLOT, slot.base, slot.size, access)
+                yield f"MPU_{name}{suffix}_RBAR", _word(words.rbar)
+                yield f"MPU_{name}{suffix}_RLAR", _word(words.attributes)
+        return
     secrets = flash.region(flash.secrets)
     shared = (
         ("FLASH", _FLASH, flash.base, flash.size, Access.PRIVILEGED_FLASH),
         ("RAM", _RAM, ram.base, ram.size, Access.PRIVILEGED_RAM),
-        ("SLOT_A", _SLOT, board.slot(0).base, board.slot(0).size, Access.CODE),
-        ("SLOT_B", _SLOT, board.slot(1).base, board.slot(1).size, Access.CODE),
+        *((name, _SLOT, slot.base, slot.size, Access.CODE) for name, slot in slots),
         ("SECRETS", _SECRETS, secrets.base, secrets.size, Access.NONE),
     )
     for name, number, base, size, access in shared:

@@ -3,7 +3,7 @@
 
 PMSAv7 (Arm DDI 0403, sections B3.5.8 and B3.5.9): a region is a power of two from 32 bytes, aligned
 to its size; from 256 bytes on it has eight equal subregions, each of which can be switched off.
-PMSAv8 and the Armv6-M unit take other words: `region` is where they will branch.
+PMSAv8 takes other words (`boards/pmsav8.py`), as the Armv6-M unit will: `region` is where they branch.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _RBAR_VALID = 1 << 4
 _RASR_ENABLE = 1
 _XN = 1 << 28
 # AP field, DDI 0403 table B3-15: privileged / unprivileged.
-_NONE, _RW_NONE, _RW_RW, _RO_NONE, _RO_RO = 0, 1, 3, 5, 6
+_NONE, _RW_NONE, _RW_RO, _RW_RW, _RO_NONE, _RO_RO = 0, 1, 2, 3, 5, 6
 # TEX = 0. C, B and S as the Cortex-M3 Generic User Guide (DUI 0552), "MPU configuration for a
 # microcontroller", advises.
 _FLASH = 1 << 17  # normal, write-through, not shared
@@ -40,27 +40,29 @@ class Access(Enum):
     PRIVILEGED_FLASH = _RW_NONE << 24 | _XN | _FLASH
     PRIVILEGED_RAM = _RW_NONE << 24 | _XN | _RAM
     CODE = _RO_RO << 24 | _FLASH
-    READ = _RO_RO << 24 | _XN | _FLASH
+    READ = _RW_RO << 24 | _XN | _FLASH  # for tasks; the monitor writes flash
     RAM = _RW_RW << 24 | _XN | _RAM
     DEVICE = _RW_RW << 24 | _XN | _DEVICE
 
 
 @dataclass(frozen=True, slots=True)
 class RegionWords:
-    """Two register words; `attributes` is the RASR."""
+    """Two register words; `attributes` is the RASR, on PMSAv8 the RLAR."""
 
     rbar: int
     attributes: int
 
 
-def round_region(size: int) -> tuple[int, int]:
+def round_region(size: int, flavour: str = "pmsav7") -> tuple[int, int]:
     """A range of at least `size` bytes that one region can express: (size, alignment), bytes.
 
     Below 256 bytes a power of two; from there on a multiple of an eighth of the next power of two,
-    counted from the aligned base.
+    counted from the aligned base. On PMSAv8 whole granules of 32 bytes.
     """
     if size <= 0:
         raise MpuError(f"a region of {size} bytes")
+    if flavour == "pmsav8":
+        return -(-size // SMALLEST) * SMALLEST, SMALLEST
     whole = max(SMALLEST, 1 << (size - 1).bit_length())
     if whole < SMALLEST_WITH_SUBREGIONS:
         return whole, whole
@@ -108,3 +110,12 @@ def region(mpu: Mpu, number: int, base: int, size: int, access: Access) -> Regio
     match mpu.flavour:
         case "pmsav7":
             return RegionWords(*pmsav7_region(number, base, size, access))
+        case "pmsav8":
+            from boards.pmsav8 import pmsav8_region  # noqa: PLC0415 - it imports this module
+
+            return RegionWords(*pmsav8_region(base, size, access))
+
+
+def no_region(mpu: Mpu, number: int) -> RegionWords:
+    """The words that switch region `number` off."""
+    return RegionWords(_RBAR_VALID | number if mpu.flavour == "pmsav7" else 0, 0)

@@ -71,7 +71,7 @@ def audit_image(
             row.name: tuple(
                 (area.base, area.size, area.rights)
                 for words in (row.memory, *row.grants)
-                for area in decode(words)
+                for area in decode(words, plan.board.mpu.flavour)
             )
             for row in tables.tasks
         },
@@ -192,7 +192,7 @@ def flows_of(tables: reader.Tables, plan: Plan) -> dict[str, Any]:
                 "devices": [
                     devices.get((area.base, area.size), f"{area.size:#x} bytes at {area.base:#x}")
                     for words in row.grants
-                    for area in decode(words)
+                    for area in decode(words, plan.board.mpu.flavour)
                 ],
             }
             for row in tasks
@@ -260,11 +260,13 @@ def _isolation(tables: reader.Tables, plan: Plan) -> Iterator[str]:
     if plan.queues is not None:
         private.append(("the queues", plan.queues))
     writable: list[tuple[str, Region]] = [
-        ("the window", area.region) for area in decode(tables.window) if area.writable
+        ("the window", area.region)
+        for area in decode(tables.window, plan.board.mpu.flavour)
+        if area.writable
     ]
     for row in tables.tasks:
         for words in (row.memory, *row.grants):
-            for area in decode(words):
+            for area in decode(words, plan.board.mpu.flavour):
                 if area.writable and area.executable:
                     yield f"{row.name}: {area.base:#x} is writable and executable"
                 if area.writable:

@@ -65,7 +65,7 @@ class LinkedImage:
     body: bytes = field(repr=False)  # from the vector table on; goes to slot base + HEADER_SIZE
     monitor_bytes: int  # RAM: main stack and variables
     window_bytes: int
-    linker_map: str = field(repr=False)  # which object each piece came from; has this machine's paths
+    linker_map: str = field(repr=False)  # which object each piece came from, by its path here
 
 
 def monitor_sources() -> tuple[Path, ...]:

@@ -67,11 +67,12 @@ def share_out(board: Board, sizes: RuntimeSizes, needs: Iterable[Need], queue_by
     monitor = Region(base=ram.base, size=round_up(sizes.monitor, 8))
     queues = Region(base=monitor.end, size=queue_bytes) if queue_bytes else None
     window = _place(board, queues.end if queues else monitor.end, sizes.window)
+    flavour = board.mpu.flavour
     wanted = {need.name: need.stack + sizes.window + need.heap for need in needs}
     wanted["manager"] = sizes.manager_stack + sizes.manager_statics
     placed: dict[str, Region] = {}
     at = window.end
-    for name, size in sorted(wanted.items(), key=lambda item: -round_region(item[1])[0]):
+    for name, size in sorted(wanted.items(), key=lambda item: -round_region(item[1], flavour)[0]):
         placed[name] = _place(board, at, size)
         at = placed[name].end
     if at > attester.base:
@@ -87,7 +88,7 @@ def round_up(size: int, grain: int) -> int:
 
 def _place(board: Board, at: int, size: int) -> Region:
     """The first range from `at` on of at least `size` bytes that one region can express."""
-    rounded, whole = round_region(size)
+    rounded, whole = round_region(size, board.mpu.flavour)
     grain = max(whole // 8, 32)
     base = round_up(at, grain)
     while True:

@@ -54,8 +54,8 @@ _CORE = _words(
 # Modules in C beside py/; each file is empty unless its switch is on.
 _EXTMOD = _words(
     """
-    machine_mem modasyncio modbinascii modhashlib modheapq modjson modmachine modos modplatform
-    modrandom modre modtime moductypes
+    machine_mem modasyncio modbinascii moddeflate modhashlib modheapq modjson modmachine modos
+    modplatform modrandom modre modtime moductypes
 """
 )
 

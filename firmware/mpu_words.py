@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What MPU words open, decoded from the words alone (Arm DDI 0403, sections B3.5.8 and B3.5.9).
+"""What MPU words open, decoded from the words alone (Arm DDI 0403, sections B3.5.8 and B3.5.9;
+PMSAv8: Arm DDI 0553, registers MPU_RBAR and MPU_RLAR).
 
 The inverse of `boards.mpu`, written apart from it so that the audit does not repeat its mistakes.
 """
@@ -35,8 +36,11 @@ class Area:
         return "r" + "w" * self.writable + "x" * self.executable
 
 
-def decode(words: tuple[int, int]) -> Iterator[Area]:
-    """The areas that (RBAR, RASR) open to unprivileged code, lowest first."""
+def decode(words: tuple[int, int], flavour: str = "pmsav7") -> Iterator[Area]:
+    """The areas that (RBAR, RASR; RLAR on PMSAv8) open to unprivileged code, lowest first."""
+    if flavour == "pmsav8":
+        yield from _decode_pmsav8(words)
+        return
     rbar, rasr = words
     access = rasr >> 24 & 7
     if not rasr & 1 or access not in _UNPRIVILEGED_READ:
@@ -55,3 +59,11 @@ def decode(words: tuple[int, int]) -> Iterator[Area]:
         if not enabled and start is not None:
             yield Area(base + start * size, (index - start) * size, writable, executable)
             start = None
+
+
+def _decode_pmsav8(words: tuple[int, int]) -> Iterator[Area]:
+    rbar, rlar = words
+    # AP[0] set: unprivileged code has what privileged code has. AP[1] set: read only.
+    if rlar & 1 and rbar >> 1 & 1:
+        base, limit = rbar & ~0x1F, rlar | 0x1F
+        yield Area(base, limit + 1 - base, not rbar >> 2 & 1, not rbar & 1)

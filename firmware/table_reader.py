@@ -24,6 +24,9 @@ _CHANNEL = struct.Struct("<3I 2H 4B")
 _COMPONENT = struct.Struct("<2I 32s")
 _COUNTS = struct.Struct("<8B")
 _WORDS = struct.Struct("<2I")
+# Elf32_Sym (Tool Interface Standard ELF 1.2, figure 1-15): name, value, size, info, other, section.
+_SYMBOL = struct.Struct("<3I 2B H")
+_STT_FUNC = 2
 
 
 class TableError(ValueError):
@@ -146,18 +149,19 @@ class _Image:
         self._functions: dict[int, str] = {}
         for section in elf.iter_sections():
             if isinstance(section, SymbolTableSection):
-                for symbol in section.iter_symbols():
-                    self._add(symbol.name, symbol)
+                names = elf.get_section(section["sh_link"]).data()
+                self._add_symbols(section.data(), names)
 
-    def _add(self, name: str, symbol: object) -> None:
-        entry = symbol.entry  # type: ignore[attr-defined]  # pyelftools has no types
-        value, size, kind = int(entry["st_value"]), int(entry["st_size"]), entry["st_info"]["type"]
-        if kind == "STT_FUNC":
-            self._functions.setdefault(value, name)
-        elif name.startswith("coffret_"):
-            if name in self._symbols and self._symbols[name] != (value, size):
+    def _add_symbols(self, table: bytes, names: bytes) -> None:
+        """Elf32_Sym entries, read directly: pyelftools takes a tenth of a second for an image's."""
+        for name_at, value, size, info, _, _ in _SYMBOL.iter_unpack(table):
+            name = names[name_at : names.index(b"\0", name_at)].decode("ascii", "replace")
+            if info & 0xF == _STT_FUNC:
+                self._functions.setdefault(value, name)
+            elif not name.startswith("coffret_"):
+                continue
+            elif self._symbols.setdefault(name, (value, size)) != (value, size):
                 raise TableError(f"{name} is defined twice")
-            self._symbols[name] = (value, size)
 
     def _bytes(self, address: int, size: int) -> bytes:
         for base, data in self._loaded:

@@ -11,13 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from boards.model import Region
-from boards.mpu import Access, RegionWords, region
+from boards.mpu import Access, RegionWords, no_region, region
 from firmware.plan import Kind, Plan, Task
 
 LABEL_WORDS = 2
 WINDOW_REGION, MEMORY_REGION, FIRST_GRANT_REGION = 3, 4, 5
 TASK_GRANTS = 2
-_RBAR_VALID = 1 << 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ def grant_words(plan: Plan, task: Task, slot: int) -> tuple[RegionWords, ...]:
         if index < len(grants):
             words.append(_words(plan, number, grants[index].region, grants[index].access))
         else:
-            words.append(RegionWords(_RBAR_VALID | number, 0))
+            words.append(no_region(plan.board.mpu, number))
     return tuple(words)
 
 

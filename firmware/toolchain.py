@@ -171,8 +171,12 @@ class ZigToolchain:
         for like, sources in batches.items():
             size = -(-len(sources) // self.workers)
             shares += [(like, sources[at : at + size]) for at in range(0, len(sources), size)]
+
+        def text(share: tuple[CompileJob, list[Path]]) -> bytes:
+            return self._preprocess(share[0], share[1], core, roots)
+
         with ThreadPoolExecutor(self.workers) as pool:
-            return b"".join(pool.map(lambda one: self._preprocess(one[0], one[1], core, roots), shares))
+            return b"".join(pool.map(text, shares))
 
     def optimise(self, objects: Sequence[Path], core: Core, keep: Sequence[str]) -> Path:
         """See `Toolchain.optimise`."""

@@ -21,7 +21,6 @@ def words(text: str) -> tuple[str, ...]:
 
 FLOAT = "FLOAT_IMPL"
 LONGINT = "LONGINT_IMPL"
-ERRORS = "ERROR_REPORTING"
 
 # Switches with more than two positions, and where "needed" puts them. Single precision is what
 # MicroPython's own ports to cores without a double-precision FPU choose; integers are exact at any
@@ -29,7 +28,6 @@ ERRORS = "ERROR_REPORTING"
 NEEDED: Mapping[str, str] = {
     FLOAT: "MICROPY_FLOAT_IMPL_FLOAT",
     LONGINT: "MICROPY_LONGINT_IMPL_MPZ",
-    ERRORS: "MICROPY_ERROR_REPORTING_NORMAL",
 }
 
 # On by default even at MicroPython's smallest feature level: off unless needed.
@@ -38,6 +36,7 @@ OFF_UNLESS_NEEDED = (
     "PY_ERRNO_ERRORCODE",
     "PY_IO_BYTESIO",
     "PY_JSON_SEPARATORS",
+    "PY_MACHINE_SIGNAL",
     "PY_SYS_ARGV",
     "PY_SYS_EXIT",
     "PY_SYS_MODULES",
@@ -167,6 +166,7 @@ IMPLIES: Mapping[str, tuple[str, ...]] = {
     "PY_COLLECTIONS_ORDEREDDICT": ("PY_COLLECTIONS",),
     "PY_DEFLATE": ("PY_IO",),
     "PY_JSON": ("PY_IO",),
+    "PY_MACHINE": ("PY_SYS", "PY_SYS_EXIT"),
     "PY_MATH": (FLOAT,),
 }
 

@@ -146,6 +146,25 @@ _MODULES = (
         "extmod/modjson.c",
     ),
     LibraryModule(
+        "machine",
+        # Addresses and 32-bit registers outgrow a small integer.
+        ("PY_MACHINE", "PY_MACHINE_MEMX", LONGINT),
+        _members(
+            "idle mem16 mem32 mem8",
+            **dict.fromkeys(
+                words(
+                    """
+                    ADC ADCBlock DAC I2C I2S PWM PinBase SPI Signal SoftI2C SoftSPI UART USBDevice
+                    WDT bitstream bootloader deepsleep dht_readinto disable_irq enable_irq freq
+                    lightsleep reset reset_cause soft_reset time_pulse_us unique_id
+                    """
+                ),
+                (ABSENT,),
+            ),
+        ),
+        "extmod/modmachine.c",
+    ),
+    LibraryModule(
         "math",
         ("PY_MATH",),
         _members(
@@ -272,7 +291,6 @@ LIBRARY: Mapping[str, LibraryModule] = {module.name: module for module in _MODUL
 REFUSED_MODULES: Mapping[str, str] = {
     "asyncio": "one enclave is one task: use enclave.wait, or an enclave for each task",
     "importlib": "a sealed image imports what its appliance.toml lists: write a plain import",
-    "machine": "devices are granted in appliance.toml and reached by uctypes at their address",
     "os": "a sealed image has no file system and no processes",
     "select": "use enclave.wait",
     "socket": "a network is a sink of the manifest: send over a channel",

@@ -10,7 +10,6 @@ from firmware.features import calls, formats
 from firmware.features.catalogue import (
     ATTRIBUTES,
     BUILTIN_TYPES,
-    ERRORS,
     FLOAT,
     LONGINT,
     METHODS,
@@ -150,8 +149,8 @@ class Reader(ast.NodeVisitor):
         """A class, or something else, gets an attribute of that name."""
         if name in METHODS:
             self.need(METHODS[name], node, f"`{name}` is defined")
-        if name == "__exit__":
-            self.need((ERRORS,), node, "`__exit__` sees exceptions")
+        if name == "__exit__" and self.program.os_errors:
+            self.need(("PY_ERRNO",), node, "`__exit__` sees exceptions, perhaps an OSError")
 
     def dynamic_class(self, node: ast.AST, what: str) -> None:
         """A class is made at run time: whatever its methods can need."""
@@ -272,11 +271,9 @@ class Reader(ast.NodeVisitor):
         self.imports.import_from(self, node)
 
     def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
-        if node.name is not None and _looks_at(node):
-            what = f"the exception `{node.name}` is looked at"
-            self.need((ERRORS,), node, what)
-            if self.program.os_errors:
-                self.need(("PY_ERRNO",), node, f"{what}, and may be an OSError")
+        if node.name is not None and self.program.os_errors and _looks_at(node):
+            what = f"the exception `{node.name}` is looked at, and may be an OSError"
+            self.need(("PY_ERRNO",), node, what)
         self.generic_visit(node)
 
     def visit_Match(self, node: ast.Match) -> None:

@@ -89,7 +89,7 @@ def test_words_are_those_of_the_manual() -> None:
         (Access.PRIVILEGED_FLASH, False, "rw", "none"),
         (Access.PRIVILEGED_RAM, False, "rw", "none"),
         (Access.CODE, True, "r", "r"),
-        (Access.READ, False, "r", "r"),
+        (Access.READ, False, "rw", "r"),
         (Access.RAM, False, "rw", "rw"),
         (Access.DEVICE, False, "rw", "rw"),
     ],
@@ -97,7 +97,7 @@ def test_words_are_those_of_the_manual() -> None:
 def test_access_bits_mean_what_the_name_says(
     access: Access, executable: bool, privileged: str, unprivileged: str
 ) -> None:
-    table = {0: ("none", "none"), 1: ("rw", "none"), 3: ("rw", "rw"), 6: ("r", "r")}
+    table = {0: ("none", "none"), 1: ("rw", "none"), 2: ("rw", "r"), 3: ("rw", "rw"), 6: ("r", "r")}
     assert table[access.value >> 24 & 7] == (privileged, unprivileged)
     assert bool(access.value >> 28 & 1) is not executable
     # Nothing is both writable and executable.

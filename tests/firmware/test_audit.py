@@ -119,28 +119,27 @@ def symbols(elf: Path) -> dict[str, tuple[int, int]]:
     return found
 
 
-TABLES = {
-    "coffret_tasks": 96,
-    "coffret_channels": 20,
-    "coffret_gates": 36,
-    "coffret_sinks": 16,
-    "coffret_components": 40,
-    "coffret_counts": 8,
-    "coffret_window": 8,
-    "coffret_tag_names": 16,
-    "coffret_appliance_name": 5,
-    "coffret_appliance_version": 8,
-    "coffret_board_name": 11,
-}
+TABLES = (
+    "coffret_tasks",
+    "coffret_channels",
+    "coffret_gates",
+    "coffret_sinks",
+    "coffret_components",
+    "coffret_counts",
+    "coffret_window",
+    "coffret_tag_names",
+    "coffret_appliance_name",
+    "coffret_appliance_version",
+    "coffret_board_name",
+)
 
 
 def changed_images(built: Built, table: str) -> Iterator[tuple[int, bytes]]:
-    """The image with each single byte of one row of a table changed, one after the other."""
+    """The image with each single byte of one table changed, one after the other."""
     data = built.elf.read_bytes()
     offset, size = symbols(built.elf)[table]
-    row = TABLES[table]
-    assert size % row == 0
-    for at in range(offset, offset + row):
+    assert size
+    for at in range(offset, offset + size):
         changed = bytearray(data)
         changed[at] ^= 0x01
         yield at - offset, bytes(changed)

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from firmware.manifest import load
 from firmware.memory import DoesNotFitError, Need, RuntimeSizes, share_out
 from firmware.mpu_words import decode
 from firmware.plan import Call, Plan, make_plan
+from firmware.plan_document import plan_document
 from firmware.problems import ApplianceError
 from firmware.tables import Component, tables_c
 
@@ -220,3 +222,24 @@ def test_words_are_decoded_as_the_board_model_encodes_them(
     assert (area.base, area.size) == (base, size)
     assert area.writable == (access in (Access.RAM, Access.DEVICE))
     assert area.executable == (access is Access.CODE)
+
+
+def test_a_plan_is_a_document_that_shows_every_difference(plan: Plan) -> None:
+    text = plan_document(plan)
+    assert text == plan_document(plan)
+    document = json.loads(text)
+    assert document["board"] == "mps2-an385"
+    assert document["tasks"][1]["secrecy"] == ["alice/health", "bob/steps"]
+    assert document["tasks"][0]["grants"][0][0] == {
+        "name": "uart2",
+        "region": "0x40006000..0x40007000",
+        "access": "device",
+    }
+    first, *rest = plan.gates
+    other = plan_document(replace(plan, gates=(replace(first, budget=2), *rest)))
+    changed = [
+        (before, after)
+        for before, after in zip(text.splitlines(), other.splitlines(), strict=True)
+        if before != after
+    ]
+    assert [(b.strip(), a.strip()) for b, a in changed] == [('"budget": 1,', '"budget": 2,')]

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from firmware.features.library import ABSENT, LIBRARY, LibraryModule
 from firmware.specialise import Source, specialise
 from tests.firmware.vm_rig import build_image
 from tests.qemu import needs_qemu
@@ -111,6 +112,21 @@ def test_programs_print_the_same_on_a_specialised_runtime(
 )
 def test_a_program_alone_prints_the_same(group: str, number: int, tmp_path: Path) -> None:
     check([filled(programs()[group][number], random.Random(number))], tmp_path)
+
+
+@pytest.mark.all
+@pytest.mark.parametrize(
+    "module",
+    [module for module in LIBRARY.values() if module.members],
+    ids=lambda module: module.name,
+)
+def test_every_member_of_a_library_module_is_there(module: LibraryModule, tmp_path: Path) -> None:
+    members = [name for name, needs in module.members.items() if ABSENT not in needs]
+    text = (
+        f"import {module.name}\nprint([{', '.join(f'{module.name}.{m}' for m in members)}] != 0)\n"
+    )
+    switches = specialise([Source("main", Path("main.py"), text.encode())]).switches
+    assert build_image({"main": text}, tmp_path, switches).run() == "True\n[exit 0]\n"
 
 
 @pytest.mark.all

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds the virtual machine with a few modules and runs it on QEMU, without monitor (`harness/`)."""
+"""Builds the virtual machine with a few modules and runs it on QEMU, no monitor (`harness/`)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 from firmware.freeze import FrozenModule
 from firmware.micropython import VmObjects, baseline_switches, build_vm
@@ -45,6 +46,7 @@ class Image:
         """Names of everything in the image."""
         with self.elf.open("rb") as stream:
             table = ELFFile(stream).get_section_by_name(".symtab")
+            assert isinstance(table, SymbolTableSection)
             return frozenset(symbol.name for symbol in table.iter_symbols())
 
     def run(self) -> str:

@@ -43,7 +43,9 @@ def random_system(seed: int) -> System:
     tasks.append(Task(_SINK, _label(chance), sink=True))
     gates = tuple(_gate(chance, number, names) for number in range(chance.randint(1, 4)))
     channels = tuple(_channel(chance, n, names, gates) for n in range(chance.randint(6, 24)))
-    return System(tuple(tasks), channels, gates)
+    # One that is legal whatever the labels: to itself.
+    own = Channel("own", "e0", "e0", min_size=1, max_size=8, depth=2)
+    return System(tuple(tasks), (*channels, own), gates)
 
 
 def _label(chance: random.Random) -> Label:

@@ -10,11 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.monitor.rig import PROGRAM, build, lines, running, writable_sections
+from tests.monitor.rig import (
+    LAYOUT,
+    PROGRAM,
+    Memory,
+    build,
+    lines,
+    running,
+    writable_sections,
+)
 from tests.qemu import Machine, needs_qemu
 
 pytestmark = needs_qemu
 
+STACK_FILL = b"\xa5"
 READY, WAITING, STOPPED = 0, 1, 2
 EXCEPTION, MEMORY = 16, 1
 ERR_FULL, ERR_SIZE, ERR_DENIED, ERR_POINTER, ERR_BUDGET, ERR_NOT_FOUND = -1, -3, -4, -5, -6, -8
@@ -34,12 +43,13 @@ class Transcript:
     echoed: bytes = field(repr=False)
     sent: bytes = field(repr=False)
     stream: bytes
+    main_stack: bytes = field(repr=False)
 
     def fact(self, name: str) -> int:
         return self.facts[name][0]
 
 
-def _run(machine: Machine) -> Transcript:
+def _run(machine: Machine, memory: Memory) -> Transcript:
     facts: dict[str, list[int]] = {}
     tasks: dict[str, list[int]] = {}
     log: dict[int, str] = {}
@@ -56,14 +66,20 @@ def _run(machine: Machine) -> Transcript:
     echoed = machine.read_until(sent[-20:])
     lines(machine, "done", seconds=10)
     machine.stream.settimeout(1)
-    return Transcript(facts, tasks, log, echoed, sent, machine.stream.recv(4096))
+    main_stack = memory.read(LAYOUT.monitor.base, LAYOUT.main_stack)
+    return Transcript(facts, tasks, log, echoed, sent, machine.stream.recv(4096), main_stack)
 
 
 @pytest.fixture(scope="module")
 def transcript(tmp_path_factory: pytest.TempPathFactory) -> Transcript:
     directory = tmp_path_factory.mktemp("program")
-    with running(build(directory), directory) as machine:
-        return _run(machine)
+    memory = Memory(directory)
+    filled = directory / "stack.bin"
+    filled.write_bytes(STACK_FILL * LAYOUT.main_stack)
+    filling = f"loader,file={filled},addr={LAYOUT.monitor.base:#x},force-raw=on"
+    program = build(directory)
+    with running(program, directory, "-device", filling, *memory.arguments) as machine:
+        return _run(machine, memory)
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -78,6 +94,12 @@ def test_attack_is_stopped_attributed_and_its_enclave_restarted(
 def test_no_attack_costs_the_others_a_message(transcript: Transcript) -> None:
     assert transcript.fact("listener received") > 500
     assert transcript.fact("listener missed") == 0
+
+
+def test_calls_with_any_arguments_harm_nobody(transcript: Transcript) -> None:
+    assert transcript.fact("fuzz faults") == 0
+    # Some had to get through, or the arguments were too wild to reach what is behind the checks.
+    assert 1000 < transcript.fact("fuzz served") < 19_000
 
 
 def test_no_fault_is_charged_to_another_task(transcript: Transcript) -> None:
@@ -218,6 +240,12 @@ def test_identity_is_what_boot_handed_over(transcript: Transcript) -> None:
     assert (
         transcript.fact("identity lifecycle") == 0x1000
     )  # a restart of the attester has not wiped it
+
+
+def test_monitor_uses_less_than_half_its_stack(transcript: Transcript) -> None:
+    """Every call was made, fuzzed, interrupted and faulted: nothing goes deeper."""
+    untouched = len(transcript.main_stack) - len(transcript.main_stack.lstrip(STACK_FILL))
+    assert untouched > LAYOUT.main_stack // 2
 
 
 def test_all_variables_of_the_monitor_lie_outside_the_window(tmp_path: Path) -> None:

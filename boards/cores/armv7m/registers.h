@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The core's own registers (Arm DDI 0403, Armv7-M Architecture Reference Manual) behind named functions.
+// The core's own registers (Arm DDI 0403, Armv7-M Architecture Reference Manual) behind named functions. Armv8-M has
+// all of them but the words of its protection unit; ../armv8m/registers.h adds those.
 // Everything here but the plain reads of cpu state needs privilege.
 #ifndef ARMV7M_REGISTERS_H
 #define ARMV7M_REGISTERS_H
@@ -173,6 +174,7 @@ static inline uint32_t fault_hard_status(void) { return scs_read(SCS_HFSR); }
 
 static inline uint32_t mpu_regions(void) { return (scs_read(SCS_MPU_TYPE) >> 8) & 0xFFu; }
 
+#ifndef ARMV8M_REGISTERS_H
 // `rbar` carries VALID and the region number (boards/mpu.py), so RNR is not needed.
 static inline void mpu_set_region(uint32_t rbar, uint32_t rasr) {
     scs_write(SCS_MPU_RBAR, rbar);
@@ -182,6 +184,7 @@ static inline void mpu_clear_region(uint32_t number) {
     scs_write(SCS_MPU_RNR, number);
     scs_write(SCS_MPU_RASR, 0u);
 }
+#endif
 // PRIVDEFENA: privileged code keeps the default memory map where no region says otherwise.
 static inline void mpu_enable(void) {
     scs_write(SCS_MPU_CTRL, 5u);

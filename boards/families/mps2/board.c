@@ -41,16 +41,6 @@ uint64_t board_microseconds(void) {
 
 void board_reset(void) { scb_reset(); }
 
-enum board_reset_cause board_reset_cause(void) {
-    // RSTINFO: 0 SYSRESETREQ, 1 watchdog, 2 lock-up. QEMU 7.2 does not model it and reads 0.
-    uint32_t bits = reset_information();
-    clear_reset_information(bits);
-    if ((bits & 2u) != 0u) {
-        return BOARD_RESET_WATCHDOG;
-    }
-    return (bits & 1u) != 0u ? BOARD_RESET_SOFTWARE : BOARD_RESET_UNKNOWN;
-}
-
 size_t board_entropy(uint8_t *data, size_t length) {
     (void)data;
     (void)length;

@@ -49,15 +49,19 @@ static void start(uint32_t line) {
 
 // Takes what the hardware holds. With the ring full the byte stays where it is and the interrupt is switched off,
 // else it would come for ever; take() switches it on again. A sender that heeds no flow control loses bytes.
-static void receive(uint32_t line) {
+static bool receive(uint32_t line) {
     struct rings *rings = &all_rings[line];
+    bool line_end = false;
     while (uart_rx_full(lines[line].base)) {
         if (rings->received - rings->read == RECEIVE_SIZE) {
             uart_control(lines[line].base, RUNNING & ~UART_RX_INTERRUPT);
-            return;
+            return true;
         }
-        rings->receive[rings->received++ % RECEIVE_SIZE] = uart_get(lines[line].base);
+        uint8_t byte = uart_get(lines[line].base);
+        rings->receive[rings->received++ % RECEIVE_SIZE] = byte;
+        line_end |= byte == '\n';
     }
+    return line_end || rings->received - rings->read >= RECEIVE_SIZE / 2u;
 }
 
 // The hardware interrupts when its one-byte buffer has become empty, so somebody must put the first byte there.
@@ -76,7 +80,7 @@ static size_t take(uint32_t line, uint8_t *data, size_t capacity) {
     }
     // First the interrupt, then a look: a byte that waits from before raises none.
     uart_control(lines[line].base, RUNNING);
-    receive(line);
+    (void)receive(line);
     return length;
 }
 
@@ -134,7 +138,9 @@ uint32_t board_interrupt(uint32_t irq) {
     for (uint32_t line = 0; line < 1u + BOARD_STREAMS; line++) {
         if (irq == lines[line].irq_rx) {
             uart_clear_rx_interrupt(lines[line].base);
-            receive(line);
+            if (!receive(line) && line == 0u) {
+                return 0;
+            }
             return line == 0u ? BOARD_EVENT_PORT_READABLE : BOARD_EVENT_STREAM_READABLE;
         }
         if (irq == lines[line].irq_tx) {

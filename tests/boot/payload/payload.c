@@ -7,6 +7,7 @@
 #include "coffret/board.h"
 #include "coffret/boot_services.h"
 #include "coffret/boot_state.h"
+#include "coffret/flash.h"
 #include "coffret/handoff.h"
 #include "registers.h"
 
@@ -146,6 +147,11 @@ static void unhex(const char *text, uint8_t *data, size_t length) {
     }
 }
 
+static uint32_t word_of(const uint8_t big_endian[4]) {
+    return (uint32_t)big_endian[0] << 24 | (uint32_t)big_endian[1] << 16 | (uint32_t)big_endian[2] << 8 |
+           big_endian[3];
+}
+
 static void say_result(int result) {
     say(result == 0 ? "OK\n" : "ERROR\n");
 }
@@ -181,6 +187,19 @@ static void obey(const char *line) {
         unhex(line + 1, place, 2);
         record[place[0] << 8 | place[1]] ^= 1;
         say_result(length > 0 ? store_put(&store, STORE_CERTIFICATE, record, (size_t)length) : -1);
+        break;
+    }
+    case 'e': // eOFFSETLENGTH, eight digits each: erase flash
+    case 'p': { // pOFFSETDATA: program flash, data up to the end of the line
+        uint8_t number[4];
+        uint8_t data[64];
+        unhex(line + 1, number, 4);
+        uint32_t offset = word_of(number);
+        size_t length = (strlen(line) - 9u) / 2u;
+        unhex(line + 9, data, length);
+        int result = line[0] == 'e' ? flash_erase(offset, word_of(data)) : flash_program(offset, data, length);
+        say_number((uint32_t)-result);
+        say("\n");
         break;
     }
     case 'w': // a watchdog that nobody feeds

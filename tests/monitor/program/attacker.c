@@ -102,6 +102,38 @@ static void misbehave(uint32_t attack) {
     }
 }
 
+static uint32_t chance(void) {
+    static uint32_t state; // xorshift (Marsaglia, 2003); zero at the start of each life
+    state = state != 0 ? state : 0x2545F491u;
+    state ^= state << 13;
+    state ^= state >> 17;
+    state ^= state << 5;
+    return state;
+}
+
+// Addresses and numbers at which a check might be off by one or wrap; now and then any.
+static uint32_t awkward(void) {
+    static const uint32_t edges[] = {
+        0, 1, 24, 25, 0x7FFFFFFFu, 0x80000000u, 0xFFFFFFFCu, 0xFFFFFFFFu, TASK_MEMORY(ATTACKER) - 1u,
+        TASK_MEMORY(ATTACKER), TASK_MEMORY(ATTACKER) + 0xFFCu, TASK_MEMORY(ATTACKER) + 0x1000u, WINDOW - 4u, WINDOW,
+        WINDOW + 60u, WINDOW + WINDOW_SIZE, 0x20000000u, 0x20000900u, 0x21000000u, 0x210001FCu, 0x21000200u, 0x21180000u,
+        0x203FFC00u, 0x40004000u, 0xE000ED94u};
+    uint32_t pick = chance() % (sizeof edges / sizeof *edges + 4u);
+    return pick < sizeof edges / sizeof *edges ? edges[pick] + chance() % 3u : chance();
+}
+
+static uint32_t fuzz(void) {
+    static const uint8_t calls[] = {SYS_YIELD, SYS_SEND, SYS_SEND, SYS_RECEIVE, SYS_RECEIVE, SYS_WAIT, SYS_TIME};
+    uint32_t served = 0;
+    for (uint32_t i = 0; i < FUZZ_CALLS; i++) {
+        uint32_t call = calls[chance() % sizeof calls];
+        uint32_t first = chance() % 2u ? chance() % (CHANNELS + 2u) : awkward();
+        uint32_t second = call == SYS_WAIT ? chance() % 2u : awkward();
+        served += syscall3(call, first, second, awkward()) >= 0;
+    }
+    return served;
+}
+
 static int32_t probe(uint32_t number) {
     uint32_t count = 0;
 #define PROBE_CALL(name, call, a, b, c, expected) \
@@ -130,7 +162,12 @@ void attacker(const struct task *self) {
         if (receive_word(COMMAND, &order, FOREVER) < 0) {
             continue;
         }
-        if (order < PROBES) {
+        if (order == FUZZ) {
+            uint32_t served = fuzz();
+            while (send_word(RESULT, 0xF0000000u | served) == ERR_FULL) {
+                sleep_ms(1);
+            }
+        } else if (order < PROBES) {
             misbehave(order);
             send_word(RESULT, 0xA11FEu); // alive
         } else {

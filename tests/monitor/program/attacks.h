@@ -54,6 +54,10 @@ enum attack {
     ATTACK_COUNT
 };
 
+// An order to make so many calls with arguments by chance; the answer is how many gave something but an error.
+#define FUZZ 99u
+#define FUZZ_CALLS 20000u
+
 // Not attacks but calls with pointers that are not the caller's, numbered from here.
 #define PROBES 100u
 #define PROBE_LIST(PROBE)                                                                                       \

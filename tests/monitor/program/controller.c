@@ -106,6 +106,17 @@ static void attack_everything(void) {
 #undef ATTACK_ORDER
 }
 
+static void fuzz(void) {
+    uint32_t faults = info_of(ATTACKER).faults;
+    uint32_t word = 0;
+    send_word(COMMAND, FUZZ);
+    while (word >> 28 != 0xFu && info_of(ATTACKER).faults == faults) {
+        receive_word(RESULT, &word, 10); // what chance sent there before is dropped
+    }
+    say("fuzz faults", (int32_t)(info_of(ATTACKER).faults - faults));
+    say("fuzz served", (int32_t)(word & 0xFFFFFFu));
+}
+
 static void check_flows(void) {
     say("flow secret_to_lower_enclave", ask_secret(SECRET_TO_LISTENER));
     say("flow secret_to_sink", ask_secret(SECRET_TO_SINK));
@@ -273,6 +284,7 @@ void controller(const struct task *self) {
     use_storage();
     ask_evidence();
     attack_everything();
+    fuzz();
     ask_secret(0xFFFFu);
     ask_listener();
     report_tasks();

@@ -8,10 +8,10 @@
 #include "coffret/tables.h"
 
 #define MESSAGE_MAX 64u
-#define NOBODY 0xFFu
+#define NOBODY 0u // as the page starts
 
 static volatile struct {
-    uint32_t task;              // whose turn it is
+    uint32_t turn;              // 1 + the task whose turn it is, or NOBODY
     uint32_t number;            // of the operation
     int32_t result;
     uint64_t time;
@@ -38,9 +38,9 @@ static void perform(const struct operation *operation, uint32_t number) {
 _Noreturn void vm_main(const struct task *self) {
     uint32_t own = (uint32_t)(self - coffret_tasks);
     for (;;) {
-        if (page->task == own) {
+        if (page->turn == own + 1u) {
             perform(&operations[page->number], page->number);
-            page->task = NOBODY;
+            page->turn = NOBODY;
         }
         syscall3(SYS_WAIT, 0, 1, 0);
     }
@@ -113,14 +113,13 @@ static void tell_result(const struct operation *operation) {
 
 _Noreturn void manager_main(const struct task *self) {
     (void)self;
-    page->task = NOBODY;
     tell_log();
     for (uint32_t number = 0; number < operation_count; number++) {
         const struct operation *operation = &operations[number];
         syscall3(SYS_WAIT, 0, operation->pause_ms, 0);
         page->number = number;
-        page->task = operation->task;
-        while (page->task != NOBODY) {
+        page->turn = operation->task + 1u;
+        while (page->turn != NOBODY) {
             syscall3(SYS_WAIT, 0, 1, 0);
         }
         tell_result(operation);

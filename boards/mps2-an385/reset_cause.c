@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// Why the last reset happened (DAI 0385: the CMSDK system controller).
+#include "cmsdk.h"
+#include "coffret/board.h"
+
+enum board_reset_cause board_reset_cause(void) {
+    // RSTINFO: 0 SYSRESETREQ, 1 watchdog, 2 lock-up. QEMU 7.2 does not model it and reads 0.
+    uint32_t bits = reset_information();
+    clear_reset_information(bits);
+    if ((bits & 2u) != 0u) {
+        return BOARD_RESET_WATCHDOG;
+    }
+    return (bits & 1u) != 0u ? BOARD_RESET_SOFTWARE : BOARD_RESET_UNKNOWN;
+}
