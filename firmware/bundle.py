@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from boards.errors import NO, USAGE, CoffretError
+from boards.errors import ENVIRONMENT, NO, USAGE, CoffretError
 from firmware.image import ImageError, ImageFacts, verify_image
 
 FACTS_FILE = "bundle.json"
@@ -242,10 +242,13 @@ def staged(target: Path) -> Iterator[Path]:
         raise BundleError(
             f"{target}: exists and is not a bundle", "choose another directory with -o", USAGE
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
     token = secrets.token_hex(6)
     fresh = target.with_name(f".{target.name}.{token}.new")
-    fresh.mkdir()
+    try:
+        fresh.mkdir(parents=True)
+    except OSError as error:
+        what = f"{target}: cannot be made: {(error.strerror or 'unknown').lower()}"
+        raise BundleError(what, "choose another directory with -o", ENVIRONMENT) from None
     try:
         yield fresh
         _exchange(fresh, target, target.with_name(f".{target.name}.{token}.old"))

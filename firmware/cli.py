@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs of the `firmware` package: `build`, `inspect`.
+"""Verbs of the `firmware` package: `build`, `inspect`, `rebuild`.
 
 A verb is a part of the front door: it alone may bring packages together that do not know each
 other. `build` hands the bundle's facts to `attest`, which makes the reference values (CoRIM).
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +32,7 @@ def mount(group: click.Group) -> None:
     """Add this package's verbs to the front door."""
     group.add_command(build_command)
     group.add_command(inspect_command)
+    group.add_command(rebuild_command)
 
 
 @click.command("build")
@@ -101,6 +104,50 @@ def inspect_command(bundle: Path, as_json: bool) -> None:
 
     found = load_bundle(bundle)
     click.echo(json.dumps(found.facts.inspection(), indent=2) if as_json else report(found))
+
+
+@click.command("rebuild")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("appliance", type=click.Path(path_type=Path))
+@click.option("--key", type=click.Path(path_type=Path), help="The private signing key (PEM).")
+@JSON
+def rebuild_command(bundle: Path, appliance: Path, key: Path | None, as_json: bool) -> None:
+    """Build APPLIANCE again for BUNDLE's board, and say whether the result is the same.
+
+    With another signing key than BUNDLE's, everything is compared but what depends on the key: the
+    signatures, and boot, which has the keys it trusts in it. Exit 0: the same. 1: something
+    differs, and what, inputs first.
+    """
+    from boards.errors import NO  # noqa: PLC0415
+    from boards.model import load as load_board  # noqa: PLC0415
+    from enclaves.cli import refuse  # noqa: PLC0415
+    from firmware.build import build  # noqa: PLC0415
+    from firmware.bundle import load_bundle  # noqa: PLC0415
+    from firmware.manifest import load  # noqa: PLC0415
+    from firmware.problems import ApplianceError  # noqa: PLC0415
+    from firmware.rebuild import differences, same_key  # noqa: PLC0415
+
+    found = load_bundle(bundle)
+    board = load_board(found.facts.board)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            manifest = load(appliance)
+            again = build(manifest, board, Path(folder) / "b", _means(manifest, board, key))
+        except ApplianceError as error:
+            refuse(error, as_json)
+        differing = differences(found, again)
+        with_key = same_key(found, again)
+    if as_json:
+        listed = [{"what": d.what, "bundle": d.bundle, "again": d.again} for d in differing]
+        document = {"same": not differing, "same_key": with_key, "differences": listed}
+        click.echo(json.dumps(document, indent=2))
+    else:
+        left_out = "" if with_key else " (signatures and boot left out: another key signs here)"
+        for difference in differing:
+            click.echo(str(difference))
+        click.echo(f"{bundle} {'differs' if differing else 'reproduces'}{left_out}")
+    if differing:
+        sys.exit(NO)
 
 
 def _explain(manifest: Manifest, feature: str, as_json: bool) -> None:

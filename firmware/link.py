@@ -9,7 +9,7 @@ plan placed by absolute address.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +25,8 @@ HEADER_SIZE = 0x200
 RUNTIME = Path(__file__).parent / "runtime"
 # The window is saved and restored in blocks of eight words.
 WINDOW_GRAIN = 32
+# What makes the token, beside the attestation key.
+ATTESTATION = ("attest_local.c", "token.c")
 # What link-time optimisation must keep although only assembly or the hardware names it, the root
 # first. (What tables.c names is kept by passing its object to the optimiser too.)
 KEEP = ("core_vectors", "core_dispatch", "core_current", "monitor_panic")
@@ -71,11 +73,19 @@ class LinkedImage:
 def monitor_sources() -> tuple[Path, ...]:
     """The C files of monitor, record store and attester, in a fixed order.
 
-    With the board's `image_sources`, the VM, the manager and tables.c they make an image.
+    With the board's `image_sources`, the VM, the manager and tables.c they make an image
+    (see `of_image`).
     """
     folders = (RUNTIME / "monitor", RUNTIME / "store")
     found = tuple(path for folder in folders for path in sorted(folder.glob("*.c")))
-    return (*found, RUNTIME / "cbor" / "writer.c", RUNTIME / "services" / "attester.c")
+    attester = (RUNTIME / "services" / name for name in ("attester.c", *ATTESTATION))
+    return (*found, RUNTIME / "cbor" / "writer.c", *attester)
+
+
+def of_image(board: Board, sources: Iterable[Path]) -> tuple[Path, ...]:
+    """`sources` less those whose work a Secure world does, which the image reaches by gateways."""
+    theirs = {RUNTIME / "store" / "store.c", *(RUNTIME / "services" / name for name in ATTESTATION)}
+    return tuple(path for path in sources if not (board.secure_world and path in theirs))
 
 
 def linker_script(board: Board, layout: Layout, slot: int) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from boards.model import ROOT as BOARDS
 from boards.model import Board
-from firmware.link import KEEP, RUNTIME, Layout, Statics, monitor_sources
+from firmware.link import KEEP, RUNTIME, Layout, Statics, monitor_sources, of_image
 from firmware.object_cache import Roots, digest_of, write_atomically
 from firmware.plan import Kind, Plan
 from firmware.toolchain import CORES, CompileJob, Toolchain
@@ -25,7 +25,8 @@ def native_sources(board: Board) -> tuple[Path, ...]:
     folders = (RUNTIME / "services", RUNTIME / "smp", RUNTIME / "cbor")
     services = [path for folder in folders for path in sorted(folder.glob("*.c"))]
     # Some files serve both the monitor and the services: each is compiled once.
-    return tuple(dict.fromkeys((*monitor_sources(), *board.image_sources, *services)))
+    every = dict.fromkeys((*monitor_sources(), *board.image_sources, *services))
+    return of_image(board, every)
 
 
 def layout_of(plan: Plan) -> Layout:

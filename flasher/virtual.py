@@ -7,11 +7,10 @@ import os
 import re
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,22 +18,16 @@ from typing import Self
 from boards import Board
 from flasher.bridge import Line, Pump, Tap
 from flasher.errors import BadFileError, EmulatorError
+from flasher.leash import Leashed
 from flasher.state import FLASH_FILE, Run, StateLock, announce, runtime_root, withdraw
 
 UDS_MAGIC = b"CFUDS1\0\0"
 UDS_BYTES = 32
 _BLANK = 1 << 20
 LOG_FILE = "emulator.log"
-_STOP_S = 5.0
 # An emulator that does not like its arguments or its files says so and ends within this.
 _EARLY_DEATH_S = 0.1
 _NAME = re.compile(r"[^A-Za-z0-9_.-]+")
-
-# Kills the emulator when this process ends, however it ends: the subshell waits for the end of a
-# pipe whose other end only this process holds. `exec` makes the emulator the session's leader, and
-# a process id is not given out again while its process group has a member (POSIX.1-2017, 4.14),
-# so the subshell can never hit a stranger.
-_LEASH = 'exec 3<&0 </dev/null; (read -r _; kill -9 $$ 2>/dev/null) <&3 & exec "$@" 3<&-'
 
 
 def make_flash(board: Board, path: Path, slot_a: bytes | None) -> None:
@@ -98,7 +91,7 @@ class VirtualBoard:
             for number in range(len(board.stream))
         )
         self._pump: Pump | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Leashed | None = None
         self._link("port0", self._port)
         for number, line in enumerate(self._streams):
             self._link(f"stream{number}", line)
@@ -155,7 +148,7 @@ class VirtualBoard:
                 f"install it (Debian, Ubuntu: apt install {program}), or run ./dev once",
             )
 
-    def _spawn(self, fds: tuple[int, ...]) -> subprocess.Popen[bytes]:
+    def _spawn(self, fds: tuple[int, ...]) -> Leashed:
         emulator = self.board.emulator
         assert emulator is not None
         names = ("port", *(f"stream{number}" for number in range(len(self._streams))))
@@ -167,14 +160,7 @@ class VirtualBoard:
         for name, fd in zip(names, fds, strict=True):
             command += ("-chardev", f"socket,id={name},fd={fd}")
         with (self.state / LOG_FILE).open("wb") as log:
-            return subprocess.Popen(
-                ["/bin/sh", "-c", _LEASH, "coffret-board", *command],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                pass_fds=fds,
-                start_new_session=True,
-            )
+            return Leashed(command, stdout=log, stderr=subprocess.STDOUT, pass_fds=fds)
 
     def _die_if_dead(self) -> None:
         assert self._process is not None
@@ -194,10 +180,6 @@ class VirtualBoard:
         lines = [line for line in text.splitlines() if line.strip()]
         return lines[-1] if lines else ""
 
-    def alive(self) -> bool:
-        """Whether the emulator runs."""
-        return self._process is not None and self._process.poll() is None
-
     def wait(self) -> str:
         """Blocks until the emulator ends; what it said last."""
         assert self._process is not None
@@ -208,11 +190,7 @@ class VirtualBoard:
         """Pulls the plug: RAM is lost, the flash file keeps what was programmed."""
         process, self._process = self._process, None
         if process is not None:
-            assert process.stdin is not None
-            process.stdin.close()
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait(_STOP_S)
+            process.kill()
         if self._pump is not None:
             self._pump.stop()
             self._pump = None

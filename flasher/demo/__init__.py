@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -27,6 +28,8 @@ def play(as_json: bool) -> bool:
 
     from flasher.demo.narrator import Narrator  # noqa: PLC0415
 
+    # A service manager stops with SIGTERM: the stage is cleared then, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     narrator = Narrator(Console(stderr=as_json, highlight=False))
     narrator.title(TITLE, WHAT)
     start = time.monotonic()

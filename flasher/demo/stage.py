@@ -9,25 +9,22 @@ from __future__ import annotations
 import json
 import os
 import queue
-import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from boards.errors import ENVIRONMENT, CoffretError
+from flasher.leash import Leashed
 
 _ROOT = Path(__file__).parents[2]
 _EXAMPLES = _ROOT / "examples"
 _COMMAND_S = 600.0
-_STOP_S = 10.0
 BOARD_NAME = "board"
 
 
@@ -80,7 +77,7 @@ class Stage:
             "PYTHONPATH": os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH")))),
             "NO_COLOR": "1",
         }
-        self._board: subprocess.Popen[str] | None = None
+        self._board: Leashed | None = None
         self._lines: queue.Queue[str | None] = queue.Queue()
 
     def __enter__(self) -> Self:
@@ -110,17 +107,20 @@ class Stage:
 
     def run(self, *words: str) -> Outcome:
         """Runs `coffret WORDS` in the stage's directory."""
-        done = subprocess.run(
-            self._command(words),
-            cwd=self.folder,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_COMMAND_S,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                self._command(words),
+                cwd=self.folder,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_COMMAND_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise NotAsToldError(f"it did not end within {_COMMAND_S:g} s", []) from None
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     @staticmethod
@@ -128,52 +128,38 @@ class Stage:
         return [sys.executable, "-P", "-m", "coffret", *words]
 
     def switch_on(self, bundle: str) -> tuple[str, ...]:
-        """Starts `coffret run`; returns its words. Its output is read by `line`."""
+        """Starts `coffret run`; returns its words. Its output is read by `next_line`."""
         words = ("run", bundle, "--state", BOARD_NAME)
-        self._board = subprocess.Popen(
-            self._command(words),
-            cwd=self.folder,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=(self.folder / "run.log").open("w"),
-            text=True,
-            errors="replace",
-        )
+        with (self.folder / "run.log").open("wb") as log:
+            self._board = Leashed(
+                self._command(words),
+                stdout=subprocess.PIPE,
+                stderr=log,
+                cwd=self.folder,
+                env=self._environment,
+            )
         threading.Thread(target=self._read, args=(self._board,), daemon=True).start()
         return words
 
-    def _read(self, board: subprocess.Popen[str]) -> None:
+    def _read(self, board: Leashed) -> None:
         assert board.stdout is not None
         for line in board.stdout:
-            self._lines.put(line.rstrip("\n"))
+            self._lines.put(line.decode(errors="replace").rstrip("\n"))
         self._lines.put(None)
 
-    def line(self, pattern: str, seconds: float) -> str:
-        """The next line from the board's USB port that matches. Raises NotAsToldError."""
-        deadline = time.monotonic() + seconds
-        seen: list[str] = []
-        while True:
-            try:
-                line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
-                what = f"nothing of the kind came from the board in {seconds:g} s"
-                raise NotAsToldError(what, seen[-8:] or ["(silence)"]) from None
-            if line is None:
-                log = (self.folder / "run.log").read_text(errors="replace")
-                raise NotAsToldError("the board stopped", log.splitlines()[-8:])
-            if re.search(pattern, line):
-                return line
-            seen.append(line)
+    def next_line(self, seconds: float) -> str:
+        """The next line from the board's USB port. Raises NotAsToldError: silence, or its end."""
+        try:
+            line = self._lines.get(timeout=seconds)
+        except queue.Empty:
+            raise NotAsToldError(f"nothing came from the board in {seconds:g} s", []) from None
+        if line is None:
+            log = (self.folder / "run.log").read_text(errors="replace")
+            raise NotAsToldError("the board stopped", log.splitlines()[-8:])
+        return line
 
     def switch_off(self) -> None:
         """Stops the board, if it runs."""
         board, self._board = self._board, None
-        if board is None:
-            return
-        board.send_signal(signal.SIGTERM)
-        try:
-            board.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            board.kill()
-            board.wait(_STOP_S)
+        if board is not None:
+            board.terminate()

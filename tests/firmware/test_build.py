@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -13,13 +14,16 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from elftools.elf.elffile import ELFFile
 
 from firmware.build import RUNTIME_VERSION, build, specialise_appliance
 from firmware.bundle import Bundle, load_bundle
-from firmware.cli import build_command
+from firmware.cli import build_command, signed_reference_values
+from firmware.image import LocalSigner
 from firmware.manifest import load
 from firmware.problems import ApplianceError
+from firmware.rebuild import differences, same_key
 from tests.firmware.builds import HELLO, REPOSITORY, TEST_KEY, board, build_bundle, means
 
 
@@ -160,3 +164,30 @@ def test_the_runtime_has_the_version_of_the_project() -> None:
 
 def test_what_was_built_is_what_loads(hello: Bundle) -> None:
     assert load_bundle(hello.folder) == hello
+
+
+def test_a_bundle_reproduces_and_an_edit_shows(hello: Bundle, tmp_path: Path) -> None:
+    again = build(load(HELLO), board(), tmp_path / "same", means(tmp_path / "work"))
+    assert differences(hello, again) == ()
+    edited = tmp_path / "edited"
+    shutil.copytree(HELLO, edited)
+    with (edited / "hello.py").open("a") as file:
+        file.write("# a comment\n")
+    changed = build(load(edited), board(), tmp_path / "changed", means(tmp_path / "work"))
+    found = differences(hello, changed)
+    assert found[0].what == "input hello.py"
+    assert "digest image_a" in [difference.what for difference in found]
+
+
+def test_who_has_another_key_can_still_check_a_bundle(hello: Bundle, tmp_path: Path) -> None:
+    ways = means(tmp_path / "work")
+    key = ec.derive_private_key(0xBAD, ec.SECP256R1())
+    ways = dataclasses.replace(
+        ways,
+        signer=LocalSigner(key),
+        endorse=lambda facts: signed_reference_values(facts, key),
+    )
+    again = build(load(HELLO), board(), tmp_path / "bundle", ways)
+    assert not same_key(hello, again)
+    assert differences(hello, again) == ()
+    assert hello.facts.contents["elf/slot_a.elf"] == again.facts.contents["elf/slot_a.elf"]

@@ -61,7 +61,7 @@ def _run(machine: Machine, memory: Memory) -> Transcript:
             tasks[words[1]] = [int(word) for word in words[2:]]
         elif words[0] != "ready":
             facts[f"{words[0]} {words[1]}"] = [int(word) for word in words[2:]]
-    sent = os.urandom(980) + b"end of test data.!!!"
+    sent = os.urandom(980) + b"end of test data.!!\n"
     machine.send(sent)
     echoed = machine.read_until(sent[-20:])
     lines(machine, "done", seconds=10)
@@ -138,6 +138,7 @@ def test_services_write_the_other_slot_and_their_records(transcript: Transcript)
     facts = transcript.facts
     assert facts["storage erase"] == facts["storage program"] == facts["storage put"] == [0]
     assert facts["storage get"] == [len("endorsed")]
+    assert (facts["storage put_often"], facts["storage last_put"]) == ([0], [19])
     assert facts["storage mark_test"] == facts["storage confirm"] == [0]
 
 

@@ -49,6 +49,7 @@ static void start(uint32_t line) {
 
 // Takes what the hardware holds. With the ring full the byte stays where it is and the interrupt is switched off,
 // else it would come for ever; take() switches it on again. A sender that heeds no flow control loses bytes.
+// True when a reader should look: a line is complete, or the ring is half full.
 static bool receive(uint32_t line) {
     struct rings *rings = &all_rings[line];
     bool line_end = false;
@@ -139,7 +140,7 @@ uint32_t board_interrupt(uint32_t irq) {
         if (irq == lines[line].irq_rx) {
             uart_clear_rx_interrupt(lines[line].base);
             if (!receive(line) && line == 0u) {
-                return 0;
+                return 0; // SMP comes in lines: waking the reader for each byte doubles what a byte costs
             }
             return line == 0u ? BOARD_EVENT_PORT_READABLE : BOARD_EVENT_STREAM_READABLE;
         }

@@ -78,6 +78,7 @@ int32_t log_read(uint32_t from, uint8_t *to, uint32_t capacity);
 // ---- port.c ----
 int32_t port_read(uint8_t task, uint32_t buffer, uint32_t capacity, uint32_t timeout_ms);
 int32_t port_write(uint8_t task, uint32_t data, uint32_t length);
+void port_read_timeout(uint8_t task);                   // gives what is there
 void port_serve(void);                                  // somebody who waits for the port may go on
 
 // ---- storage.c ----

@@ -51,6 +51,12 @@ static void continue_write(uint8_t task, struct task_state *state) {
     }
 }
 
+void port_read_timeout(uint8_t task) {
+    struct task_state *state = state_of(task);
+    // The board does not announce every byte: what has come of a line is here.
+    finish_wait(task, WAIT_PORT_READ, (int32_t)board_port_read((uint8_t *)state->buffer, state->length));
+}
+
 void port_serve(void) {
     for (uint8_t task = 0; task < coffret_counts.tasks; task++) {
         struct task_state *state = state_of(task);

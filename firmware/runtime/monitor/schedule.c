@@ -143,9 +143,10 @@ void monitor_tick(void) {
         }
         if (state->status == TASK_BACKOFF) {
             task_start(task);
+        } else if (state->status == TASK_WAITING && state->wait == WAIT_PORT_READ) {
+            port_read_timeout(task);
         } else if (state->status == TASK_WAITING) {
-            // A timeout: no channel is readable, no byte has come. (A wait for room has no timeout.)
-            finish_wait(task, (enum wait_for)state->wait, 0);
+            finish_wait(task, (enum wait_for)state->wait, 0); // no channel is readable; other waits have no timeout
         }
     }
     schedule();

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "board_config.h"
+#include "coffret/boot_access.h"
 #include "coffret/boot_state.h"
 #include "coffret/reason.h"
 #include "coffret/syscall.h"
@@ -216,7 +217,7 @@ int smp_user_command(struct smp_server *unused, const struct smp_request *reques
 
 void manager_main(const struct task *self) {
     (void)self;
-    smp_server_start(&server, (const struct boot_services *)(uintptr_t)(BOARD_BOOT_BASE + BOOT_SERVICES_OFFSET));
+    smp_server_start(&server, boot_services());
     for (;;) {
         uint8_t bytes[64];
         int32_t length = syscall3(SYS_PORT_READ, (uintptr_t)bytes, sizeof bytes, FOREVER);

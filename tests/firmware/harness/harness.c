@@ -20,7 +20,9 @@ const struct channel coffret_channels[] = {
     {.name = "gate", .from_name = "gated", .min_size = 1, .max_size = 4, .depth = 1, .gate = 0},
 };
 const struct system_counts coffret_counts = {.tasks = 1, .enclaves = 1, .channels = 2, .gates = 1};
+const char *const coffret_tag_names[] = {"alice/health", 0};
 const struct task coffret_tasks[] = {{
+    .secrecy = {{1u}},
     .name = "harness",
     .module = HARNESS_MODULE,
     .entry = vm_main,

@@ -166,6 +166,14 @@ static void use_storage(void) {
     say("storage get", syscall3(SYS_STORE_GET, 4, (uint32_t)out.buffer, 64));
     say("storage secure", syscall3(SYS_STORE_PUT, 3, (uint32_t)"\0\x30", 2));
     say("storage secure_again", syscall3(SYS_STORE_PUT, 3, (uint32_t)"\0\x30", 2));
+    int32_t failed = 0;
+    for (uint32_t i = 0; i < 20; i++) { // a bank has room for seven: the other one is begun several times
+        out.buffer[0] = (uint8_t)i;
+        failed += syscall3(SYS_STORE_PUT, 16, (uint32_t)out.buffer, 1000) != 0;
+    }
+    out.buffer[0] = 0;
+    say("storage put_often", failed);
+    say("storage last_put", syscall3(SYS_STORE_GET, 16, (uint32_t)out.buffer, 1000) == 1000 ? out.buffer[0] : -1);
     say("storage mark_test", syscall3(SYS_MARK_TEST, 0, 0, 0));
     say("storage confirm", syscall3(SYS_CONFIRM, 0, 0, 0));
 }
@@ -256,7 +264,7 @@ static void echo_port(void) {
     say("ready", 1);
     uint32_t total = 0;
     while (total < 1000) {
-        int32_t length = syscall3(SYS_PORT_READ, (uint32_t)out.buffer, 300, 2000);
+        int32_t length = syscall3(SYS_PORT_READ, (uint32_t)out.buffer, 300, FOREVER);
         if (length <= 0) {
             break;
         }

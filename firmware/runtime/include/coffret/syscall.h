@@ -17,7 +17,8 @@ enum syscall {
     SYS_FAULT = 6,      // reason (enum fault_reason): ends the task, its restart policy decides what follows
     SYS_EXIT = 7,       // the task is done (restarts only by policy always)
     // services only
-    SYS_PORT_READ = 16, // pointer, capacity, timeout ms -> bytes read from the management port
+    SYS_PORT_READ = 16, // pointer, capacity, timeout ms -> bytes read from the management port: what is there, else what came
+                        // up to the end of a line, half a ring, or the timeout
     SYS_PORT_WRITE = 17,// pointer, length -> bytes written (blocks the caller only)
     SYS_FLASH_ERASE = 18,   // offset in the other slot, length: multiples of the erase block
     SYS_FLASH_PROGRAM = 19, // offset in the other slot, pointer, length: multiples of 4

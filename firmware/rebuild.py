@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a bundle is what its sources make: built again, and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from firmware.bundle import Bundle
+
+# What a person without the signing key cannot make again: what is signed with it, and boot, which
+# has the keys it trusts in it. The images' code is compared as elf/slot_a.elf and elf/slot_b.elf.
+_KEYED_FILES = frozenset(
+    ("slot_a.bin", "slot_b.bin", "corim.cbor", "signing.pub.pem", "boot.elf", "boot.bin")
+)
+# An image's boot record names its signer, so its digest covers that name.
+_KEYED_DIGESTS = frozenset(("image_a", "image_b"))
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that differs: in the bundle, and as built again."""
+
+    what: str
+    bundle: str
+    again: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.bundle[:16]} in the bundle, {self.again[:16]} built again"
+
+
+def differences(bundle: Bundle, again: Bundle) -> tuple[Difference, ...]:
+    """What differs, inputs first, since they explain the rest. Empty: the bundle reproduces.
+
+    With another signing key, what depends on it is left out: see `same_key`.
+    """
+    return tuple(_differences(bundle, again))
+
+
+def same_key(bundle: Bundle, again: Bundle) -> bool:
+    """Whether one key signed both."""
+    return bundle.facts.reference.signer_id == again.facts.reference.signer_id
+
+
+def _differences(bundle: Bundle, again: Bundle) -> Iterator[Difference]:
+    one, other = bundle.facts, again.facts
+    skipped = frozenset() if same_key(bundle, again) else _KEYED_FILES | _KEYED_DIGESTS
+    for kind, mine, theirs in (
+        ("input", one.inputs, other.inputs),
+        ("tool", one.tools, other.tools),
+        ("switch", one.switches, other.switches),
+        ("digest", one.digests.model_dump(), other.digests.model_dump()),
+        ("file", one.contents, other.contents),
+    ):
+        for name in sorted((mine.keys() | theirs.keys()) - skipped):
+            if mine.get(name) != theirs.get(name):
+                here, there = mine.get(name, "missing"), theirs.get(name, "missing")
+                yield Difference(f"{kind} {name}", here, there)

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// A token is longer than the memory the attester has, so it is made three times from the same facts: counted,
+// because its length stands before it; hashed; and sent, piece by piece.
+#include "services/token.h"
+
+#include <string.h>
+
+// Claims (RFC 9783 section 4; 10, 256 and 265 are RFC 9711's) and the keys of a software component.
+enum claim {
+    CLAIM_NONCE = 10,
+    CLAIM_INSTANCE_ID = 256,
+    CLAIM_PROFILE = 265,
+    CLAIM_BOOT_SEED = 268,
+    CLAIM_CLIENT_ID = 2394,
+    CLAIM_LIFECYCLE = 2395,
+    CLAIM_IMPLEMENTATION_ID = 2396,
+    CLAIM_COMPONENTS = 2399
+};
+#define CLAIMS 8u
+enum component_key { COMPONENT_TYPE = 1, COMPONENT_VALUE = 2, COMPONENT_VERSION = 4, COMPONENT_SIGNER = 5, COMPONENT_METHOD = 6 };
+
+#define PROFILE "tag:psacertified.org,2023:psa#tfm"
+#define METHOD "sha-256"
+#define CLIENT_NON_SECURE (-1)
+#define COSE_SIGN1_TAG 18u
+#define MEASURED_BY_BOOT 3u             // boot, appliance, policy
+#define DIGEST_SIZE 32u
+#define SIGNATURE_SIZE 64u
+
+static const uint8_t protected_header[] = {0xA1, 0x01, 0x26}; // {1: -7}: ES256
+
+static void send(struct token_maker *maker, const void *data, size_t length) {
+    if (length != 0 && !maker->send(data, length)) {
+        maker->failed = true;
+    }
+}
+
+static void begin(struct token_maker *maker, enum token_pass pass) {
+    maker->pass = pass;
+    maker->counted = 0;
+    cbor_writer_start(&maker->writer, maker->piece, sizeof maker->piece);
+}
+
+// What is in `piece` goes where the pass wants it.
+static void flush(struct token_maker *maker, struct sha256_context *hash) {
+    size_t length = cbor_writer_length(&maker->writer);
+    if (maker->writer.full) {
+        maker->failed = true; // a text of the tables that is longer than any they may hold
+    }
+    maker->counted += length;
+    if (maker->pass == TOKEN_HASH) {
+        maker->services->sha256_update(hash, maker->piece, length);
+    } else if (maker->pass == TOKEN_SEND) {
+        send(maker, maker->piece, length);
+    }
+    cbor_writer_start(&maker->writer, maker->piece, sizeof maker->piece);
+}
+
+static void put_bytes(struct token_maker *maker, struct sha256_context *hash, int32_t key, const uint8_t *data, size_t length) {
+    cbor_write_int(&maker->writer, key);
+    cbor_write_bytes(&maker->writer, data, length);
+    flush(maker, hash);
+}
+
+static void put_text(struct token_maker *maker, struct sha256_context *hash, int32_t key, const char *text) {
+    cbor_write_int(&maker->writer, key);
+    cbor_write_text(&maker->writer, text);
+    flush(maker, hash);
+}
+
+static void put_component(
+    struct token_maker *maker, struct sha256_context *hash, const char *type, const uint8_t *digest, const char *version) {
+    cbor_write_map(&maker->writer, version != NULL ? 5 : 4);
+    put_text(maker, hash, COMPONENT_TYPE, type);
+    put_bytes(maker, hash, COMPONENT_VALUE, digest, DIGEST_SIZE);
+    if (version != NULL) {
+        put_text(maker, hash, COMPONENT_VERSION, version);
+    }
+    put_bytes(maker, hash, COMPONENT_SIGNER, maker->facts->signer_id, DIGEST_SIZE);
+    put_text(maker, hash, COMPONENT_METHOD, METHOD);
+}
+
+static void put_table_component(struct token_maker *maker, struct sha256_context *hash, uint32_t number) {
+    const struct component *component = &maker->components[number];
+    put_component(maker, hash, component->type, component->digest, component->version);
+}
+
+// The token's payload; the order of the keys is the deterministic one (RFC 8949 section 4.2.1).
+static void put_claims(struct token_maker *maker, struct sha256_context *hash) {
+    const struct handoff *facts = maker->facts;
+    cbor_write_map(&maker->writer, CLAIMS);
+    put_bytes(maker, hash, CLAIM_NONCE, maker->nonce, maker->nonce_length);
+    put_bytes(maker, hash, CLAIM_INSTANCE_ID, facts->instance_id, sizeof facts->instance_id);
+    put_text(maker, hash, CLAIM_PROFILE, PROFILE);
+    put_bytes(maker, hash, CLAIM_BOOT_SEED, facts->boot_seed, sizeof facts->boot_seed);
+    cbor_write_int(&maker->writer, CLAIM_CLIENT_ID);
+    cbor_write_int(&maker->writer, CLIENT_NON_SECURE);
+    cbor_write_int(&maker->writer, CLAIM_LIFECYCLE);
+    cbor_write_uint(&maker->writer, facts->lifecycle);
+    put_bytes(maker, hash, CLAIM_IMPLEMENTATION_ID, facts->implementation_id, sizeof facts->implementation_id);
+    cbor_write_int(&maker->writer, CLAIM_COMPONENTS);
+    cbor_write_array(&maker->writer, MEASURED_BY_BOOT + maker->component_count);
+    put_component(maker, hash, "boot", facts->boot_digest, NULL);
+    put_table_component(maker, hash, 0); // the runtime
+    put_component(maker, hash, "appliance", facts->image_digest, maker->appliance_version);
+    put_component(maker, hash, "policy", facts->policy_digest, NULL);
+    for (uint32_t i = 1; i < maker->component_count; i++) {
+        put_table_component(maker, hash, i);
+    }
+}
+
+static void write_bytes_head(struct token_maker *maker, uint32_t length) {
+    uint8_t head[5];
+    struct cbor_writer writer;
+    // A byte string of that length would begin with the same bytes as this one, which does not fit its buffer.
+    cbor_writer_start(&writer, head, sizeof head);
+    cbor_write_bytes_space(&writer, length);
+    size_t size = (size_t)(writer.at - writer.start);
+    memcpy(maker->writer.at, head, size);
+    maker->writer.at += size;
+}
+
+// Over Sig_structure (RFC 9052 section 4.4): ["Signature1", protected, external_aad, payload].
+static bool sign(struct token_maker *maker, uint32_t payload_length, uint8_t signature[SIGNATURE_SIZE]) {
+    uint8_t digest[DIGEST_SIZE];
+    struct sha256_context hash;
+    maker->services->sha256_init(&hash);
+    begin(maker, TOKEN_HASH);
+    cbor_write_array(&maker->writer, 4);
+    cbor_write_text(&maker->writer, "Signature1");
+    cbor_write_bytes(&maker->writer, protected_header, sizeof protected_header);
+    cbor_write_bytes(&maker->writer, protected_header, 0);
+    write_bytes_head(maker, payload_length);
+    flush(maker, &hash);
+    put_claims(maker, &hash);
+    maker->services->sha256_finish(&hash, digest);
+    return maker->services->p256_sign(maker->facts->alias_private, digest, signature) == 0;
+}
+
+static uint32_t write_sign1_head(struct token_maker *maker, uint32_t payload_length) {
+    cbor_write_tag(&maker->writer, COSE_SIGN1_TAG);
+    cbor_write_array(&maker->writer, 4);
+    cbor_write_bytes(&maker->writer, protected_header, sizeof protected_header);
+    cbor_write_map(&maker->writer, 0);
+    write_bytes_head(maker, payload_length);
+    return (uint32_t)(maker->writer.at - maker->writer.start);
+}
+
+static void put_little_endian(struct token_maker *maker, uint32_t value) {
+    *maker->writer.at++ = (uint8_t)value;
+    *maker->writer.at++ = (uint8_t)(value >> 8);
+}
+
+bool token_make(struct token_maker *maker, const uint8_t *nonce, size_t nonce_length) {
+    uint8_t signature[SIGNATURE_SIZE];
+    const struct handoff *facts = maker->facts;
+    maker->nonce = nonce;
+    maker->nonce_length = nonce_length;
+    maker->failed = facts->magic != HANDOFF_MAGIC || maker->services->magic != BOOT_SERVICES_MAGIC ||
+                    facts->certificate_length > sizeof facts->certificate || maker->component_count == 0;
+    if (maker->failed) {
+        return false;
+    }
+    begin(maker, TOKEN_COUNT);
+    put_claims(maker, NULL);
+    uint32_t payload_length = maker->counted;
+    uint32_t head_length = write_sign1_head(maker, payload_length);
+    if (!sign(maker, payload_length, signature)) {
+        return false;
+    }
+    begin(maker, TOKEN_SEND);
+    put_little_endian(maker, head_length + payload_length + 2u + SIGNATURE_SIZE); // the signature's own head: 58 40
+    put_little_endian(maker, facts->certificate_length);
+    write_sign1_head(maker, payload_length);
+    flush(maker, NULL);
+    put_claims(maker, NULL);
+    cbor_write_bytes(&maker->writer, signature, sizeof signature);
+    flush(maker, NULL);
+    send(maker, facts->certificate, facts->certificate_length);
+    return !maker->failed;
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// The reply to a nonce: a PSA attestation token (RFC 9783) in COSE_Sign1 (RFC 9052), and boot's certificate of the key
+// that signed it. Made by whoever holds that key: the attester's task, or the Secure world where there is one.
+#ifndef SERVICES_TOKEN_H
+#define SERVICES_TOKEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "coffret/boot_services.h"
+#include "coffret/cbor.h"
+#include "coffret/handoff.h"
+#include "coffret/tables.h"
+
+#define TOKEN_PIECE_SIZE 96u            // the longest single item: a text of 64, a nonce of 64, with their heads
+
+enum token_pass { TOKEN_COUNT, TOKEN_HASH, TOKEN_SEND };
+
+struct token_maker {
+    // What the token says: boot's measurements, and what the image it measured says of itself ([0] is the runtime).
+    const struct handoff *facts;
+    const struct component *components;
+    uint32_t component_count;
+    const char *appliance_version;
+    // How it is said. Both are called below token_make, on its stack.
+    const struct boot_services *services;   // SHA-256 and, with the key of `facts`, the signature
+    bool (*send)(const void *data, size_t length);
+
+    // token_make's own.
+    const uint8_t *nonce;
+    size_t nonce_length;
+    uint8_t piece[TOKEN_PIECE_SIZE];
+    struct cbor_writer writer;              // over `piece`
+    enum token_pass pass;
+    uint32_t counted;                       // bytes since the pass began
+    bool failed;
+};
+
+// Sends the reply: length of the token and of the certificate, each u16 little endian, then both. False: there is no
+// evidence, whatever was sent before. `nonce` has 32, 48 or 64 bytes.
+bool token_make(struct token_maker *maker, const uint8_t *nonce, size_t nonce_length);
+
+#endif
