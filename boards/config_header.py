@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from boards.model import Board
+from boards.model import Board, Region
 from boards.mpu import Access, region
 
 # Region numbers fixed in docs/internals.md, section Tasks.
@@ -37,6 +37,7 @@ def _defines(board: Board) -> Iterator[tuple[str, str]]:
         area = getattr(board.memory, name)
         yield f"{name.upper()}_BASE", _word(area.base)
         yield f"{name.upper()}_SIZE", _word(area.size)
+    yield "BOOT_FIRST_STAGE", _word(board.memory.first_stage)
     # Where boot describes what it starts: the image reads it there, or gets a copy without the keys.
     yield "BOOT_HANDOFF_BASE", _word((board.memory.secure_state or board.memory.handoff).base)
     if board.memory.secure_state is not None:
@@ -66,7 +67,8 @@ def _flash(board: Board) -> Iterator[tuple[str, str]]:
 
 def _mpu_words(board: Board) -> Iterator[tuple[str, str]]:
     """The regions every image of the board shares; those of a task come from its tables."""
-    ram, flash = board.memory.ram, board.flash
+    flash = board.mpu.flash or Region(base=board.flash.base, size=board.flash.size)
+    ram = board.mpu.ram or board.memory.ram
     slots = (("SLOT_A", board.slot(0)), ("SLOT_B", board.slot(1)))
     if board.mpu.flavour == "pmsav8":
         # Regions may not overlap: the core makes the rest from these and the tables.
@@ -76,7 +78,7 @@ def _mpu_words(board: Board) -> Iterator[tuple[str, str]]:
                 yield f"MPU_{name}{suffix}_RBAR", _word(words.rbar)
                 yield f"MPU_{name}{suffix}_RLAR", _word(words.attributes)
         return
-    secrets = flash.region(flash.secrets)
+    secrets = board.flash.region(board.flash.secrets)
     shared = (
         ("FLASH", _FLASH, flash.base, flash.size, Access.PRIVILEGED_FLASH),
         ("RAM", _RAM, ram.base, ram.size, Access.PRIVILEGED_RAM),

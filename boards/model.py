@@ -107,9 +107,12 @@ class Memory(_Facts):
 
     `ram` is the image's. Boot uses a part of it before the image runs; where there is a Secure world,
     `boot_ram` is that world's own memory, and `secure_state` what it keeps while the image runs.
+    `first_stage`: bytes at boot's base that the part's ROM loads by its own rules, in front of
+    boot's vector table.
     """
 
     boot: Region
+    first_stage: Annotated[int, Field(ge=0, multiple_of=0x100)] = 0
     ram: Region
     boot_ram: Region
     handoff: Region
@@ -137,8 +140,14 @@ class Memory(_Facts):
 
 
 class Mpu(_Facts):
-    flavour: Literal["pmsav7", "pmsav8"]
+    """`flash` and `ram`: what the monitor's own regions cover, where a memory answers at more addresses
+    than its own; else the memory itself.
+    """
+
+    flavour: Literal["pmsav6", "pmsav7", "pmsav8"]
     regions: Annotated[int, Field(ge=8, le=16)]
+    flash: Region | None = None
+    ram: Region | None = None
 
 
 class Management(_Facts):
@@ -220,8 +229,8 @@ class Board(_Facts):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
     title: str
-    core: Literal["cortex_m3", "cortex_m33"]
-    architecture: Literal["armv7m", "armv8m"]
+    core: Literal["cortex_m0plus", "cortex_m3", "cortex_m33"]
+    architecture: Literal["armv6m", "armv7m", "armv8m"]
     family: Identifier
     clock_hz: Annotated[int, Field(gt=0)]
     source: str
@@ -247,6 +256,12 @@ class Board(_Facts):
             raise ValueError("a stream and a device share a name")
         if len(self.implementation_id) > 32:
             raise ValueError("name and security.root make an implementation id over 32 bytes")
+        if self.boot_in_flash:
+            parts = ("slot_a", "slot_b", "store", "secrets")
+            for part in parts:
+                place = self.flash.region(getattr(self.flash, part))
+                if place.base < self.memory.boot.end and self.memory.boot.base < place.end:
+                    raise ValueError(f"flash.{part} and memory.boot overlap")
         if (self.security.root == "secure-world") != self.secure_world:
             raise ValueError("security.root secure-world and memory.secure_state go together")
         return self
@@ -255,6 +270,12 @@ class Board(_Facts):
     def secure_world(self) -> bool:
         """Whether boot and the keys live in a world of their own, which the image calls through gateways."""
         return self.memory.secure_state is not None
+
+    @property
+    def boot_in_flash(self) -> bool:
+        """Whether boot lies in the same flash as the slots: whoever fills the flash writes it too."""
+        flash = Region(base=self.flash.base, size=self.flash.size)
+        return flash.contains(self.memory.boot)
 
     @property
     def implementation_id(self) -> bytes:

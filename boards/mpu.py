@@ -3,7 +3,8 @@
 
 PMSAv7 (Arm DDI 0403, sections B3.5.8 and B3.5.9): a region is a power of two from 32 bytes, aligned
 to its size; from 256 bytes on it has eight equal subregions, each of which can be switched off.
-PMSAv8 takes other words (`boards/pmsav8.py`), as the Armv6-M unit will: `region` is where they branch.
+PMSAv6 (Arm DDI 0419, section B3.5) has the same words without TEX, and no region below 256 bytes; PMSAv8
+takes other words (`boards/pmsav8.py`). `region` is where they branch.
 """
 
 from __future__ import annotations
@@ -57,21 +58,31 @@ def round_region(size: int, flavour: str = "pmsav7") -> tuple[int, int]:
     """A range of at least `size` bytes that one region can express: (size, alignment), bytes.
 
     Below 256 bytes a power of two; from there on a multiple of an eighth of the next power of two,
-    counted from the aligned base. On PMSAv8 whole granules of 32 bytes.
+    counted from the aligned base. On PMSAv6 eighths of 256 bytes at least, on PMSAv8 whole granules
+    of 32 bytes.
     """
     if size <= 0:
         raise MpuError(f"a region of {size} bytes")
     if flavour == "pmsav8":
         return -(-size // SMALLEST) * SMALLEST, SMALLEST
-    whole = max(SMALLEST, 1 << (size - 1).bit_length())
+    whole = max(_smallest(flavour), 1 << (size - 1).bit_length())
     if whole < SMALLEST_WITH_SUBREGIONS:
         return whole, whole
     part = whole // SUBREGIONS
     return -(-size // part) * part, whole
 
 
-def pmsav7_region(number: int, base: int, size: int, access: Access) -> tuple[int, int]:
+def _smallest(flavour: str) -> int:
+    """The smallest region, its switched-off parts included; bytes."""
+    return SMALLEST_WITH_SUBREGIONS if flavour == "pmsav6" else SMALLEST
+
+
+def pmsav7_region(
+    number: int, base: int, size: int, access: Access, smallest: int = SMALLEST
+) -> tuple[int, int]:
     """(RBAR, RASR) of region `number` (0..15) that opens exactly [base, base + size).
+
+    `smallest`: the unit's smallest region, switched-off parts included; 256 makes the words PMSAv6's.
 
     RBAR has VALID and the region number, so that the two words can be written without touching RNR.
     Raises MpuError if one region cannot express the range, or it leaves the 32-bit address space.
@@ -81,7 +92,7 @@ def pmsav7_region(number: int, base: int, size: int, access: Access) -> tuple[in
     if base < 0 or size < SMALLEST or base + size > 1 << 32:
         limits = f"{SMALLEST} bytes and the end of memory"
         raise MpuError(f"{size:#x} bytes at {base:#x}: not between {limits}")
-    for exponent in range(5, 33):
+    for exponent in range(smallest.bit_length() - 1, 33):
         whole = 1 << exponent
         start = base & ~(whole - 1)
         if base + size > start + whole:
@@ -108,8 +119,9 @@ def region(mpu: Mpu, number: int, base: int, size: int, access: Access) -> Regio
     if number >= mpu.regions:
         raise MpuError(f"region {number}: the unit has {mpu.regions}")
     match mpu.flavour:
-        case "pmsav7":
-            return RegionWords(*pmsav7_region(number, base, size, access))
+        case "pmsav6" | "pmsav7":
+            smallest = _smallest(mpu.flavour)
+            return RegionWords(*pmsav7_region(number, base, size, access, smallest))
         case "pmsav8":
             from boards.pmsav8 import pmsav8_region  # noqa: PLC0415 - it imports this module
 
@@ -118,4 +130,4 @@ def region(mpu: Mpu, number: int, base: int, size: int, access: Access) -> Regio
 
 def no_region(mpu: Mpu, number: int) -> RegionWords:
     """The words that switch region `number` off."""
-    return RegionWords(_RBAR_VALID | number if mpu.flavour == "pmsav7" else 0, 0)
+    return RegionWords(0 if mpu.flavour == "pmsav8" else _RBAR_VALID | number, 0)

@@ -103,6 +103,7 @@ def build_boot(
     addresses = {
         "boot_base": memory.boot.base,
         "boot_size": memory.boot.size,
+        "boot_first_stage": memory.first_stage,
         "boot_ram_base": memory.boot_ram.base,
         "boot_ram_size": memory.boot_ram.size,
         "boot_stack_size": STACK_SIZE,

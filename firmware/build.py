@@ -31,13 +31,13 @@ from firmware.image import HEADER_SIZE, ImageSigner
 from firmware.link import LinkedImage, link_image
 from firmware.manifest import Manifest
 from firmware.micropython import baseline_switches, build_vm, native_code_switches
-from firmware.modules import Module
 from firmware.native import compile_native, compile_tables, layout_of, runtime_digest
 from firmware.plan import SLOTS, Plan, make_plan
 from firmware.problems import ApplianceError
+from firmware.program import modules_of, specialise_appliance
 from firmware.sizes import MONITOR, TABLES, part_sizes
 from firmware.sources import Trees
-from firmware.specialise import Source, Specialisation, specialise
+from firmware.specialise import Specialisation
 from firmware.tables import Component, tables_c
 from firmware.toolchain import CORES, Toolchain
 from firmware.typecheck import type_problems
@@ -118,33 +118,6 @@ def design(manifest: Manifest, board: Board, say: Say = lambda _: None) -> Desig
     with _step(say, "planned the memory"):
         plan = make_plan(manifest, board)
     return Design(manifest, board, policy, specialisation, switches, plan)
-
-
-def specialise_appliance(manifest: Manifest) -> Specialisation:
-    """What the modules of an appliance need. Raises ApplianceError."""
-    _refuse_borrowed_mains(manifest)
-    modules = modules_of(manifest)
-    return specialise([Source(m.name, m.path, m.path.read_bytes()) for m in modules])
-
-
-def modules_of(manifest: Manifest) -> tuple[Module, ...]:
-    """Every module of every enclave once, by name."""
-    found = {module.name: module for group in manifest.modules.values() for module in group}
-    return tuple(found[name] for name in sorted(found))
-
-
-def _refuse_borrowed_mains(manifest: Manifest) -> None:
-    """To import another enclave's main module would run that enclave's code in this one."""
-    mains = {group[0].name: enclave for enclave, group in manifest.modules.items()}
-    problems = []
-    for enclave, group in manifest.modules.items():
-        for module in group[1:]:
-            if module.name in mains:
-                what = f"imports {module.name}, the main module of {mains[module.name]}"
-                mend = "move what both need into a module of its own"
-                problems.append(manifest.problem(("enclave", enclave, "module"), what, mend))
-    if problems:
-        raise ApplianceError(problems)
 
 
 def compile_and_link(made: Design, means: Means, folder: Path) -> Linked:

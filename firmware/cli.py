@@ -151,7 +151,7 @@ def rebuild_command(bundle: Path, appliance: Path, key: Path | None, as_json: bo
 
 
 def _explain(manifest: Manifest, feature: str, as_json: bool) -> None:
-    from firmware.build import specialise_appliance  # noqa: PLC0415
+    from firmware.program import specialise_appliance  # noqa: PLC0415
 
     specialisation = specialise_appliance(manifest)
     if as_json:

@@ -7,12 +7,11 @@ from pathlib import Path
 
 from boards.errors import NO
 from boards.model import load as load_board
-from firmware.features.needs import Source
 from firmware.flows import flow_policy
 from firmware.manifest import Manifest, load
 from firmware.plan import make_plan
 from firmware.problems import ApplianceError, Problem
-from firmware.specialise import specialise
+from firmware.program import specialise_appliance
 from firmware.typecheck import NO_BOARD, type_problems
 
 
@@ -32,15 +31,9 @@ def check_appliance(appliance: Path, board: str | None = None) -> Manifest:
         problems += error.problems
     problems += type_problems(manifest, board or NO_BOARD)
     try:
-        specialise(module_sources(manifest))
+        specialise_appliance(manifest)
     except ApplianceError as error:
         problems += error.problems
     if problems:
         raise ApplianceError(problems, NO)
     return manifest
-
-
-def module_sources(manifest: Manifest) -> list[Source]:
-    """Every module of the image once, as the specialiser and the freezer take them."""
-    modules = {m.name: m for enclave in manifest.modules.values() for m in enclave}
-    return [Source(m.name, m.path, m.path.read_bytes()) for m in modules.values()]

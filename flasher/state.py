@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where virtual boards live: a private directory a user, one state directory a board.
 
-A state directory holds `flash.bin` (mode 0600: it holds the board's secret), `port0` and `stream0`
-(links to the pseudo-terminals), `run.json`, `emulator.log` and `lock`, which the running board
-holds, so that a crash cannot leave a board behind that only looks alive.
+A state directory holds `flash.bin` (mode 0600: it holds the board's secret), `port0` (management)
+and `port1` (the first stream), which are links to pseudo-terminals, `run.json`, `emulator.log` and
+`lock`, which the running board holds, so that a crash cannot leave a board behind that only looks
+alive.
 """
 
 from __future__ import annotations

@@ -93,8 +93,8 @@ class VirtualBoard:
         self._pump: Pump | None = None
         self._process: Leashed | None = None
         self._link("port0", self._port)
-        for number, line in enumerate(self._streams):
-            self._link(f"stream{number}", line)
+        for number, line in enumerate(self._streams, 1):
+            self._link(f"port{number}", line)
         self.run = Run(
             name=_NAME.sub("-", self.state.name),
             board=board.name,
@@ -209,14 +209,18 @@ class VirtualBoard:
     def close(self) -> None:
         """Switches the board off and gives its ports and its directory back."""
         self.stop()
-        for name in ("port0", *(f"stream{number}" for number in range(len(self._streams)))):
-            (self.state / name).unlink(missing_ok=True)
+        for number in range(1 + len(self._streams)):
+            (self.state / f"port{number}").unlink(missing_ok=True)
         for line in (self._port, *self._streams):
             line.close()
         self._lock.release()
 
     def __enter__(self) -> Self:
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
 
     def __exit__(
         self,

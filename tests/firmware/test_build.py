@@ -17,12 +17,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from elftools.elf.elffile import ELFFile
 
-from firmware.build import RUNTIME_VERSION, build, specialise_appliance
+from firmware.build import RUNTIME_VERSION, build
 from firmware.bundle import Bundle, load_bundle
 from firmware.cli import build_command, signed_reference_values
 from firmware.image import LocalSigner
 from firmware.manifest import load
 from firmware.problems import ApplianceError
+from firmware.program import specialise_appliance
 from firmware.rebuild import differences, same_key
 from tests.firmware.builds import HELLO, REPOSITORY, TEST_KEY, board, build_bundle, means
 

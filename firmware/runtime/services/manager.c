@@ -18,7 +18,11 @@
 #define ENDORSEMENT_MAX 1024u
 #define LIFECYCLE_SECURED 0x3000u // RFC 9783 section 4.3.1
 
-static struct smp_server server __attribute__((section(".manager.bss")));
+#define MANAGER_BSS __attribute__((section(".manager.bss")))
+
+MANAGER_BSS static struct smp_server server;
+MANAGER_BSS static struct identity identity;
+MANAGER_BSS static uint8_t received[256];
 
 static int32_t call(enum syscall number, const void *a, size_t b) {
     return syscall3(number, (uintptr_t)a, b, 0);
@@ -120,9 +124,10 @@ void smp_refused(uint8_t slot, uint8_t reason) {
     (void)call(SYS_LOG, text, sizeof text - 1);
 }
 
-void smp_identity(struct identity *identity) {
-    memset(identity, 0, sizeof *identity);
-    (void)call(SYS_IDENTITY, identity, 0);
+const struct identity *smp_identity_facts(void) {
+    memset(&identity, 0, sizeof identity);
+    (void)call(SYS_IDENTITY, &identity, 0);
+    return &identity;
 }
 
 // ---- group 64: evidence ----
@@ -131,17 +136,17 @@ static uint16_t load16(const uint8_t *bytes) {
     return (uint16_t)(bytes[0] | bytes[1] << 8);
 }
 
-static int evidence(const struct smp_request *request, struct cbor_writer *reply) {
-    static const struct cbor_key key = {"nonce", CBOR_BYTES};
-    struct cbor_value nonce;
-    if (!cbor_read_map(request->payload, request->length, &key, &nonce, 1) || !nonce.present ||
-        (nonce.length != 32 && nonce.length != 48 && nonce.length != 64)) {
+static const struct cbor_key evidence_keys[1] = {{"nonce", CBOR_BYTES}};
+
+static int evidence(struct smp_server *unused, const struct cbor_value *nonce, struct cbor_writer *reply) {
+    (void)unused; // there is one: `server`
+    if (!nonce->present || (nonce->length != 32 && nonce->length != 48 && nonce->length != 64)) {
         return SMP_INVALID;
     }
     // The monitor copies the nonce before anybody writes the reply, so one buffer serves both.
     uint8_t *buffer = server.request;
-    struct evidence_request asked = {.nonce = nonce.data,
-                                     .nonce_length = nonce.length,
+    struct evidence_request asked = {.nonce = nonce->data,
+                                     .nonce_length = nonce->length,
                                      .reply = buffer,
                                      .capacity = sizeof server.request};
     int32_t length = call(SYS_EVIDENCE, &asked, 0);
@@ -164,7 +169,11 @@ static int evidence(const struct smp_request *request, struct cbor_writer *reply
 
 // ---- group 65: endorsement ----
 
-static int read_endorsement(struct cbor_writer *reply) {
+static const struct cbor_key endorsement_keys[1] = {{"endorsement", CBOR_BYTES}};
+
+static int read_endorsement(struct smp_server *unused, const struct cbor_value *given, struct cbor_writer *reply) {
+    (void)unused;
+    (void)given;
     int32_t length = store_read(STORE_ENDORSEMENT, server.request, sizeof server.request);
     if (length < 0) {
         return length == ERR_NOT_FOUND ? SMP_NOT_FOUND : SMP_UNKNOWN;
@@ -180,16 +189,14 @@ static bool is_secured(void) {
            lifecycle == LIFECYCLE_SECURED;
 }
 
-static int write_endorsement(const struct smp_request *request, struct cbor_writer *reply) {
-    static const struct cbor_key key = {"endorsement", CBOR_BYTES};
+static int write_endorsement(struct smp_server *unused, const struct cbor_value *given, struct cbor_writer *reply) {
     static const uint16_t secured = LIFECYCLE_SECURED;
-    struct cbor_value given;
-    if (!cbor_read_map(request->payload, request->length, &key, &given, 1) || !given.present ||
-        given.length == 0 || given.length > ENDORSEMENT_MAX) {
+    (void)unused;
+    if (!given->present || given->length == 0 || given->length > ENDORSEMENT_MAX) {
         return SMP_INVALID;
     }
     // In this order a cut in between leaves a board that can be endorsed again.
-    if (store_write(STORE_ENDORSEMENT, given.data, given.length) != 0 ||
+    if (store_write(STORE_ENDORSEMENT, given->data, given->length) != 0 ||
         (!is_secured() && store_write(STORE_LIFECYCLE, &secured, sizeof secured) != 0)) {
         return SMP_UNKNOWN;
     }
@@ -197,33 +204,23 @@ static int write_endorsement(const struct smp_request *request, struct cbor_writ
     return SMP_OK;
 }
 
-int smp_user_command(struct smp_server *unused, const struct smp_request *request,
-                     struct cbor_writer *reply) {
-    (void)unused; // there is one: `server`
-    if (request->group == GROUP_ATTESTATION && request->command == 0 && request->write) {
-        return evidence(request, reply);
-    }
-    if (request->group == GROUP_PROVISIONING && request->command == 1) {
-        return request->write ? write_endorsement(request, reply) : read_endorsement(reply);
-    }
-    if (request->group == GROUP_LOG && request->command == 0 && !request->write) {
-        return manager_log(request, server.request, sizeof server.request, reply);
-    }
-    if (request->group == GROUP_ENCLAVES && request->command == 0 && !request->write) {
-        return manager_enclaves(reply);
-    }
-    return SMP_NOT_SUPPORTED;
-}
+const struct smp_command smp_user_commands[] = {
+    {GROUP_ATTESTATION, 0, SMP_WRITE, 1, evidence_keys, evidence},
+    {GROUP_PROVISIONING, 1, SMP_READ, 0, NULL, read_endorsement},
+    {GROUP_PROVISIONING, 1, SMP_WRITE, 1, endorsement_keys, write_endorsement},
+    {GROUP_LOG, 0, SMP_READ, 1, manager_log_keys, manager_log},
+    {GROUP_ENCLAVES, 0, SMP_READ, 0, NULL, manager_enclaves},
+    {.handler = NULL},
+};
 
 void manager_main(const struct task *self) {
     (void)self;
     smp_server_start(&server, boot_services());
     for (;;) {
-        uint8_t bytes[64];
-        int32_t length = syscall3(SYS_PORT_READ, (uintptr_t)bytes, sizeof bytes, FOREVER);
+        int32_t length = syscall3(SYS_PORT_READ, (uintptr_t)received, sizeof received, FOREVER);
         if (length < 0) {
             (void)syscall3(SYS_EXIT, 0, 0, 0); // it makes no sense to go on; policy starts it afresh
         }
-        smp_server_feed(&server, bytes, (size_t)length);
+        smp_server_feed(&server, received, (size_t)length);
     }
 }

@@ -6,8 +6,8 @@
 #include "coffret/cbor.h"
 #include "smp/server.h"
 
-// Groups 66 and 67. The scratch is the request's own buffer: what was in it has been read.
-int manager_log(const struct smp_request *request, uint8_t *scratch, size_t capacity, struct cbor_writer *reply);
-int manager_enclaves(struct cbor_writer *reply);
+// Groups 66 and 67.
+extern const struct cbor_key manager_log_keys[1];
+smp_handler manager_log, manager_enclaves;
 
 #endif

@@ -55,13 +55,12 @@ static size_t raw_size(const struct log_entry *entry) {
     return sizeof *entry + ((entry->length + 3u) & ~3u);
 }
 
-int manager_log(const struct smp_request *request, uint8_t *scratch, size_t capacity, struct cbor_writer *reply) {
-    static const struct cbor_key key = {"from", CBOR_UINT};
-    struct cbor_value from;
-    if (!cbor_read_map(request->payload, request->length, &key, &from, 1)) {
-        return SMP_INVALID;
-    }
-    uint32_t next = from.present ? from.value : 0;
+const struct cbor_key manager_log_keys[1] = {{"from", CBOR_UINT}};
+
+int manager_log(struct smp_server *server, const struct cbor_value *from, struct cbor_writer *reply) {
+    uint8_t *scratch = server->request;
+    const size_t capacity = sizeof server->request;
+    uint32_t next = from->present ? from->value : 0;
     int32_t length = syscall3(SYS_LOG_READ, next, (uintptr_t)scratch, capacity);
     if (length < 0 || length > (int32_t)capacity) {
         return SMP_UNKNOWN;
@@ -97,7 +96,9 @@ int manager_log(const struct smp_request *request, uint8_t *scratch, size_t capa
     return SMP_OK;
 }
 
-int manager_enclaves(struct cbor_writer *reply) {
+int manager_enclaves(struct smp_server *server, const struct cbor_value *given, struct cbor_writer *reply) {
+    (void)server;
+    (void)given;
     cbor_write_map(reply, 3);
     cbor_write_text(reply, "enclaves");
     cbor_write_array(reply, coffret_counts.enclaves);

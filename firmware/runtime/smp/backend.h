@@ -4,16 +4,14 @@
 #ifndef COFFRET_SMP_BACKEND_H
 #define COFFRET_SMP_BACKEND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "coffret/boot_state.h"
-#include "coffret/cbor.h"
 #include "coffret/syscall.h"
 
 struct slot_image;
-struct smp_server;
-struct smp_request;
 
 // The management port. Returns when all of it is on its way.
 void smp_port_write(const uint8_t *data, size_t length);
@@ -45,8 +43,7 @@ bool smp_slot_program(uint8_t slot, uint32_t offset, const uint8_t *data, uint32
 // An image was refused (enum reason): for the log, where there is one.
 void smp_refused(uint8_t slot, uint8_t reason);
 
-void smp_identity(struct identity *identity);
-// Groups from 64 on, but 65/0 and 65/2. Like every handler: writes one map and returns 0, or returns an error.
-int smp_user_command(struct smp_server *server, const struct smp_request *request, struct cbor_writer *reply);
+// Public facts of the device, valid until the next call.
+const struct identity *smp_identity_facts(void);
 
 #endif

@@ -8,7 +8,8 @@
 #include "smp/server.h"
 #include "smp/slot_image.h"
 
-enum image_command { IMAGE_STATE = 0, IMAGE_UPLOAD = 1, IMAGE_ERASE = 5 };
+const struct cbor_key smp_image_set_state_keys[2] = {{"hash", CBOR_BYTES}, {"confirm", CBOR_BOOL}};
+const struct cbor_key smp_image_erase_keys[1] = {{"slot", CBOR_UINT}};
 
 #define SLOTS 2u
 
@@ -36,7 +37,9 @@ static void write_version(struct cbor_writer *reply, const struct slot_image *im
     cbor_write_text_length(reply, at, (size_t)(end - at));
 }
 
-static int write_state(struct cbor_writer *reply) {
+int smp_image_state(struct smp_server *server, const struct cbor_value *given, struct cbor_writer *reply) {
+    (void)server;
+    (void)given;
     struct slot_image image;
     struct boot_state state;
     uint32_t present = 0;
@@ -87,14 +90,9 @@ int smp_image_check(struct smp_server *server, uint8_t slot) {
     return reason == REASON_OK ? (int)SMP_OK : smp_image_refuse(server, slot, (uint8_t)reason);
 }
 
-static int set_state(struct smp_server *server, const struct smp_request *request,
-                     struct cbor_writer *reply) {
-    static const struct cbor_key keys[2] = {{"hash", CBOR_BYTES}, {"confirm", CBOR_BOOL}};
-    struct cbor_value values[2];
-    const struct cbor_value *hash = &values[0];
-    if (!cbor_read_map(request->payload, request->length, keys, values, 2)) {
-        return SMP_INVALID;
-    }
+int smp_image_set_state(struct smp_server *server, const struct cbor_value *given, struct cbor_writer *reply) {
+    const struct cbor_value *hash = &given[0];
+    const struct cbor_value *confirm = &given[1];
     uint8_t slot = 0;
     if (hash->present) {
         struct slot_image image;
@@ -110,9 +108,9 @@ static int set_state(struct smp_server *server, const struct smp_request *reques
             return IMAGE_HASH_NOT_FOUND;
         }
     }
-    if (values[1].present && values[1].value != 0) {
+    if (confirm->present && confirm->value != 0) {
         int error = smp_confirm(hash->present ? slot : BOOT_SLOT_NONE);
-        return error != SMP_OK ? error : write_state(reply);
+        return error != SMP_OK ? error : smp_image_state(server, given, reply);
     }
     if (!hash->present) {
         return IMAGE_INVALID_HASH;
@@ -124,7 +122,7 @@ static int set_state(struct smp_server *server, const struct smp_request *reques
     if (error != SMP_OK) {
         return error;
     }
-    return smp_mark_test(slot) ? write_state(reply) : (int)IMAGE_FLASH_WRITE;
+    return smp_mark_test(slot) ? smp_image_state(server, given, reply) : (int)IMAGE_FLASH_WRITE;
 }
 
 // Blocks that are blank already are left alone: a slot's worth of erasing outlasts most hosts' patience.
@@ -138,19 +136,13 @@ static bool erase_block(uint8_t slot, uint32_t offset) {
     return true;
 }
 
-static int erase(struct smp_server *server, const struct smp_request *request,
-                 struct cbor_writer *reply) {
-    static const struct cbor_key key = {"slot", CBOR_UINT};
-    struct cbor_value given;
-    if (!cbor_read_map(request->payload, request->length, &key, &given, 1)) {
-        return SMP_INVALID;
-    }
+int smp_image_erase(struct smp_server *server, const struct cbor_value *given, struct cbor_writer *reply) {
     uint8_t slot = smp_running_slot() == 1 ? 0 : 1;
-    if (given.present) {
-        if (given.value >= SLOTS) {
+    if (given->present) {
+        if (given->value >= SLOTS) {
             return IMAGE_INVALID_SLOT;
         }
-        slot = (uint8_t)given.value;
+        slot = (uint8_t)given->value;
     }
     int error = smp_slot_claim(slot);
     if (error != SMP_OK) {
@@ -164,18 +156,4 @@ static int erase(struct smp_server *server, const struct smp_request *request,
     }
     cbor_write_map(reply, 0);
     return SMP_OK;
-}
-
-int smp_image_command(struct smp_server *server, const struct smp_request *request,
-                      struct cbor_writer *reply) {
-    switch (request->command) {
-    case IMAGE_STATE:
-        return request->write ? set_state(server, request, reply) : write_state(reply);
-    case IMAGE_UPLOAD:
-        return request->write ? smp_image_upload(server, request, reply) : SMP_NOT_SUPPORTED;
-    case IMAGE_ERASE:
-        return request->write ? erase(server, request, reply) : SMP_NOT_SUPPORTED;
-    default:
-        return SMP_NOT_SUPPORTED;
-    }
 }

@@ -5,66 +5,50 @@
 #include "smp/backend.h"
 #include "smp/server.h"
 
-enum os_command { OS_ECHO = 0, OS_RESET = 5, OS_PARAMETERS = 6, OS_BOOTLOADER = 8 };
+const struct cbor_key smp_os_echo_keys[1] = {{"d", CBOR_TEXT}};
+const struct cbor_key smp_os_reset_keys[1] = {{"boot_mode", CBOR_UINT}};
+const struct cbor_key smp_os_bootloader_keys[1] = {{"query", CBOR_TEXT}};
 
-static int echo(const struct smp_request *request, struct cbor_writer *reply) {
-    static const struct cbor_key key = {"d", CBOR_TEXT};
-    struct cbor_value text;
-    if (!cbor_read_map(request->payload, request->length, &key, &text, 1) || !text.present) {
+int smp_os_echo(struct smp_server *server, const struct cbor_value *given, struct cbor_writer *reply) {
+    (void)server;
+    if (!given->present) {
         return SMP_INVALID;
     }
     cbor_write_map(reply, 1);
     cbor_write_text(reply, "r");
-    cbor_write_text_length(reply, (const char *)text.data, text.length);
+    cbor_write_text_length(reply, (const char *)given->data, given->length);
     return SMP_OK;
 }
 
-static int reset(struct smp_server *server, const struct smp_request *request,
-                 struct cbor_writer *reply) {
-    static const struct cbor_key key = {"boot_mode", CBOR_UINT};
-    struct cbor_value mode;
-    if (!cbor_read_map(request->payload, request->length, &key, &mode, 1) ||
-        (mode.present && mode.value > 1)) {
+int smp_os_reset(struct smp_server *server, const struct cbor_value *given, struct cbor_writer *reply) {
+    uint32_t mode = given->present ? given->value : 0;
+    if (mode > 1) {
         return SMP_INVALID;
     }
     server->reset = true;
-    server->reset_to_recovery = mode.present && mode.value == 1;
+    server->reset_to_recovery = mode == 1;
     cbor_write_map(reply, 0);
     return SMP_OK;
 }
 
-static int bootloader(const struct smp_request *request, struct cbor_writer *reply) {
-    static const struct cbor_key key = {"query", CBOR_TEXT};
-    struct cbor_value query;
-    if (!cbor_read_map(request->payload, request->length, &key, &query, 1)) {
-        return SMP_INVALID;
-    }
-    if (query.present && (query.length != 4 || memcmp(query.data, "mode", 4) != 0)) {
-        return OS_NO_ANSWER;
-    }
-    cbor_write_map(reply, query.present ? 2 : 1);
-    smp_put_text(reply, "bootloader", "coffret");
-    if (query.present) {
-        smp_put_text(reply, "mode", smp_mode());
-    }
+int smp_os_parameters(struct smp_server *server, const struct cbor_value *given, struct cbor_writer *reply) {
+    (void)server;
+    (void)given;
+    cbor_write_map(reply, 2);
+    smp_put_uint(reply, "buf_size", SMP_BUFFER);
+    smp_put_uint(reply, "buf_count", 1);
     return SMP_OK;
 }
 
-int smp_os_command(struct smp_server *server, const struct smp_request *request,
-                   struct cbor_writer *reply) {
-    switch (request->command) {
-    case OS_ECHO: // clients send it as a write; mcumgr takes either
-        return echo(request, reply);
-    case OS_RESET:
-        return request->write ? reset(server, request, reply) : SMP_NOT_SUPPORTED;
-    case OS_PARAMETERS:
-        cbor_write_map(reply, 2);
-        smp_put_uint(reply, "buf_size", SMP_BUFFER);
-        smp_put_uint(reply, "buf_count", 1);
-        return SMP_OK;
-    case OS_BOOTLOADER:
-        return bootloader(request, reply);
-    default:
-        return SMP_NOT_SUPPORTED;
+int smp_os_bootloader(struct smp_server *server, const struct cbor_value *given, struct cbor_writer *reply) {
+    (void)server;
+    if (given->present && (given->length != 4 || memcmp(given->data, "mode", 4) != 0)) {
+        return OS_NO_ANSWER;
     }
+    cbor_write_map(reply, given->present ? 2 : 1);
+    smp_put_text(reply, "bootloader", "coffret");
+    if (given->present) {
+        smp_put_text(reply, "mode", smp_mode());
+    }
+    return SMP_OK;
 }

@@ -6,7 +6,12 @@
 #include "coffret/boot_state.h"
 #include "smp/backend.h"
 
-enum { OP_READ = 0, OP_WRITE = 2 }; // the reply's operation is one more
+struct smp_request {
+    uint16_t group;
+    uint16_t length;            // of the payload, CBOR
+    uint8_t command;
+    uint8_t operation;
+};
 
 void smp_put_uint(struct cbor_writer *reply, const char *key, uint32_t value) {
     cbor_write_text(reply, key);
@@ -28,21 +33,45 @@ void smp_put_text(struct cbor_writer *reply, const char *key, const char *text) 
     cbor_write_text(reply, text);
 }
 
+static const struct smp_command commands[] = {
+    {GROUP_OS, 0, SMP_WRITE, 1, smp_os_echo_keys, smp_os_echo},
+    {GROUP_OS, 5, SMP_WRITE, 1, smp_os_reset_keys, smp_os_reset},
+    {GROUP_OS, 6, SMP_READ, 0, NULL, smp_os_parameters},
+    {GROUP_OS, 8, SMP_READ, 1, smp_os_bootloader_keys, smp_os_bootloader},
+    {GROUP_IMAGE, 0, SMP_READ, 0, NULL, smp_image_state},
+    {GROUP_IMAGE, 0, SMP_WRITE, 2, smp_image_set_state_keys, smp_image_set_state},
+    {GROUP_IMAGE, 1, SMP_WRITE, 6, smp_image_upload_keys, smp_image_upload},
+    {GROUP_IMAGE, 5, SMP_WRITE, 1, smp_image_erase_keys, smp_image_erase},
+    {GROUP_PROVISIONING, 0, SMP_READ, 0, NULL, smp_identity},
+    {GROUP_PROVISIONING, 2, SMP_READ, 0, NULL, smp_refusal},
+    {.handler = NULL},
+};
+
+static const struct smp_command *find(const struct smp_command *list, const struct smp_request *request) {
+    for (; list->handler != NULL; list++) {
+        if (list->group == request->group && list->command == request->command &&
+            list->operation == request->operation) {
+            return list;
+        }
+    }
+    return NULL;
+}
+
 static int dispatch(struct smp_server *server, const struct smp_request *request,
                     struct cbor_writer *reply) {
-    if (!cbor_read_map(request->payload, request->length, NULL, NULL, 0)) {
+    struct cbor_value given[SMP_KEYS];
+    const struct smp_command *command = find(commands, request);
+    if (command == NULL) {
+        command = find(smp_user_commands, request);
+    }
+    if (command == NULL) {
+        return SMP_NOT_SUPPORTED;
+    }
+    const uint8_t *payload = server->request + SMP_HEADER;
+    if (!cbor_read_map(payload, request->length, command->keys, given, command->keys_count)) {
         return SMP_INVALID;
     }
-    switch (request->group) {
-    case GROUP_OS:
-        return smp_os_command(server, request, reply);
-    case GROUP_IMAGE:
-        return smp_image_command(server, request, reply);
-    case GROUP_PROVISIONING:
-        return smp_provisioning_command(server, request, reply);
-    default:
-        return smp_user_command(server, request, reply);
-    }
+    return command->handler(server, given, reply);
 }
 
 static void write_error(struct cbor_writer *reply, int error, uint8_t version, uint16_t group) {
@@ -60,16 +89,13 @@ static void write_error(struct cbor_writer *reply, int error, uint8_t version, u
 // Header: reserved (3 bits), version (2), operation (3); flags; length of the payload; group; sequence; command.
 __attribute__((noinline)) static void serve(struct smp_server *server, size_t length) {
     const uint8_t *header = server->request;
-    struct smp_request request = {
-        .write = (header[0] & 7u) == OP_WRITE,
-        .group = (uint16_t)(header[4] << 8 | header[5]),
-        .command = header[7],
-        .payload = header + SMP_HEADER,
-        .length = (uint16_t)(header[2] << 8 | header[3])};
-    uint8_t operation = header[0] & 7u;
+    struct smp_request request = {.group = (uint16_t)(header[4] << 8 | header[5]),
+                                  .length = (uint16_t)(header[2] << 8 | header[3]),
+                                  .command = header[7],
+                                  .operation = header[0] & 7u};
     uint8_t version = header[0] >> 3 & 3u;
     if (length < SMP_HEADER || length - SMP_HEADER != request.length ||
-        (operation != OP_READ && operation != OP_WRITE)) {
+        (request.operation != SMP_READ && request.operation != SMP_WRITE)) {
         return; // no request, so nobody to answer
     }
     // The handler may use the request's buffer once it has read it, so the header is kept first.
@@ -91,7 +117,7 @@ __attribute__((noinline)) static void serve(struct smp_server *server, size_t le
         write_error(&reply, error, version, request.group);
     }
     size_t size = cbor_writer_length(&reply);
-    server->reply[0] = (uint8_t)(version << 3 | (operation + 1u));
+    server->reply[0] = (uint8_t)(version << 3 | (request.operation + 1u));
     server->reply[1] = 0;
     server->reply[2] = (uint8_t)(size >> 8);
     server->reply[3] = (uint8_t)size;

@@ -61,13 +61,26 @@ enum image_error {
 
 enum smp_group { GROUP_OS = 0, GROUP_IMAGE = 1, GROUP_ATTESTATION = 64, GROUP_PROVISIONING = 65, GROUP_LOG = 66, GROUP_ENCLAVES = 67 };
 
-struct smp_request {
-    bool write;
-    uint16_t group;
+struct smp_server;
+
+// One map in, one map out: writes the reply and returns 0, or an error (enum smp_result, os_error, image_error). What came
+// in lies in the server's `request` buffer, which may be used as scratch once it has been read.
+typedef int smp_handler(struct smp_server *server, const struct cbor_value *given, struct cbor_writer *reply);
+
+struct smp_command {
+    uint8_t group;
     uint8_t command;
-    const uint8_t *payload;     // CBOR
-    uint16_t length;
+    uint8_t operation;          // enum smp_operation
+    uint8_t keys_count;         // at most SMP_KEYS
+    const struct cbor_key *keys;
+    smp_handler *handler;
 };
+
+// What only recovery or only the manager answers; theirs to define. The last one has no handler.
+extern const struct smp_command smp_user_commands[];
+
+enum smp_operation { SMP_READ = 0, SMP_WRITE = 2 }; // the reply's operation is one more
+#define SMP_KEYS 6u
 
 // An upload that has begun. It lives in RAM only: after a reset the device answers offset 0 and the host starts again.
 struct smp_upload {
@@ -103,11 +116,12 @@ void smp_put_bool(struct cbor_writer *reply, const char *key, bool value);
 void smp_put_bytes(struct cbor_writer *reply, const char *key, const void *data, size_t length);
 void smp_put_text(struct cbor_writer *reply, const char *key, const char *text);
 
-// Handlers: write one map and return 0, or an error (enum smp_result, enum os_error, enum image_error).
-int smp_os_command(struct smp_server *server, const struct smp_request *request, struct cbor_writer *reply);
-int smp_image_command(struct smp_server *server, const struct smp_request *request, struct cbor_writer *reply);
-int smp_image_upload(struct smp_server *server, const struct smp_request *request, struct cbor_writer *reply);
-int smp_provisioning_command(struct smp_server *server, const struct smp_request *request, struct cbor_writer *reply);
+smp_handler smp_os_echo, smp_os_reset, smp_os_parameters, smp_os_bootloader;
+smp_handler smp_image_state, smp_image_set_state, smp_image_upload, smp_image_erase;
+smp_handler smp_identity, smp_refusal;
+extern const struct cbor_key smp_os_echo_keys[1], smp_os_reset_keys[1], smp_os_bootloader_keys[1];
+extern const struct cbor_key smp_image_set_state_keys[2], smp_image_upload_keys[6], smp_image_erase_keys[1];
+
 // Boot's full check of a slot; what it refuses is kept for 65/2 and logged. 0 or an enum image_error.
 int smp_image_check(struct smp_server *server, uint8_t slot);
 int smp_image_refuse(struct smp_server *server, uint8_t slot, uint8_t reason);

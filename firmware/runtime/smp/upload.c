@@ -9,9 +9,9 @@
 #include "smp/server.h"
 #include "smp/slot_image.h"
 
-enum field { FIELD_OFFSET, FIELD_DATA, FIELD_LENGTH, FIELD_SHA, FIELD_IMAGE, FIELD_UPGRADE, FIELDS };
+enum field { FIELD_OFFSET, FIELD_DATA, FIELD_LENGTH, FIELD_SHA, FIELD_IMAGE, FIELD_UPGRADE };
 
-static const struct cbor_key field_keys[FIELDS] = {
+const struct cbor_key smp_image_upload_keys[6] = {
     [FIELD_OFFSET] = {"off", CBOR_UINT},  [FIELD_DATA] = {"data", CBOR_BYTES},
     [FIELD_LENGTH] = {"len", CBOR_UINT},  [FIELD_SHA] = {"sha", CBOR_BYTES},
     [FIELD_IMAGE] = {"image", CBOR_UINT}, [FIELD_UPGRADE] = {"upgrade", CBOR_BOOL}};
@@ -133,12 +133,9 @@ static int finish(struct smp_server *server, struct cbor_writer *reply) {
     return SMP_OK;
 }
 
-int smp_image_upload(struct smp_server *server, const struct smp_request *request,
-                     struct cbor_writer *reply) {
+int smp_image_upload(struct smp_server *server, const struct cbor_value *fields, struct cbor_writer *reply) {
     struct smp_upload *upload = &server->upload;
-    struct cbor_value fields[FIELDS];
-    if (!cbor_read_map(request->payload, request->length, field_keys, fields, FIELDS) ||
-        !fields[FIELD_DATA].present) {
+    if (!fields[FIELD_DATA].present) {
         return SMP_INVALID;
     }
     if (!fields[FIELD_OFFSET].present) {

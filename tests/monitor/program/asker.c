@@ -13,7 +13,7 @@ static struct {
 
 static void read_exactly(uint8_t *to, uint32_t length) {
     while (length != 0) {
-        int32_t got = syscall3(SYS_PORT_READ, (uint32_t)to, length, 0xFFFFFFFFu);
+        int32_t got = syscall3(SYS_PORT_READ, (uint32_t)to, length, 20); // orders are no lines: what has come by then
         to += got;
         length -= (uint32_t)got;
     }

@@ -11,7 +11,7 @@
 const struct boot_services *boot_services(void);
 #else
 static inline const struct boot_services *boot_services(void) {
-    return (const struct boot_services *)(uintptr_t)(BOARD_BOOT_BASE + BOOT_SERVICES_OFFSET);
+    return (const struct boot_services *)(uintptr_t)(BOARD_BOOT_BASE + BOARD_BOOT_FIRST_STAGE + BOOT_SERVICES_OFFSET);
 }
 #endif
 

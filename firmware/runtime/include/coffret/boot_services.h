@@ -8,7 +8,7 @@
 
 #define BOOT_SERVICES_MAGIC 0x56534643u // "CFSV"
 #define BOOT_SERVICES_VERSION 1u
-#define BOOT_SERVICES_OFFSET 0x100u     // from the start of boot
+#define BOOT_SERVICES_OFFSET 0x100u     // from boot's vector table
 
 struct sha256_context {
     uint32_t opaque[28];                // room for mbedtls_sha256_context (static assertion in crypto/)

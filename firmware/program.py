@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All modules of an appliance as one program: they share an image, and are specialised together."""
+
+from __future__ import annotations
+
+from firmware.manifest import Manifest
+from firmware.modules import Module
+from firmware.problems import ApplianceError
+from firmware.specialise import Source, Specialisation, specialise
+
+
+def specialise_appliance(manifest: Manifest) -> Specialisation:
+    """What the modules of an appliance need of the virtual machine. Raises ApplianceError (2)."""
+    _refuse_borrowed_mains(manifest)
+    modules = modules_of(manifest)
+    return specialise([Source(m.name, m.path, m.path.read_bytes()) for m in modules])
+
+
+def modules_of(manifest: Manifest) -> tuple[Module, ...]:
+    """Every module of every enclave once, by name."""
+    found = {module.name: module for group in manifest.modules.values() for module in group}
+    return tuple(found[name] for name in sorted(found))
+
+
+def _refuse_borrowed_mains(manifest: Manifest) -> None:
+    """To import another enclave's main module would run that enclave's code in this one."""
+    mains = {group[0].name: enclave for enclave, group in manifest.modules.items()}
+    problems = []
+    for enclave, group in manifest.modules.items():
+        for module in group[1:]:
+            if module.name in mains:
+                what = f"imports {module.name}, the main module of {mains[module.name]}"
+                mend = "move what both need into a module of its own"
+                problems.append(manifest.problem(("enclave", enclave, "module"), what, mend))
+    if problems:
+        raise ApplianceError(problems)
