@@ -28,6 +28,8 @@ _OURS = ("crypto", "boot", "store", "cbor", "smp")
 _WARNINGS = ("-Wall", "-Wextra", "-Werror")
 # crypto/p256.c says what r9 is for; nothing that runs below it may use it.
 _RESERVED = ("-ffixed-r9",)
+# Code of a Secure world: its gateways leave nothing in registers, and may ask what a caller can reach.
+_SECURE = ("-mcmse",)
 
 
 class BootError(CoffretError):
@@ -131,8 +133,11 @@ def _jobs(board: Board, mbedtls: Tree, made: Path) -> list[CompileJob]:
     defines = ('MBEDTLS_CONFIG_FILE="crypto_config.h"',)
     ours = [path for folder in _OURS for path in sorted((RUNTIME / folder).glob("*.c"))]
     ours += [*board.boot_sources, made / "keys.c"]
+    if board.secure_world:
+        ours.append(RUNTIME / "services/token.c")  # signed where the key is
     theirs = [mbedtls.path / "library/sha256.c", mbedtls.path / "3rdparty/p256-m/p256-m/p256-m.c"]
-    flags = {path: (*_RESERVED, *_WARNINGS) for path in ours} | dict.fromkeys(theirs, _RESERVED)
+    reserved = (*_RESERVED, *(_SECURE if board.secure_world else ()))
+    flags = {path: (*reserved, *_WARNINGS) for path in ours} | dict.fromkeys(theirs, reserved)
     return [CompileJob(path, includes, defines, flags[path]) for path in (*ours, *theirs)]
 
 

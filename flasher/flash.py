@@ -11,7 +11,6 @@ from pathlib import Path
 from flasher.answers import SLOT_NAMES, Mode, SlotImage
 from flasher.bundle import Bundle, ImageFile, read_bundle, read_image
 from flasher.errors import BadAnswerError, RefusedError
-from flasher.reasons import Reason
 from flasher.smp import Board, Progress, wait_for
 
 BACK_S = 30.0
@@ -123,13 +122,10 @@ def _start(
 
 def _fail(board: Board, what: str) -> None:
     """Raises RefusedError with boot's reason, if it has one."""
-    refusal = board.refusal()
-    if refusal is None or refusal[1] is Reason.OK:
+    reason = board.refusal()
+    if reason is None:
         raise RefusedError(f"{board.port}: {what}", "see the board's log")
-    slot, reason = refusal
-    raise RefusedError(
-        f"{board.port}: {what}; slot {SLOT_NAMES[slot]}: {reason.words}", reason.mend, reason
-    )
+    raise RefusedError(f"{board.port}: {what}: {reason.words}", reason.mend, reason)
 
 
 def _result(image: SlotImage, previous: SlotImage | None, *, changed: bool) -> Flashed:

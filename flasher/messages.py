@@ -182,7 +182,7 @@ class EndorsementWriteRequest(_Provisioning, message.WriteRequest):
 
 
 class RefusalResponse(message.ReadResponse):
-    """The last image that was refused: its slot (255: none since start) and `enum reason`."""
+    """The last image that was refused: slot and `enum reason`. Slot 255: it was boot, earlier."""
 
     model_config = _STRICT
     _GROUP_ID = Group.PROVISIONING

@@ -41,6 +41,11 @@ class Reason(IntEnum):
         return _WORDS[self][1]
 
 
+_FLASH = (
+    "the board's flash did not take the image",
+    "try again; if it happens again, the board's flash is worn out",
+)
+
 # How the board says each reason in SMP's own, coarser image errors (firmware/runtime/smp/image.c).
 IMAGE_ERRORS: dict[Reason, IMG_MGMT_ERR] = {
     Reason.NO_IMAGE: IMG_MGMT_ERR.INVALID_IMAGE_HEADER_MAGIC,
@@ -57,6 +62,16 @@ IMAGE_ERRORS: dict[Reason, IMG_MGMT_ERR] = {
     Reason.COUNTER: IMG_MGMT_ERR.CURRENT_VERSION_IS_NEWER,
     Reason.NO_POLICY: IMG_MGMT_ERR.NO_TLVS,
     Reason.FLASH: IMG_MGMT_ERR.FLASH_READ_FAILED,
+}
+
+# What else the board answers about images: words and a mend.
+OTHER_ERRORS: dict[int, tuple[str, str]] = {
+    IMG_MGMT_ERR.NO_FREE_SLOT: (
+        "the version that runs is on trial, and the other slot is what it falls back to",
+        "keep the one that runs by flashing its bundle again, or go back by a reset; then flash",
+    ),
+    IMG_MGMT_ERR.FLASH_WRITE_FAILED: _FLASH,
+    IMG_MGMT_ERR.FLASH_ERASE_FAILED: _FLASH,
 }
 
 _REBUILD = "build the appliance anew and flash the new bundle"
@@ -94,10 +109,7 @@ _WORDS: dict[Reason, tuple[str, str]] = {
         "raise `security_counter` in appliance.toml, or flash a newer release",
     ),
     Reason.NO_POLICY: ("the image carries no digest of its flow policy", _REBUILD),
-    Reason.FLASH: (
-        "the board's flash did not take the image",
-        "try again; if it happens again, the board's flash is worn out",
-    ),
+    Reason.FLASH: _FLASH,
     Reason.NOT_CONFIRMED: (
         "the image was tried and not confirmed, so the board went back to the one before",
         "see what it did: coffret devices, then flash a mended version",

@@ -36,7 +36,7 @@ from flasher.answers import (
     SlotImage,
 )
 from flasher.errors import BadAnswerError, NoAnswerError, NoPortError, RefusedError
-from flasher.reasons import IMAGE_ERRORS, Reason
+from flasher.reasons import IMAGE_ERRORS, OTHER_ERRORS, Reason
 from flasher.transport import Client, MalformedError, Transport
 
 TIMEOUT_S = 2.5
@@ -233,12 +233,11 @@ class Board:
         """Stores an endorsement (at most 1,024 bytes); the board's lifecycle becomes `secured`."""
         self._ask(messages.EndorsementWriteRequest(endorsement=endorsement), "endorse")
 
-    def refusal(self) -> tuple[int, Reason] | None:
-        """Slot and reason of the last image the board refused; None: none since its start."""
+    def refusal(self) -> Reason | None:
+        """Why the board refused an image last, over SMP or when it booted; None: it never did."""
         answer = self._ask(messages.RefusalRequest(), "refusal")
-        if answer.slot >= _SLOTS or answer.reason not in set(Reason):
-            return None
-        return answer.slot, Reason(answer.reason)
+        known = answer.reason in set(Reason) and answer.reason != Reason.OK
+        return Reason(answer.reason) if known else None
 
     def log(self, start: int = 0) -> tuple[int, tuple[LogEntry, ...]]:
         """One page of the log from sequence number `start`, and where the next page starts."""
@@ -313,12 +312,10 @@ class Board:
                 reason,
                 code,
             )
-        raise RefusedError(
-            f"{self.port}: the board refused ({what}): {said}",
-            "see the board's log, and that it runs this version of coffret",
-            None,
-            code,
-        )
+        words, mend = said, "see the board's log, and that it runs this version of coffret"
+        if group == GroupId.IMAGE_MANAGEMENT:
+            words, mend = OTHER_ERRORS.get(code, (words, mend))
+        raise RefusedError(f"{self.port}: the board refused ({what}): {words}", mend, None, code)
 
     def _reason(self, code: int) -> Reason | None:
         """Why an image was refused just now: the board's last refusal, if it fits SMP's `code`."""
@@ -326,9 +323,7 @@ class Board:
             refusal = self.refusal()
         except RefusedError:
             return None  # a server that is not ours
-        if refusal is None or IMAGE_ERRORS.get(refusal[1]) != code:
-            return None
-        return refusal[1]
+        return refusal if refusal is not None and IMAGE_ERRORS.get(refusal) == code else None
 
 
 def wait_for(port: str, seconds: float, ready: Callable[[Board], T | None]) -> T:

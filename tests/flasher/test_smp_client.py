@@ -132,6 +132,23 @@ def test_an_older_refusal_is_not_taken_for_the_reason_of_this_one() -> None:
     assert refused.value.reason is None
 
 
+def test_an_update_while_another_is_on_trial_is_refused_in_words() -> None:
+    answer: dict[str, object] = {"err": {"group": 1, "rc": 9}}
+    with (
+        FakeBoard(_answering((WRITE, 1, 1), answer)) as fake,
+        _open(fake) as board,
+        pytest.raises(RefusedError, match="on trial"),
+    ):
+        board.upload(bytes(100))
+
+
+@pytest.mark.parametrize("reason", [0, 200])
+def test_no_refusal_and_one_of_a_later_version_have_no_reason(reason: int) -> None:
+    handlers = _answering((READ, 65, 2), {"slot": 255, "reason": reason})
+    with FakeBoard(handlers) as fake, _open(fake) as board:
+        assert board.refusal() is None
+
+
 def test_a_board_without_an_endorsement_has_none() -> None:
     for answer in ({"err": {"group": 65, "rc": 5}}, {"rc": 5}, {"endorsement": b""}):
         with FakeBoard(_answering((READ, 65, 1), answer)) as fake, _open(fake) as board:

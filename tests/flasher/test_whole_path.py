@@ -196,8 +196,7 @@ def test_a_trial_that_nobody_confirms_is_undone_by_the_next_reset(
     assert _running(board) == (OLD, True)
     with Board.open(board.port, timeout_s=10) as answering:
         refusal = answering.refusal()
-    assert refusal is not None
-    assert refusal[1] is Reason.NOT_CONFIRMED
+    assert refusal is Reason.NOT_CONFIRMED
 
 
 def test_a_blank_board_is_flashed_from_recovery(

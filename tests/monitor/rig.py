@@ -27,6 +27,7 @@ from firmware.link import (
     Statics,
     link_image,
     monitor_sources,
+    of_image,
 )
 from firmware.object_cache import Roots
 from firmware.toolchain import CORES, CompileJob, zig_toolchain
@@ -85,12 +86,14 @@ def link_program(
     *,
     lto: bool = True,
     without: str = "",
+    board_name: str = "mps2-an385",
 ) -> LinkedImage:
     """Monitor, drivers and C of `program/`; with link-time optimisation, as in real images."""
-    board = boards.load("mps2-an385")
+    board = boards.load(board_name)
     toolchain, core = zig_toolchain(), CORES[board.core]
     roots, includes = board_roots(board, directory)
-    sources = [s for s in (*monitor_sources(), *board.image_sources) if s.name != without]
+    every = of_image(board, (*monitor_sources(), *board.image_sources))
+    sources = [s for s in every if s.name != without]
     sources += [PROGRAM / name for name in names]
     jobs = [CompileJob(source, includes, flags=WARNINGS, lto=lto) for source in sources]
     # Called by code that the compiler makes after optimisation, so never bitcode.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The server as a program that the sanitizers watch: its port is standard input, a socket. Boot's services are stand-ins.
+// The server as a program that the sanitizers watch: its port is standard input, a socket. Boot's services are
+// stand-ins.
 #include <string.h>
 
 #include "coffret/boot_services.h"

@@ -79,7 +79,10 @@ static int32_t evidence(const struct evidence_request *request) {
 }
 
 static int32_t store_result(int result) {
-    return result == STORE_NOT_FOUND ? ERR_NOT_FOUND : result == STORE_SIZE ? ERR_SIZE : result < 0 ? ERR_FLASH : result;
+    if (result >= 0) {
+        return result;
+    }
+    return result == STORE_NOT_FOUND ? ERR_NOT_FOUND : result == STORE_SIZE ? ERR_SIZE : ERR_FLASH;
 }
 
 int32_t syscall3(uint32_t number, uintptr_t a, uintptr_t b, uintptr_t c) {

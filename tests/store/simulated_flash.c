@@ -16,7 +16,7 @@ static struct {
     int cut_at;         // step number, -1: never
     enum cut cut;
     uint32_t random;    // decides which bits of a torn step are done
-    int fail_at;        // the flash reports failure at this step, -1: never; with CUT_AFTER it did the work all the same
+    int fail_at;        // the flash reports failure at this step, -1: never; with CUT_AFTER it did the work
     jmp_buf off;
 } simulated;
 

@@ -240,7 +240,8 @@ static bool may_put(uint32_t key, const uint8_t *data, size_t length) {
             return counter == secure()->facts.security_counter && counter >= security_counter_load(&secure()->store);
         case STORE_LIFECYCLE: // once, and nothing leads back
             return length == sizeof lifecycle && data[0] == (LIFECYCLE_SECURED & 0xFFu) && data[1] == LIFECYCLE_SECURED >> 8 &&
-                   store_get(&secure()->store, STORE_LIFECYCLE, lifecycle, sizeof lifecycle) < 0;
+                   (store_get(&secure()->store, STORE_LIFECYCLE, lifecycle, sizeof lifecycle) != (int)sizeof lifecycle ||
+                    memcmp(lifecycle, data, sizeof lifecycle) != 0);
         case STORE_ENDORSEMENT:
             return length <= ENDORSEMENT_MAX;
         default:

@@ -17,8 +17,6 @@ extern uint32_t __boot_bss_end[];
 
 #define BOOT_RAM_END (BOARD_BOOT_RAM_BASE + BOARD_BOOT_RAM_SIZE)
 #define TASK_STACK_SIZE 0x1800u
-#define TEXT_OF(value) #value
-#define NUMBER(value) TEXT_OF(value)
 
 static void reset(void);
 static void fault(void);
@@ -47,7 +45,7 @@ __attribute__((used)) static void reset(void) {
         *word = 0;
     }
     // With what the last run left there, its key among it.
-    memset(secure(), 0, BOARD_SECURE_STATE_SIZE);
+    memset((void *)BOARD_SECURE_STATE_BASE, 0, BOARD_SECURE_STATE_SIZE);
     board_separate_worlds();
     secure_set_exceptions();
     bool faulted = fault_marker[0] == FAULTED && fault_marker[1] == ~FAULTED;
@@ -148,8 +146,10 @@ void boot_lock_secrets(void) {
 // the processor return to the Secure world by what happens to lie above an empty stack.
 __attribute__((naked, noreturn)) static void wipe_and_enter(__attribute__((unused)) uint32_t table,
                                                             __attribute__((unused)) uint32_t ram,
-                                                            __attribute__((unused)) uint32_t ram_end) {
-    __asm__ volatile("movs r3, #0\n"
+                                                            __attribute__((unused)) uint32_t ram_end,
+                                                            __attribute__((unused)) uint32_t task_stack) {
+    __asm__ volatile("msr psplim, r3\n"
+                     "movs r3, #0\n"
                      "mov r4, r2\n"
                      "1: stmia r1!, {r3}\n"
                      "cmp r1, r2\n"
@@ -161,8 +161,6 @@ __attribute__((naked, noreturn)) static void wipe_and_enter(__attribute__((unuse
                      "msr msp, r5\n"
                      "stmdb r4!, {r1, r2}\n"
                      "msr psp, r4\n"
-                     "sub r4, #" NUMBER(TASK_STACK_SIZE) " - 8\n"
-                     "msr psplim, r4\n"
                      "movs r1, #2\n"
                      "msr control, r1\n" // thread mode: privileged, on the process stack
                      "isb\n"
@@ -200,5 +198,5 @@ void boot_enter_image(uint32_t table) {
     secure()->running = 1u;
     secure_fault_enable();
     non_secure_set_vector_table(table);
-    wipe_and_enter(table, BOARD_BOOT_RAM_BASE, BOOT_RAM_END);
+    wipe_and_enter(table, BOARD_BOOT_RAM_BASE, BOOT_RAM_END, BOOT_RAM_END - TASK_STACK_SIZE);
 }

@@ -113,7 +113,4 @@ static inline struct secure_state *secure(void) { return (struct secure_state *)
 // verified, and nothing of it has run yet: later it may be anything.
 void secure_remember_image(uint32_t table);
 
-// boot.c
-const struct boot_services *boot_own_services(void);
-
 #endif

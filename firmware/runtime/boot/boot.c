@@ -25,7 +25,9 @@ __attribute__((section(".boot_services"), used)) static const struct boot_servic
     .check_image = boot_check_image,
 };
 
-static struct handoff *handoff(void) { return (struct handoff *)BOARD_HANDOFF_BASE; }
+const struct boot_services *boot_own_services(void) { return &services; }
+
+static struct handoff *handoff(void) { return (struct handoff *)BOARD_BOOT_HANDOFF_BASE; }
 
 static struct store store;
 

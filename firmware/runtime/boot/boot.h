@@ -18,6 +18,8 @@
 
 // `faulted`: the last start ended in a fault of boot's own.
 __attribute__((noreturn)) void boot_main(bool faulted);
+// The structure at BOOT_SERVICES_OFFSET, for who is linked with boot.
+const struct boot_services *boot_own_services(void);
 
 // No access to the secrets for anybody, until the next reset.
 void boot_lock_secrets(void);

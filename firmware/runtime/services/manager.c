@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The manager: the SMP server of the running image, a native task without privileges. It reads and writes the management
-// port, the other slot and a few records through the monitor, and verifies images with boot's own code.
+// The manager: the SMP server of the running image, a native task without privileges. It reads and writes the
+// management port, the other slot and a few records through the monitor, and verifies images with boot's own code.
 #include "services/manager.h"
 
 #include <string.h>

@@ -22,8 +22,11 @@ static size_t character_length(const uint8_t *text, size_t left) {
     if (lead < 0x80) {
         return 1;
     }
-    size_t length = lead >= 0xC2 && lead < 0xE0 ? 2 : lead >= 0xE0 && lead < 0xF0 ? 3 : lead >= 0xF0 && lead < 0xF5 ? 4 : 0;
-    if (length == 0 || length > left) {
+    if (lead < 0xC2 || lead > 0xF4) {
+        return 0;
+    }
+    size_t length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+    if (length > left) {
         return 0;
     }
     // Neither overlong forms nor surrogates nor beyond U+10FFFF: the second byte tells.

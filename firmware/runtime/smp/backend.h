@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the SMP server asks of the place it runs in: boot's recovery or the manager service. Functions at link time, because
-// each image has exactly one of them.
+// What the SMP server asks of the place it runs in: boot's recovery or the manager service. Functions at link
+// time, because each image has exactly one of them.
 #ifndef COFFRET_SMP_BACKEND_H
 #define COFFRET_SMP_BACKEND_H
 

@@ -92,7 +92,8 @@ static size_t feed_line(struct smp_framer *framer, uint8_t byte) {
     }
     framer->bits = framer->bits << 6 | (uint32_t)value;
     framer->digits++;
-    // Each digit after the first of four completes a byte: 12 bits hold one and 4 more, 18 the second and 2, 24 the third.
+    // Each digit after the first of four completes a byte: 12 bits hold one and 4 more, 18 the second and 2, 24
+    // the third.
     if ((framer->digits & 3u) != 1u) {
         unsigned spare = 2u * (3u - ((framer->digits - 1u) & 3u));
         if (!take(framer, (uint8_t)(framer->bits >> spare))) {

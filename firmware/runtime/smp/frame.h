@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// mcumgr's console framing: lines of 0x06 0x09 (first) or 0x04 0x14 (more), base64, newline; inside, the length and the message
-// and its CRC-16 (Zephyr documentation, "SMP over console").
+// mcumgr's console framing: lines of 0x06 0x09 (first) or 0x04 0x14 (more), base64, newline; inside, the length
+// and the message and its CRC-16 (Zephyr documentation, "SMP over console").
 #ifndef COFFRET_SMP_FRAME_H
 #define COFFRET_SMP_FRAME_H
 

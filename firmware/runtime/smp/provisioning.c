@@ -18,8 +18,14 @@ int smp_identity(struct smp_server *server, const struct cbor_value *given, stru
 
 int smp_refusal(struct smp_server *server, const struct cbor_value *given, struct cbor_writer *reply) {
     (void)given;
+    uint8_t reason = server->refused_reason;
+    if (server->refused_slot == BOOT_SLOT_NONE) { // nothing was refused here: what boot had against an image
+        struct boot_state state;
+        smp_boot_state(&state);
+        reason = state.reason;
+    }
     cbor_write_map(reply, 2);
     smp_put_uint(reply, "slot", server->refused_slot);
-    smp_put_uint(reply, "reason", server->refused_reason);
+    smp_put_uint(reply, "reason", reason);
     return SMP_OK;
 }

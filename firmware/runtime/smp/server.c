@@ -123,6 +123,7 @@ __attribute__((noinline)) static void serve(struct smp_server *server, size_t le
     server->reply[3] = (uint8_t)size;
     smp_frame_send(server->reply, SMP_HEADER + size);
     if (server->reset) {
+        server->reset = false; // should it fail, it was only asked for once
         smp_reset(server->reset_to_recovery);
     }
 }

@@ -29,7 +29,8 @@ enum smp_result {
     SMP_TOO_NEW = 13
 };
 
-// A group's own code: {"err": {"group", "rc"}} in version 2, and in version 1 {"rc"} with the enum smp_result nearest to it.
+// A group's own code: {"err": {"group", "rc"}} in version 2, and in version 1 {"rc"} with the enum smp_result
+// nearest to it.
 #define GROUP_ERROR(rc, version_1) ((rc) | (version_1) << 8)
 
 enum os_error { OS_NO_ANSWER = GROUP_ERROR(3, SMP_NOT_FOUND) };
@@ -59,12 +60,19 @@ enum image_error {
     IMAGE_TEST_ACTIVE_DENIED = GROUP_ERROR(33, SMP_BAD_STATE)
 };
 
-enum smp_group { GROUP_OS = 0, GROUP_IMAGE = 1, GROUP_ATTESTATION = 64, GROUP_PROVISIONING = 65, GROUP_LOG = 66, GROUP_ENCLAVES = 67 };
+enum smp_group {
+    GROUP_OS = 0,
+    GROUP_IMAGE = 1,
+    GROUP_ATTESTATION = 64,
+    GROUP_PROVISIONING = 65,
+    GROUP_LOG = 66,
+    GROUP_ENCLAVES = 67
+};
 
 struct smp_server;
 
-// One map in, one map out: writes the reply and returns 0, or an error (enum smp_result, os_error, image_error). What came
-// in lies in the server's `request` buffer, which may be used as scratch once it has been read.
+// One map in, one map out: writes the reply and returns 0, or an error (enum smp_result, os_error, image_error).
+// What came in lies in the server's `request` buffer, which may be used as scratch once it has been read.
 typedef int smp_handler(struct smp_server *server, const struct cbor_value *given, struct cbor_writer *reply);
 
 struct smp_command {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a slot or the first bytes of an upload say about themselves. Nothing here is verified: it is for listing slots and for
-// refusing at once what cannot fit. Only boot's check decides what may run.
+// What a slot or the first bytes of an upload say about themselves. Nothing here is verified: it is for listing
+// slots and for refusing at once what cannot fit. Only boot's check decides what may run.
 #ifndef COFFRET_SMP_SLOT_IMAGE_H
 #define COFFRET_SMP_SLOT_IMAGE_H
 

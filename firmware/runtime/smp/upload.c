@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SMP image upload: chunks go straight to flash, erased block by block just ahead of them. Which slot is the image's own
-// statement (its ROM-fixed load address), so a file for the other slot cannot land in the wrong one.
+// SMP image upload: chunks go straight to flash, erased block by block just ahead of them. Which slot is the
+// image's own statement (its ROM-fixed load address), so a file for the other slot cannot land in the wrong one.
 #include <string.h>
 
 #include "board_config.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The record store. Bank header: magic, sequence, CRC-32 of both. Record: key, 0xFF, length (16 bits), payload padded with
-// 0xFF to 4 bytes, CRC-32 over all of that. Little endian; everything starts at a multiple of STORE_UNIT.
+// The record store. Bank header: magic, sequence, CRC-32 of both. Record: key, 0xFF, length (16 bits), payload
+// padded with 0xFF to 4 bytes, CRC-32 over all of that. Little endian; everything starts at a multiple of
+// STORE_UNIT.
 //
 // Power may be cut at any word. Three rules make that harmless:
 // - Words are programmed in ascending order, so a record whose CRC fits was written whole.

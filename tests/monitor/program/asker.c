@@ -5,6 +5,8 @@
 #include "coffret/syscall.h"
 #include "coffret/tables.h"
 #include "monitor/state.h"
+#include "program.h"
+#include "regions.h"
 
 static struct {
     uint8_t nonce[64];
@@ -44,20 +46,15 @@ static void asker(const struct task *self) {
 
 _Noreturn void attester_main(const struct task *self);
 
-#define REGION(number, base, log2, access) {(base) | 0x10u | (number), (access) | ((log2) - 1u) << 1 | 1u}
-#define NO_REGION(number) {0x10u | (number), 0}
-#define RAM_ACCESS (3u << 24 | 1u << 28 | 3u << 17)
-#define CODE_ACCESS (6u << 24 | 1u << 17)
-
 const struct mpu_region coffret_window = NO_REGION(3u);
 const struct task coffret_tasks[] = {
-    {.name = "manager", .entry = asker, .memory = REGION(4u, 0x20010000u, 13u, RAM_ACCESS),
-     .grants = {NO_REGION(5u), NO_REGION(6u)}, .memory_base = 0x20010000u, .memory_size = 0x2000u,
-     .stack_base = 0x20010000u, .stack_size = 0x1000u, .calls = 0x7FFF00FFu, .backoff_ms = 10,
+    {.name = "manager", .entry = asker, .memory = REGION(4u, RAM(0x10000u), 13u, RAM_ACCESS),
+     .grants = {NO_REGION(5u), NO_REGION(6u)}, .memory_base = RAM(0x10000u), .memory_size = 0x2000u,
+     .stack_base = RAM(0x10000u), .stack_size = 0x1000u, .calls = 0x7FFF00FFu, .backoff_ms = 10,
      .kind = TASK_SERVICE, .priority = 8, .restart = RESTART_ON_FAULT},
-    {.name = "attester", .entry = attester_main, .memory = REGION(4u, 0x203FF000u, 12u, RAM_ACCESS),
-     .grants = {REGION(5u, 0u, 16u, CODE_ACCESS), NO_REGION(6u)}, .memory_base = 0x203FF000u, .memory_size = 0x1000u,
-     .stack_base = 0x203FF000u, .stack_size = ATTESTER_STACK, .calls = 0x300000F1u, .backoff_ms = 10,
+    {.name = "attester", .entry = attester_main, .memory = REGION(4u, RAM(0x3FF000u), 12u, RAM_ACCESS),
+     .grants = {REGION(5u, BOARD_BOOT_BASE, 16u, CODE_ACCESS), NO_REGION(6u)}, .memory_base = RAM(0x3FF000u), .memory_size = 0x1000u,
+     .stack_base = RAM(0x3FF000u), .stack_size = ATTESTER_STACK, .calls = 0x300000F1u, .backoff_ms = 10,
      .kind = TASK_SERVICE, .priority = 8, .restart = RESTART_ON_FAULT},
 };
 const struct channel coffret_channels[1];

@@ -43,48 +43,48 @@ static void misbehave(uint32_t attack) {
     switch (attack) {
         case read_other_task: load(TASK_MEMORY(SECRET) + 0x100u); break;
         case write_other_task: store(TASK_MEMORY(LISTENER) + 0x900u); break;
-        case read_monitor: load(0x20000800u); break;
-        case write_monitor: store(0x20000900u); break;
-        case read_queue: load(0x20008400u); break;
+        case read_monitor: load(RAM(0x800u)); break;
+        case write_monitor: store(RAM(0x900u)); break;
+        case read_queue: load(RAM(0x8400u)); break;
         case write_own_code: store((uint32_t)&attacker & ~3u); break;
-        case read_other_slot: load(0x21080000u); break;
-        case write_flash: store(0x21080000u); break;
-        case read_secrets: load(0x21180000u); break;
-        case read_store: load(0x21100000u); break;
-        case read_handoff: load(0x203FFC00u); break;
-        case read_boot: load(0x100u); break;
+        case read_other_slot: load(FLASH(BOARD_SLOT_B_OFFSET)); break;
+        case write_flash: store(FLASH(BOARD_SLOT_B_OFFSET)); break;
+        case read_secrets: load(FLASH(BOARD_SECRETS_OFFSET)); break;
+        case read_store: load(FLASH(BOARD_STORE_OFFSET)); break;
+        case read_handoff: load(BOARD_HANDOFF_BASE); break;
+        case read_boot: load(BOARD_BOOT_BASE + 0x100u); break;
         case write_null: store(0); break;
         case write_behind_own_memory: store(own + 0x1000u); break;
         case write_across_the_end:
             __asm__ volatile("stm %0, {r0-r3}" ::"r"(own + 0xFF8u) : "memory");
             break;
         case read_behind_the_window: load(WINDOW + WINDOW_SIZE); break;
-        case use_device_not_granted: store(0x40010000u); break;
-        case use_management_port: load(0x40004000u); break;
+        case use_device_not_granted: store(GPIO0); break;
+        case use_management_port: load(BOARD_PORT_BASE); break;
         case write_mpu: store(0xE000ED94u); break;
         case read_interrupt_controller: load(0xE000E100u); break;
         case execute_own_memory: execute_ram((uint32_t *)(own + 0x900u)); break;
         case execute_window: execute_ram(in_window); break;
-        case execute_flash: jump(0x21100000u); break;
-        case execute_boot: jump(0x100u); break;
+        case execute_flash: jump(FLASH(BOARD_STORE_OFFSET)); break;
+        case execute_boot: jump(BOARD_BOOT_BASE + 0x100u); break;
         case forge_exception_return: jump(0xFFFFFFF1u); break;
         case recurse_for_ever: recurse(in_window); break;
-        case call_with_stack_in_monitor: call_with_stack(0x20000A00u); break;
+        case call_with_stack_in_monitor: call_with_stack(RAM(0xA00u)); break;
         case call_with_stack_in_other_task: call_with_stack(TASK_MEMORY(LISTENER) + 0x400u); break;
         case call_with_stack_in_window: call_with_stack(WINDOW + WINDOW_SIZE); break;
         case call_with_stack_at_null: call_with_stack(0); break;
-        case wait_for_tick_with_stack_in_monitor: spin_with_stack(0x20000A00u); break;
+        case wait_for_tick_with_stack_in_monitor: spin_with_stack(RAM(0xA00u)); break;
         case undefined_instruction: __asm__ volatile("udf #0"); break;
         case divide_by_zero:
             __asm__ volatile("mov r0, #1\n mov r1, #0\n udiv r0, r0, r1\n" ::: "r0", "r1");
             break;
-        case leave_thumb_state: __asm__ volatile("ldr r0, =0x21000200\n bx r0\n" ::: "r0"); break;
+        case leave_thumb_state: __asm__ volatile("bx %0" ::"r"(FLASH(0x200u))); break;
         case breakpoint: __asm__ volatile("bkpt #0xab"); break;
         case unknown_call: syscall3(200, 0, 0, 0); break;
         case call_of_a_service: syscall3(SYS_RESET, 0, 0, 0); break;
         case raise_privilege_then_write_monitor:
             __asm__ volatile("mov r0, #0\n msr control, r0\n isb\n" ::: "r0");
-            store(0x20000900u);
+            store(RAM(0x900u));
             break;
         case mask_interrupts_and_spin: {
             __asm__ volatile("cpsid i\n cpsid f\n mov r0, #1\n msr basepri, r0\n msr primask, r0\n" ::: "r0");
@@ -116,8 +116,8 @@ static uint32_t awkward(void) {
     static const uint32_t edges[] = {
         0, 1, 24, 25, 0x7FFFFFFFu, 0x80000000u, 0xFFFFFFFCu, 0xFFFFFFFFu, TASK_MEMORY(ATTACKER) - 1u,
         TASK_MEMORY(ATTACKER), TASK_MEMORY(ATTACKER) + 0xFFCu, TASK_MEMORY(ATTACKER) + 0x1000u, WINDOW - 4u, WINDOW,
-        WINDOW + 60u, WINDOW + WINDOW_SIZE, 0x20000000u, 0x20000900u, 0x21000000u, 0x210001FCu, 0x21000200u, 0x21180000u,
-        0x203FFC00u, 0x40004000u, 0xE000ED94u};
+        WINDOW + 60u, WINDOW + WINDOW_SIZE, RAM(0x0u), RAM(0x900u), FLASH(0x0u), FLASH(0x1FCu), FLASH(0x200u), FLASH(BOARD_SECRETS_OFFSET),
+        BOARD_HANDOFF_BASE, BOARD_PORT_BASE, 0xE000ED94u};
     uint32_t pick = chance() % (sizeof edges / sizeof *edges + 4u);
     return pick < sizeof edges / sizeof *edges ? edges[pick] + chance() % 3u : chance();
 }

@@ -131,7 +131,7 @@ static void check_flows(void) {
 
 // Pointers that are not the service's own, in the calls that only services have.
 static void probe_service_calls(void) {
-    uint32_t foreign = TASK_MEMORY(SECRET), monitor = 0x20000800u, own = TASK_MEMORY(CONTROLLER);
+    uint32_t foreign = TASK_MEMORY(SECRET), monitor = RAM(0x800u), own = TASK_MEMORY(CONTROLLER);
     struct evidence_request request = {(const uint8_t *)own, 32, (uint8_t *)foreign, 16};
     say("service port_write", syscall3(SYS_PORT_WRITE, monitor, 4, 0));
     say("service port_read", syscall3(SYS_PORT_READ, foreign, 4, 0));
@@ -141,7 +141,7 @@ static void probe_service_calls(void) {
     say("service log_read", syscall3(SYS_LOG_READ, 0, monitor, 64));
     say("service task_info", syscall3(SYS_TASK_INFO, 0, foreign, 0));
     say("service identity", syscall3(SYS_IDENTITY, foreign, 0, 0));
-    say("service identity_in_image", syscall3(SYS_IDENTITY, 0x21000200u, 0, 0));
+    say("service identity_in_image", syscall3(SYS_IDENTITY, FLASH(0x200u), 0, 0));
     say("service evidence", syscall3(SYS_EVIDENCE, foreign, 0, 0));
     say("service evidence_reply", syscall3(SYS_EVIDENCE, (uint32_t)&request, 0, 0));
     request = (struct evidence_request){(const uint8_t *)foreign, 32, (uint8_t *)own, 16};

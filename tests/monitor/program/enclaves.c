@@ -81,10 +81,10 @@ void always(const struct task *self) {
 
 // Has a device; shows that a grant opens just that.
 void native(const struct task *self) {
-    volatile uint32_t *gpio = (volatile uint32_t *)0x40010000u;
+    volatile uint32_t *gpio = (volatile uint32_t *)GPIO0;
     gpio[4] = 1; // output enable set; QEMU has nothing behind the registers, but it is no fault
     (void)gpio[4];
     send_word(NATIVE_SAYS, (uint32_t)(self - coffret_tasks));
     sleep_ms(50);
-    (void)*(volatile uint32_t *)0x40011000u; // the next device
+    (void)*(volatile uint32_t *)(GPIO0 + 0x1000u); // the next device
 }

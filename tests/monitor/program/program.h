@@ -3,8 +3,18 @@
 #ifndef PROGRAM_H
 #define PROGRAM_H
 
+#include "board_config.h"
 #include "coffret/syscall.h"
 #include "coffret/tables.h"
+
+// Places in the board's memories, the same on every board.
+#define RAM(offset) (BOARD_RAM_BASE + (offset))
+#define FLASH(offset) (BOARD_FLASH_BASE + (offset))
+#ifdef BOARD_SECURE_WORLD // mps2-an505
+#define GPIO0 0x40100000u
+#else // mps2-an385
+#define GPIO0 0x40010000u
+#endif
 
 #define FOREVER 0xFFFFFFFFu
 
@@ -44,10 +54,10 @@ void controller(const struct task *self);
 void attester_stand_in(const struct task *self);
 
 // The address of a task's memory, and how much each has.
-#define TASK_MEMORY(number) (0x20010000u + (number) * 0x1000u)
+#define TASK_MEMORY(number) (RAM(0x10000u) + (number) * 0x1000u)
 #define TASK_MEMORY_SIZE 0x1000u
 #define TASK_STACK 0x400u
-#define WINDOW 0x20008000u
+#define WINDOW RAM(0x8000u)
 #define WINDOW_SIZE 0x400u
 
 static inline int32_t receive_word(uint32_t channel, uint32_t *word, uint32_t timeout_ms) {

@@ -4,12 +4,8 @@
 
 #include "monitor/state.h"
 #include "program.h"
+#include "regions.h"
 
-// PMSAv7 words of a whole region of 2^(log2) bytes; the access bits are those of boards/mpu.py.
-#define REGION(number, base, log2, access) {(base) | 0x10u | (number), (access) | ((log2) - 1u) << 1 | 1u}
-#define NO_REGION(number) {0x10u | (number), 0}
-#define RAM_ACCESS (3u << 24 | 1u << 28 | 3u << 17)
-#define DEVICE_ACCESS (3u << 24 | 1u << 28 | 1u << 16 | 1u << 18)
 
 const struct mpu_region coffret_window = REGION(3u, WINDOW, 10u, RAM_ACCESS);
 
@@ -48,15 +44,15 @@ const struct task coffret_tasks[] = {
     TASK(ALWAYS, "always", always, RESTART_ALWAYS, 4, 8, NO_TAG, NO_TAG),
     [NATIVE] =
         {.name = "native", .module = "native", .entry = native, .memory = REGION(4u, TASK_MEMORY(NATIVE), 12u, RAM_ACCESS),
-         .grants = {REGION(5u, 0x40010000u, 12u, DEVICE_ACCESS), NO_REGION(6u)}, .memory_base = TASK_MEMORY(NATIVE),
+         .grants = {REGION(5u, GPIO0, 12u, DEVICE_ACCESS), NO_REGION(6u)}, .memory_base = TASK_MEMORY(NATIVE),
          .memory_size = TASK_MEMORY_SIZE, .stack_base = TASK_MEMORY(NATIVE), .stack_size = TASK_STACK,
          .window_save = TASK_MEMORY(NATIVE) + TASK_STACK, .calls = COMMON_CALLS, .backoff_ms = 1, .priority = 8,
          .restart = RESTART_NEVER},
     SERVICE(CONTROLLER, "controller", controller, TASK_MEMORY(CONTROLLER)),
-    SERVICE(ATTESTER, "attester", attester_stand_in, 0x203FF000u),
+    SERVICE(ATTESTER, "attester", attester_stand_in, RAM(0x3FF000u)),
 };
 
-#define QUEUE(number) (0x20008400u + (number) * 0x100u)
+#define QUEUE(number) (RAM(0x8400u) + (number) * 0x100u)
 #define CHANNEL(number, name_, from_, to_, gate_)                                                                       \
     [number] = {                                                                                                        \
         .name = name_, .from_name = "", .queue = QUEUE(number), .min_size = 1, .max_size = 24, .depth = 4,              \
@@ -99,7 +95,7 @@ const struct system_counts coffret_counts = {
     .tasks = 11, .enclaves = 9, .channels = CHANNELS, .gates = 6, .sinks = 1, .components = 1, .slot = 0};
 const char coffret_appliance_name[] = "program";
 const char coffret_appliance_version[] = "1.0.0";
-const char coffret_board_name[] = "mps2-an385";
+const char coffret_board_name[] = BOARD_NAME;
 const char *const coffret_tag_names[] = {"heart", 0};
 
 struct task_state coffret_task_states[11] MONITOR_BSS;

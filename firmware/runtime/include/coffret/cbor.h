@@ -48,9 +48,11 @@ struct cbor_value {
     const uint8_t *data;    // CBOR_BYTES, CBOR_TEXT: inside the caller's buffer
 };
 
-// Reads `data` as exactly one flat map; values[i] gets what keys[i] names, other keys are skipped. False, and no value may
-// be used, if it is not well-formed, has trailing bytes, an indefinite length, an array, map or tag inside, a named key
-// twice or with another type, or an integer above 32 bits there. The work is bounded by `length`, the stack by a constant.
-bool cbor_read_map(const uint8_t *data, size_t length, const struct cbor_key *keys, struct cbor_value *values, size_t count);
+// Reads `data` as exactly one flat map; values[i] gets what keys[i] names, other keys are skipped. False, and no
+// value may be used, if it is not well-formed, has trailing bytes, an indefinite length, an array, map or tag
+// inside, a named key twice or with another type, or an integer above 32 bits there. The work is bounded by
+// `length`, the stack by a constant.
+bool cbor_read_map(const uint8_t *data, size_t length, const struct cbor_key *keys,
+                   struct cbor_value *values, size_t count);
 
 #endif

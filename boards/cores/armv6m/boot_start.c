@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where boot begins and where it ends: reset, faults, and the jump into the image.
+#include "boot.h"
+#include "board_config.h"
+#include "coffret/board.h"
+#include "registers.h"
+
+// From boot.ld. The stack lies below .bss, at the bottom of boot's RAM: an overflow leaves the RAM and faults.
+extern uint32_t __boot_stack_top[];
+extern uint32_t __boot_bss_start[];
+extern uint32_t __boot_bss_end[];
+
+static void reset(void);
+static void fault(void);
+
+struct vector_table {
+    uint32_t *stack;
+    void (*handlers[15])(void);
+};
+
+// Arm DDI 0419, section B1.5.2. Boot takes no interrupt, so the table ends with the system exceptions.
+__attribute__((section(".vectors"), used)) static const struct vector_table vectors = {
+    .stack = __boot_stack_top,
+    .handlers = {reset, fault, fault, fault, fault, fault, fault, fault, fault, fault, fault, fault, fault, fault,
+                 fault},
+};
+
+// Outlives a warm reset: neither cleared at the start nor loaded. Random after power-on, hence two words.
+#define FAULTED 0xFA017EDu
+__attribute__((section(".noinit"))) static volatile uint32_t fault_marker[2];
+
+static void reset(void) {
+    cpu_interrupts_disable();
+    for (uint32_t *word = __boot_bss_start; word < __boot_bss_end; word++) {
+        *word = 0;
+    }
+    bool faulted = fault_marker[0] == FAULTED && fault_marker[1] == ~FAULTED;
+    fault_marker[0] = 0;
+    boot_main(faulted);
+}
+
+// A fault in boot is a broken image header we failed to bound, or a broken part. Start again, but in recovery: the
+// same fault would only come again.
+static void fault(void) {
+    fault_marker[0] = FAULTED;
+    fault_marker[1] = ~FAULTED;
+    board_reset();
+}
+
+void boot_lock_secrets(void) {
+    mpu_set_region(BOARD_MPU_SECRETS_RBAR, BOARD_MPU_SECRETS_RASR);
+    mpu_enable();
+}
+
+// Never comes back, so it may erase the stack it was called on: no memory but the vector table is read after that.
+__attribute__((naked, noreturn)) static void wipe_and_enter(__attribute__((unused)) uint32_t table,
+                                                            __attribute__((unused)) uint32_t ram,
+                                                            __attribute__((unused)) uint32_t ram_end) {
+    __asm__ volatile("movs r3, #0\n"
+                     "1: stmia r1!, {r3}\n"
+                     "cmp r1, r2\n"
+                     "blo 1b\n"
+                     "ldr r1, [r0]\n"
+                     "ldr r2, [r0, #4]\n"
+                     "msr msp, r1\n"
+                     // The image gets the registers as empty as after a reset.
+                     "mov r0, r3\n"
+                     "mov r1, r3\n"
+                     "mov r4, r3\n"
+                     "mov r5, r3\n"
+                     "mov r6, r3\n"
+                     "mov r7, r3\n"
+                     "mov r8, r3\n"
+                     "mov r9, r3\n"
+                     "mov r10, r3\n"
+                     "mov r11, r3\n"
+                     "mov r12, r3\n"
+                     "mvns r3, r3\n"
+                     "mov lr, r3\n"
+                     "msr apsr, r0\n"
+                     "dsb\n"
+                     "isb\n"
+                     "cpsie i\n"
+                     "bx r2\n");
+}
+
+void boot_enter_image(uint32_t table) {
+    scb_set_vector_table(table);
+    wipe_and_enter(table, BOARD_BOOT_RAM_BASE, BOARD_BOOT_RAM_BASE + BOARD_BOOT_RAM_SIZE);
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// The QSPI flash of an RP2040 board, erased and programmed by the boot ROM's functions (data sheet, section 2.8.3.1.3).
+//
+// While a command runs the flash cannot be read, so the code around it runs from RAM. RAM is not executable: that code is
+// copied to its place each time, and a region of the protection unit then makes the place read-only and executable for
+// privileged code until the command is done. Nothing is ever writable and executable. (Boot runs this with the unit off.)
+#include <stdbool.h>
+#include <string.h>
+
+#include "board_config.h"
+#include "coffret/flash.h"
+#include "coffret/section.h"
+#include "registers.h"
+
+#define PAGE 256u               // the most one program command writes, and never across its border
+#define BLOCK 0x10000u          // what the ROM erases at once where it can
+#define BLOCK_ERASE 0xD8u
+#define CODE_SIZE 128u
+
+// The protection unit's region for tasks' windows, borrowed: no task runs meanwhile.
+#define CODE_REGION 3u
+#define REGION_VALID (1u << 4)
+#define PRIVILEGED_CODE (5u << 24 | 1u << 17) // read-only for privileged code alone, executable; normal memory
+#define SIZE_256 (7u << 1)                    // with half of it switched off
+#define UPPER_HALF_OFF (0xF0u << 8)
+_Static_assert(CODE_SIZE == 128u, "half of the smallest region");
+
+// The ROM's table: a code of two letters, an address; at the end a code of 0 (section 2.8.3).
+#define ROM_FUNCTIONS 0x14u
+#define ROM_CODE(a, b) ((uint32_t)(a) | (uint32_t)(b) << 8)
+
+struct flash_command {          // flash_command.S knows the layout
+    void *connect;
+    void *exit_xip;
+    void *operation;
+    void *flush_cache;
+    uintptr_t arguments[4];
+};
+
+extern const uint8_t flash_command_start[], flash_command_end[];
+
+MONITOR_BSS __attribute__((aligned(256))) static uint8_t code[CODE_SIZE];
+MONITOR_BSS static uint8_t page[PAGE];
+
+static uint32_t rom_half(uint32_t address) { return *(const volatile uint16_t *)address; }
+
+static void *rom_function(uint32_t wanted) {
+    for (uint32_t at = rom_half(ROM_FUNCTIONS);; at += 4u) {
+        uint32_t name = rom_half(at);
+        if (name == wanted || name == 0u) {
+            return (void *)(uintptr_t)(name == 0u ? 0u : rom_half(at + 2u));
+        }
+    }
+}
+
+static void run(struct flash_command *command) {
+    command->connect = rom_function(ROM_CODE('I', 'F'));
+    command->exit_xip = rom_function(ROM_CODE('E', 'X'));
+    command->flush_cache = rom_function(ROM_CODE('F', 'C'));
+    // Vectors and handlers are in the flash.
+    uint32_t interrupts = cpu_interrupts_save();
+    memcpy(code, flash_command_start, (size_t)(flash_command_end - flash_command_start));
+    uint32_t old_attributes;
+    uint32_t old = mpu_read_region(CODE_REGION, &old_attributes);
+    mpu_set_region((uint32_t)code | REGION_VALID | CODE_REGION, PRIVILEGED_CODE | UPPER_HALF_OFF | SIZE_256 | 1u);
+    mpu_synchronise();
+    ((void (*)(struct flash_command *))((uintptr_t)code | 1u))(command);
+    mpu_set_region((old & ~0xFu) | REGION_VALID | CODE_REGION, old_attributes);
+    mpu_synchronise();
+    cpu_interrupts_restore(interrupts);
+}
+
+static bool in_flash(uint32_t offset, size_t length) {
+    return offset <= BOARD_FLASH_SIZE && length <= BOARD_FLASH_SIZE - offset;
+}
+
+const uint8_t *flash_address(uint32_t offset) {
+    return offset <= BOARD_FLASH_SIZE ? (const uint8_t *)(BOARD_FLASH_BASE + offset) : NULL;
+}
+
+int flash_read(uint32_t offset, void *data, size_t length) {
+    if (!in_flash(offset, length)) {
+        return FLASH_RANGE;
+    }
+    memcpy(data, flash_address(offset), length);
+    return FLASH_OK;
+}
+
+static bool is_erased(uint32_t offset, uint32_t length) {
+    const uint32_t *word = (const uint32_t *)flash_address(offset);
+    for (uint32_t i = 0; i < length / 4u; i++) {
+        if (word[i] != 0xFFFFFFFFu) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// What reads as erased is erased all the same: a power cut in an erase can leave bits that only seem to be.
+int flash_erase(uint32_t offset, size_t length) {
+    if (!in_flash(offset, length) || (offset | length) % BOARD_FLASH_ERASE_SIZE != 0u) {
+        return FLASH_RANGE;
+    }
+    while (length != 0u) {
+        uint32_t part = offset % BLOCK == 0u && length >= BLOCK ? BLOCK : BOARD_FLASH_ERASE_SIZE;
+        struct flash_command command = {
+            .operation = rom_function(ROM_CODE('R', 'E')),
+            .arguments = {offset, part, BLOCK, BLOCK_ERASE},
+        };
+        run(&command);
+        if (!is_erased(offset, part)) {
+            return FLASH_FAILED;
+        }
+        offset += part;
+        length -= part;
+    }
+    return FLASH_OK;
+}
+
+// `length` bytes of one page. What stands around them is programmed as 0xFF, which changes nothing.
+static int program_in_page(uint32_t offset, const uint8_t *data, size_t length) {
+    memset(page, 0xFF, sizeof page);
+    memcpy(page + offset % PAGE, data, length);
+    struct flash_command command = {
+        .operation = rom_function(ROM_CODE('R', 'P')),
+        .arguments = {offset - offset % PAGE, (uintptr_t)page, PAGE, 0u},
+    };
+    run(&command);
+    return memcmp(flash_address(offset), data, length) == 0 ? FLASH_OK : FLASH_FAILED;
+}
+
+int flash_program(uint32_t offset, const void *data, size_t length) {
+    if (!in_flash(offset, length) || (offset | length) % BOARD_FLASH_PROGRAM_SIZE != 0u) {
+        return FLASH_RANGE;
+    }
+    const uint8_t *bytes = data;
+    const uint8_t *now = flash_address(offset);
+    // All is looked at before anything is written: a refused call changes nothing.
+    for (size_t i = 0; i < length; i++) {
+        if ((bytes[i] & ~now[i]) != 0) {
+            return FLASH_NOT_ERASED;
+        }
+    }
+    while (length != 0u) {
+        size_t part = PAGE - offset % PAGE;
+        if (part > length) {
+            part = length;
+        }
+        int result = program_in_page(offset, bytes, part);
+        if (result != FLASH_OK) {
+            return result;
+        }
+        offset += part;
+        bytes += part;
+        length -= part;
+    }
+    return FLASH_OK;
+}
