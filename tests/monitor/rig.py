@@ -13,11 +13,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 
 import boards
 from boards.model import Board, Region
+from firmware.boot_build import build_boot
+from firmware.image import ImageContent, LocalSigner, Version, wrap_image
 from firmware.link import (
     HEADER_SIZE,
     KEEP,
@@ -30,6 +33,7 @@ from firmware.link import (
     of_image,
 )
 from firmware.object_cache import Roots
+from firmware.sources import MBEDTLS, find_tree
 from firmware.toolchain import CORES, CompileJob, zig_toolchain
 from tests.qemu import FlashFile, Machine
 
@@ -37,14 +41,9 @@ PROGRAM = Path(__file__).parent / "program"
 REPOSITORY = Path(__file__).parents[2]
 WARNINGS = ("-Wall", "-Wextra", "-Werror")
 HANDOFF_MAGIC = 0x4F484643
+KEY = ec.derive_private_key(0xC0FF8E7, ec.SECP256R1())
 
-LAYOUT = Layout(
-    monitor=Region(base=0x2000_0000, size=0x8000),
-    main_stack=0x800,
-    window=Region(base=0x2000_8000, size=0x400),
-    # Behind the stack of the controller, which is task 9.
-    statics=(Statics("manager", Region(base=0x2001_9800, size=0x800)),),
-)
+MAIN_STACK = 0x800
 # Time passes by instructions, 32 ns each, and idle time at once: a busy host changes no result.
 COUNTED = ("-icount", "shift=5,sleep=off")
 STUB_SCRIPT = """ENTRY(reset)
@@ -57,11 +56,23 @@ SECTIONS {
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A linked test image and the stub that starts it."""
+    """A linked test image and what starts it: a stub, where there is a Secure world boot itself."""
 
     board: Board
     image: LinkedImage
     stub: Path
+
+
+def layout_on(board: Board) -> Layout:
+    """Where the program's variables go (program.h has the same places)."""
+    ram = board.memory.ram.base
+    return Layout(
+        monitor=Region(base=ram, size=0x8000),
+        main_stack=MAIN_STACK,
+        window=Region(base=ram + 0x8000, size=0x400),
+        # Behind the stack of the controller, which is task 9.
+        statics=(Statics("manager", Region(base=ram + 0x1_9800, size=0x800)),),
+    )
 
 
 def board_roots(board: Board, directory: Path) -> tuple[Roots, tuple[Path, ...]]:
@@ -106,20 +117,33 @@ def link_program(
     return link_image(toolchain, objects, board, layout, 0, directory / "program.elf")
 
 
-def build(directory: Path, *, lto: bool = True) -> Program:
-    """The program of attacks and its stub."""
-    board = boards.load("mps2-an385")
+def build(directory: Path, board_name: str = "mps2-an385", *, lto: bool = True) -> Program:
+    """The program of attacks and what starts it."""
+    board = boards.load(board_name)
     names = ("attacker.c", "enclaves.c", "controller.c")
     tables = (CompileJob(PROGRAM / "tables.c"),)
-    image = link_program(directory, names, tables, LAYOUT, lto=lto, without="attester.c")
+    image = link_program(
+        directory,
+        names,
+        tables,
+        layout_on(board),
+        lto=lto,
+        without="attester.c",
+        board_name=board_name,
+    )
+    if board.secure_world:
+        keys = [KEY.public_key()]
+        boot = build_boot(board, keys, zig_toolchain(), find_tree(MBEDTLS), directory)
+        return Program(board, image, boot.elf)
     return Program(board, image, stub(directory))
 
 
-def writable_sections(directory: Path) -> set[str]:
+def writable_sections(directory: Path, board_name: str) -> set[str]:
     """The writable sections in the monitor's and the drivers' objects, each compiled alone."""
-    board = boards.load("mps2-an385")
+    board = boards.load(board_name)
     roots, includes = board_roots(board, directory)
-    sources = [s for s in (*monitor_sources(), *board.image_sources) if s.parent.name != "services"]
+    every = of_image(board, (*monitor_sources(), *board.image_sources))
+    sources = [s for s in every if s.parent.name != "services"]
     jobs = [CompileJob(source, includes, flags=WARNINGS) for source in sources]
     found: set[str] = set()
     for path in zig_toolchain().compile(jobs, CORES[board.core], roots):
@@ -154,6 +178,12 @@ def running(program: Program, directory: Path, *extra: str) -> Iterator[Machine]
     """The program on the emulator, from a fresh flash; `extra` are more of its arguments."""
     board = program.board
     flash = FlashFile.factory(board, directory / "nv.bin")
+    if board.secure_world:
+        content = ImageContent(Version.parse("1.0.0"), 3, b"\x11" * 32, b"\x22" * 32)
+        flash.write_slot(0, wrap_image(program.image.body, 0, board, content, LocalSigner(KEY)))
+        with Machine(board, program.stub, flash, (*COUNTED, *extra)) as machine:
+            yield machine
+        return
     flash.write_slot(0, b"\xff" * HEADER_SIZE + program.image.body)
     facts = directory / "handoff.bin"
     facts.write_bytes(handoff())
@@ -165,13 +195,15 @@ def running(program: Program, directory: Path, *extra: str) -> Iterator[Machine]
 class Memory:
     """The emulated board's memory, read from outside over QMP (`arguments` go to the emulator)."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, as_processor: bool = False) -> None:
+        # From outside, QEMU's protection controllers let nothing of the Non-secure world through.
+        self._command = "memsave" if as_processor else "pmemsave"
         self._directory = directory
         self._socket = Path(tempfile.mkdtemp(prefix="coffret-qmp-")) / "qmp"
         self.arguments = ("-qmp", f"unix:{self._socket},server=on,wait=off")
 
     def read(self, base: int, size: int) -> bytes:
-        """Physical memory, while the machine runs."""
+        """The memory as the bus or, `as_processor`, as the code that runs now sees it."""
         out = self._directory / "memory.bin"
         with socket.socket(socket.AF_UNIX) as link:
             link.connect(str(self._socket))
@@ -180,7 +212,7 @@ class Memory:
                 arguments = {"val": base, "size": size, "filename": str(out)}
                 commands = (
                     {"execute": "qmp_capabilities"},
-                    {"execute": "pmemsave", "arguments": arguments},
+                    {"execute": self._command, "arguments": arguments},
                 )
                 for command in commands:
                     stream.write(json.dumps(command) + "\n")
