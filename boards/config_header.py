@@ -38,7 +38,7 @@ def _defines(board: Board) -> Iterator[tuple[str, str]]:
         yield f"{name.upper()}_BASE", _word(area.base)
         yield f"{name.upper()}_SIZE", _word(area.size)
     yield "BOOT_FIRST_STAGE", _word(board.memory.first_stage)
-    # Where boot describes what it starts: the image reads it there, or gets a copy without the keys.
+    # Where boot describes what it starts: read there by the image, or copied for it without keys.
     yield "BOOT_HANDOFF_BASE", _word((board.memory.secure_state or board.memory.handoff).base)
     if board.memory.secure_state is not None:
         yield "SECURE_WORLD", "1"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import tomllib
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -105,8 +106,8 @@ class Flash(_Facts):
 class Memory(_Facts):
     """Memories and what boot keeps in them.
 
-    `ram` is the image's. Boot uses a part of it before the image runs; where there is a Secure world,
-    `boot_ram` is that world's own memory, and `secure_state` what it keeps while the image runs.
+    `ram` is the image's. Boot uses a part of it before the image runs; where there is a Secure
+    world, `boot_ram` is that world's own, and `secure_state` what it keeps while the image runs.
     `first_stage`: bytes at boot's base that the part's ROM loads by its own rules, in front of
     boot's vector table.
     """
@@ -133,7 +134,7 @@ class Memory(_Facts):
     def _apart(self, secure_state: Region) -> Self:
         areas = [("ram", self.ram), ("boot_ram", self.boot_ram), ("secure_state", secure_state)]
         areas.sort(key=lambda item: item[1].base)
-        for (low, one), (high, two) in zip(areas, areas[1:], strict=False):
+        for (low, one), (high, two) in pairwise(areas):
             if one.end > two.base:
                 raise ValueError(f"memory.{low} and memory.{high} overlap")
         return self
@@ -268,7 +269,7 @@ class Board(_Facts):
 
     @property
     def secure_world(self) -> bool:
-        """Whether boot and the keys live in a world of their own, which the image calls through gateways."""
+        """Whether boot and the keys live in a world of their own, behind gateways."""
         return self.memory.secure_state is not None
 
     @property
@@ -294,7 +295,7 @@ class Board(_Facts):
 
     @property
     def boot_sources(self) -> tuple[Path, ...]:
-        """The C and assembly of the core, the family and the board that boot compiles; the start comes first."""
+        """What boot compiles of the core, the family and the board; the start comes first."""
         start = ROOT / "cores" / self.architecture / "boot_start.c"
         return (start, *(path for path in self._sources() if path != start and not _of_image(path)))
 
@@ -308,7 +309,7 @@ class Board(_Facts):
             yield from (path for path in sorted(folder.iterdir()) if path.suffix in (".c", ".S"))
 
     def _of_boot(self, path: Path) -> bool:
-        # boot_NAME.c, and drivers without interrupts: NAME_polled.c. Flash behind a Secure world is boot's too.
+        # boot_NAME.c, and drivers without interrupts: NAME_polled.c. Of a Secure world, flash too.
         flash = self.secure_world and path.stem.endswith("_flash")
         return flash or path.stem.startswith("boot_") or path.stem.endswith("_polled")
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Register words of the Armv8-M memory protection unit, PMSAv8 (Arm DDI 0553, section B8.3, MPU_RBAR, MPU_RLAR).
+"""Register words of the Armv8-M memory protection unit, PMSAv8 (Arm DDI 0553, section B8.3).
 
-A region is any range of 32-byte granules. Regions must not overlap: an address in two of them faults, so
-the core (boards/cores/armv8m/core.c) fills what the image's tables leave open. Privileged code can be
-denied writing and executing, never reading.
+A region is any range of 32-byte granules. Regions must not overlap: an address in two of them
+faults, so the core (boards/cores/armv8m/core.c) fills what the image's tables leave open.
+Privileged code can be denied writing and executing, never reading.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ GRAIN = 32
 # AP[2:1] (RBAR bits 2:1), XN (bit 0). Shareability is 0: one processor, no other observer.
 _PRIVILEGED_RW, _RW, _PRIVILEGED_RO, _RO = 0 << 1, 1 << 1, 2 << 1, 3 << 1
 _XN = 1
-# Index into MAIR0, whose two attributes the core sets: 0 normal memory, write-through; 1 device, nGnRE.
+# Index into MAIR0, whose attributes the core sets: 0 normal memory, write-through; 1 device, nGnRE.
 _NORMAL, _DEVICE = 0 << 1, 1 << 1
 _ENABLE = 1
 
@@ -35,8 +35,8 @@ _ACCESS: Mapping[Access, tuple[int, int]] = {
 def pmsav8_region(base: int, size: int, access: Access) -> tuple[int, int]:
     """(RBAR, RLAR) of the region that opens exactly [base, base + size).
 
-    The region's number is not in the words: it goes to RNR. Raises MpuError for a range that is not made
-    of whole granules, and for `Access.NONE`, which the unit cannot express.
+    The region's number is not in the words: it goes to RNR. Raises MpuError for a range that is not
+    made of whole granules, and for `Access.NONE`, which the unit cannot express.
     """
     if base % GRAIN or size % GRAIN or size <= 0 or base < 0 or base + size > 1 << 32:
         raise MpuError(f"{size:#x} bytes at {base:#x}: not made of whole granules of {GRAIN} bytes")

@@ -28,7 +28,7 @@ _OURS = ("crypto", "boot", "store", "cbor", "smp")
 _WARNINGS = ("-Wall", "-Wextra", "-Werror")
 # crypto/p256.c says what r9 is for; nothing that runs below it may use it.
 _RESERVED = ("-ffixed-r9",)
-# Code of a Secure world: its gateways leave nothing in registers, and may ask what a caller can reach.
+# Of a Secure world: gateways leave nothing in registers, and may ask what a caller can reach.
 _SECURE = ("-mcmse",)
 
 

@@ -195,15 +195,17 @@ def running(program: Program, directory: Path, *extra: str) -> Iterator[Machine]
 class Memory:
     """The emulated board's memory, read from outside over QMP (`arguments` go to the emulator)."""
 
-    def __init__(self, directory: Path, *, as_processor: bool = False) -> None:
-        # From outside, QEMU's protection controllers let nothing of the Non-secure world through.
-        self._command = "memsave" if as_processor else "pmemsave"
+    def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._socket = Path(tempfile.mkdtemp(prefix="coffret-qmp-")) / "qmp"
         self.arguments = ("-qmp", f"unix:{self._socket},server=on,wait=off")
 
     def read(self, base: int, size: int) -> bytes:
-        """The memory as the bus or, `as_processor`, as the code that runs now sees it."""
+        """Physical memory, while the machine runs.
+
+        Where there is a Secure world only that one's: its protection controllers let nothing else
+        through to an observer whose world they do not know.
+        """
         out = self._directory / "memory.bin"
         with socket.socket(socket.AF_UNIX) as link:
             link.connect(str(self._socket))
@@ -212,7 +214,7 @@ class Memory:
                 arguments = {"val": base, "size": size, "filename": str(out)}
                 commands = (
                     {"execute": "qmp_capabilities"},
-                    {"execute": self._command, "arguments": arguments},
+                    {"execute": "pmemsave", "arguments": arguments},
                 )
                 for command in commands:
                     stream.write(json.dumps(command) + "\n")
