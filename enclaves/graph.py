@@ -44,13 +44,17 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A named point where one enclave may release (drop secrecy) or vouch (add integrity)."""
+    """A named point where one enclave may release (drop secrecy) or vouch (add integrity).
+
+    `raw`: its code may pass a labelled message on as it came, which the build refuses otherwise.
+    """
 
     name: str  # "coach.weekly"
     enclave: str
     releases: Label
     vouches: Label
     budget: Budget
+    raw: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import hashlib
 from dataclasses import dataclass
 
 from enclaves import cbor
-from enclaves.graph import FlowGraph, Kind, Way
+from enclaves.graph import FlowGraph, Kind, Node, Way
 from enclaves.labels import Label
 
 FORMAT = 1
@@ -77,9 +77,7 @@ def policy_document(policy: Policy) -> bytes:
                 if node.kind is Kind.ENCLAVE
             ],
             "ends": [
-                {"name": node.name, "kind": str(node.kind), "accepts": _names(node.secrecy)}
-                for node in graph.nodes
-                if node.kind is not Kind.ENCLAVE
+                _end(node) for node in graph.nodes if node.kind is not Kind.ENCLAVE
             ],
             "gates": [
                 {
@@ -87,6 +85,7 @@ def policy_document(policy: Policy) -> bytes:
                     "enclave": gate.enclave,
                     "releases": _names(gate.releases),
                     "vouches": _names(gate.vouches),
+                    "raw": gate.raw,
                     "bytes": gate.budget.size,
                     "messages": gate.budget.messages,
                     "window_s": gate.budget.window_s,
@@ -112,6 +111,17 @@ def policy_document(policy: Policy) -> bytes:
 def policy_digest(document: bytes) -> bytes:
     """SHA-256 of the document: TLV 0xA0 of the image, component `policy` of the evidence."""
     return hashlib.sha256(document).digest()
+
+
+def _end(node: Node) -> dict[str, object]:
+    end: dict[str, object] = {
+        "name": node.name,
+        "kind": str(node.kind),
+        "accepts": _names(node.secrecy),
+    }
+    if node.kind is Kind.DEVICE:  # data comes from it, too
+        end |= {"makes": _names(node.makes), "integrity": _names(node.integrity)}
+    return end
 
 
 def _names(tags: Label) -> list[str]:

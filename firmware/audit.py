@@ -236,7 +236,7 @@ def _against_policy(flows: Mapping[str, Any], document: bytes) -> Iterator[str]:
         "tags": [tag["name"] for tag in policy["tags"]],
         "enclaves": [_without(e, "makes") for e in policy["enclaves"]],
         "sinks": [_without(e, "kind") for e in policy["ends"] if e["kind"] == "sink"],
-        "gates": [_without(g, "grants") for g in policy["gates"]],
+        "gates": [_without(g, "grants", "raw") for g in policy["gates"]],
         "channels": policy["channels"],
     }
     for key, value in said.items():

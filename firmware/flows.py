@@ -79,7 +79,7 @@ def flow_graph(manifest: Manifest) -> FlowGraph:
     ]
     edges += [Edge(c.source, c.target, c.gate) for c in manifest.channels]
     gates = tuple(
-        GraphGate(g.name, g.enclave, label(g.releases), label(g.vouches), g.budget)
+        GraphGate(g.name, g.enclave, label(g.releases), label(g.vouches), g.budget, g.raw)
         for g in manifest.gates
     )
     return FlowGraph(tags, (*nodes, *devices), gates, (*edges, *grant_edges))

@@ -32,6 +32,7 @@ class Gate:
     budget: Budget
     grants: tuple[Path, ...]
     key: KeyPath
+    raw: bool = False  # its code may pass a labelled message on as it came
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,7 @@ def gate_of(enclave: str, table: schema.Release | schema.Vouch, folder: Path, ke
         budget=Budget(messages, window_s, table.bytes),
         grants=tuple(folder / grant for grant in table.grant),
         key=key,
+        raw=isinstance(table, schema.Release) and table.raw,
     )
 
 

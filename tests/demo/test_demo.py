@@ -46,7 +46,7 @@ def test_everything_happens_as_told_and_nothing_is_left_behind(tmp_path: Path) -
     assert all(act["ok"] for act in told["acts"])
     assert list(tmp_path.iterdir()) == []
     assert "\x1b" not in done.stderr
-    for words in ("security counter is lower", "not signed", "at least one bit", "policy"):
+    for words in ("security counter is lower", "not signed", "do not match its SHA-256", "policy"):
         assert words in done.stderr
 
 

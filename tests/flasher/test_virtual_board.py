@@ -205,6 +205,19 @@ def test_a_state_left_by_a_crash_is_not_listed_and_can_be_used_again(
         assert [run.name for run in running()] == ["kept"]
 
 
+def test_a_throw_away_board_that_was_killed_is_cleared_by_the_next(payload_bundle: Bundle) -> None:
+    with _run(payload_bundle, "--blank") as process:
+        _facts(process)
+        (state,) = runtime_root().iterdir()
+        secret = (state / FLASH_FILE).read_bytes()
+        process.kill()
+        process.wait()
+    with board_of(payload_bundle, blank=True) as board:
+        assert board.state == state
+        assert board.flash.read_bytes() != secret
+    assert list(runtime_root().iterdir()) == []
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_emulator_outlives_the_verb(
     payload_bundle: Bundle, tmp_path: Path, how: signal.Signals

@@ -178,6 +178,7 @@ def test_only_what_may_leave_reaches_the_stream(transcript: Transcript) -> None:
 def test_log_tells_releases_and_refusals_once_each(transcript: Transcript) -> None:
     texts = list(transcript.log.values())
     assert texts.count("released secret.mean") == 3
+    assert texts.count("restart secret") == 1
     assert texts.count("flow refused secret_to_sink") == 1
     assert texts.count("gate budget used up secret.mean") == 1
 

@@ -205,8 +205,6 @@ def test_power_cut_in_an_upload_leaves_what_ran(
     assert slots(running)[1].version == "1.1.0"
 
 
-@pytest.mark.all
-@pytest.mark.skipif(shutil.which("smpmgr") is None, reason="smpmgr is not installed")
 def test_smpmgr_flashes_a_blank_board_and_then_updates_it(
     blank: VirtualBoard, old: Release, new: Release, tmp_path: Path
 ) -> None:

@@ -15,7 +15,6 @@
 
 #define RETURN_TO_IDLE 0xFFFFFFF9u  // thread mode, main stack
 #define RETURN_TO_TASK 0xFFFFFFFDu  // thread mode, process stack
-#define RETURN_STACK_BIT 4u
 #define XPSR_THUMB (1u << 24)
 
 // What the processor pushes (section B1.5.6).

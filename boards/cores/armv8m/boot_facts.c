@@ -15,8 +15,10 @@ struct measured {
 
 static bool is_measured(const struct measured *image, const void *at, uint32_t size) {
     uint32_t address = (uint32_t)at;
-    return (address & 3u) == 0 && address >= image->base && size <= image->size && address - image->base <= image->size - size;
+    return address >= image->base && size <= image->size && address - image->base <= image->size - size;
 }
+
+static bool is_aligned(const void *at) { return ((uint32_t)at & 3u) == 0; }
 
 // The text at `from`, copied; NULL when it is not one.
 static const char *keep_text(const struct measured *image, const char *from) {
@@ -46,12 +48,13 @@ static bool keep_component(const struct measured *image, const struct component 
 static uint32_t keep_components(const struct measured *image) {
     struct secure_state *state = secure();
     const struct image_facts *facts = ((const struct image_facts *const *)image->base)[IMAGE_FACTS_VECTOR];
-    if (!is_measured(image, facts, sizeof *facts) || facts->magic != IMAGE_FACTS_MAGIC ||
+    if (!is_aligned(facts) || !is_measured(image, facts, sizeof *facts) || facts->magic != IMAGE_FACTS_MAGIC ||
         !is_measured(image, facts->counts, sizeof *facts->counts)) {
         return 0;
     }
     uint32_t count = facts->counts->components;
-    if (count > SECURE_COMPONENTS || !is_measured(image, facts->components, count * sizeof *facts->components)) {
+    if (count > SECURE_COMPONENTS || !is_aligned(facts->components) ||
+        !is_measured(image, facts->components, count * sizeof *facts->components)) {
         return 0;
     }
     for (uint32_t i = 0; i < count; i++) {

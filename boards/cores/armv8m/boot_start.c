@@ -88,7 +88,7 @@ __attribute__((used)) static bool pass_on(void) {
         return true;
     }
     if (status & SECURE_FAULT_AUVIOL) {
-        non_secure_pend_memory_fault(status & SECURE_FAULT_ADDRESS_VALID ? secure_fault_address() : 0u);
+        non_secure_pend_memory_fault(status & SECURE_FAULT_ADDRESS_VALID ? secure_fault_address() : FAULT_WITHOUT_ADDRESS);
         return true;
     }
     return false;

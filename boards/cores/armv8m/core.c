@@ -11,6 +11,7 @@
 #include "coffret/core.h"
 #include "coffret/section.h"
 #include "coffret/syscall.h"
+#include "gateways.h"
 #include "image_facts.h"
 #include "registers.h"
 
@@ -128,7 +129,7 @@ static bool passed_on(uint32_t exception, uint32_t status, struct core_fault *fa
     if (exception == EXCEPTION_MEMORY && (status & 0xFFu) == 0) {
         fault->reason = FAULT_MEMORY;
         fault->address = fault_memory_address();
-        fault->address_known = true;
+        fault->address_known = fault->address != FAULT_WITHOUT_ADDRESS;
         return true;
     }
     if (exception == EXCEPTION_USAGE && status >> 16 == 0) {

@@ -32,6 +32,9 @@ enum gateway {
 
 #define GATEWAYS_VERSION 1u
 
+// What the Secure world leaves in MMFAR when it passes on a fault whose address it was not told (QEMU 7.2 tells none).
+#define FAULT_WITHOUT_ADDRESS 0xFFFFFFFFu
+
 // A negative answer of the gateway itself, far from those of what lies behind it.
 enum gateway_error {
     GATEWAY_BUSY = -1000,   // another task is inside: again later

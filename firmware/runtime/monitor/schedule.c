@@ -142,6 +142,7 @@ void monitor_tick(void) {
             continue;
         }
         if (state->status == TASK_BACKOFF) {
+            log_event("restart", task_of(task)->name);
             task_start(task);
         } else if (state->status == TASK_WAITING && state->wait == WAIT_PORT_READ) {
             port_read_timeout(task);

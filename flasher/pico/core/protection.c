@@ -59,7 +59,7 @@ static uint32_t rights_of(const struct core *core, uint32_t address, bool privil
 }
 
 bool allowed(struct core *core, uint32_t address, enum access access, bool privileged) {
-    bool in_fault = execution_priority(core, false) < 0;
+    bool in_fault = (core->active & (1u << EXCEPTION_HARD | 1u << EXCEPTION_NMI)) != 0u;
     if ((core->mpu_control & CONTROL_ENABLE) == 0u || (in_fault && (core->mpu_control & CONTROL_IN_FAULTS) == 0u)) {
         bool system = address - 0xE0000000u < 0x100000u;
         return (default_rights(address) >> access & 1u) != 0u && (privileged || !system);
