@@ -250,8 +250,8 @@ def _against_policy(flows: Mapping[str, Any], document: bytes) -> Iterator[str]:
                 yield f"policy {key}: image {image!r}, policy {policy_row!r}"
 
 
-def _without(row: Mapping[str, Any], key: str) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name != key}
+def _without(row: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in keys}
 
 
 def _isolation(tables: reader.Tables, plan: Plan) -> Iterator[str]:

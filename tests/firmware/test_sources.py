@@ -43,8 +43,7 @@ def no_archive(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def serve(monkeypatch: pytest.MonkeyPatch, archive: Path, files: dict[str, bytes]) -> None:
-    """Makes the package client deliver an archive of these files, and one more that is not locked.
-    """
+    """Makes the package client deliver these files, and some that are not locked."""
     with tarfile.open(archive, "w:xz") as tar:
         for path, data in {**files, "docs/readme": b"", "../outside": b"evil"}.items():
             member = tarfile.TarInfo(f"toy-1.0/{path}")

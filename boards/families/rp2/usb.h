@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #define USB_FUNCTIONS 2u        // 0: management, 1: the stream
+#define USB_IRQ 5u              // data sheet, section 2.3.2
 
 // ---- usb_device.c ----
 
