@@ -39,7 +39,8 @@ SECRETS = FLASH.base + FLASH.secrets.offset
 SLOT_B = BOARD.slot(1)
 PLACES = secure_places(BOARD)
 # enum store_key.
-SECURITY_COUNTER, LIFECYCLE, ENDORSEMENT, BOOT_COUNT, CERTIFICATE, IMAGE_MAC = range(2, 8)
+BOOT_STATE, SECURITY_COUNTER, LIFECYCLE, ENDORSEMENT = 1, 2, 3, 4
+BOOT_COUNT, CERTIFICATE, IMAGE_MAC, SETTINGS = 5, 6, 7, 16
 
 
 @pytest.fixture(scope="module")
@@ -328,6 +329,28 @@ def test_counter_can_be_neither_lowered_nor_used_up(intruder: Intruder, counter:
 @pytest.mark.parametrize("key", [0, BOOT_COUNT, CERTIFICATE, IMAGE_MAC, 8, 15, 32, 255, 256 + 16])
 def test_boots_own_records_cannot_be_written(intruder: Intruder, key: int) -> None:
     assert intruder.gateway(Gateway.STORE_PUT, key, intruder.buffer, 32) == DENIED
+
+
+def test_records_can_be_filled_but_boots_own_still_fit(intruder: Intruder) -> None:
+    """Else the board could never be updated again."""
+    at = intruder.put(bytes(range(256)) * 4)
+    assert intruder.gateway(Gateway.STORE_PUT, SETTINGS, at, 129) == DENIED
+    assert intruder.gateway(Gateway.STORE_PUT, ENDORSEMENT, at, 1025) == DENIED
+    assert intruder.gateway(Gateway.STORE_PUT, ENDORSEMENT, at, 1024) == 0
+    for turn in range(3):
+        for setting in range(16):
+            length = 128 - turn
+            assert intruder.gateway(Gateway.STORE_PUT, SETTINGS + setting, at, length) == 0
+    state = intruder.put(bytes([0, 1, 0, 0]))  # slot A active, B pending
+    assert intruder.gateway(Gateway.STORE_PUT, BOOT_STATE, state, 4) == 0
+    intruder.machine.send(b"r\n")
+    intruder.ready()
+    counted = intruder.buffer
+    assert intruder.gateway(Gateway.STORE_GET, BOOT_COUNT, counted, 4) == 4
+    assert intruder.read(counted, 4) == (2).to_bytes(4, "little")
+    assert intruder.gateway(Gateway.STORE_GET, BOOT_STATE, counted, 4) == 4
+    # Boot wrote what became of it: the slot is empty, so nothing is pending.
+    assert intruder.read(counted, 4)[:2] == bytes([0, 0xFF])
 
 
 @pytest.mark.parametrize("key", [0, IMAGE_MAC, 8, 32, 256 + ENDORSEMENT])

@@ -10,7 +10,7 @@ from firmware import schema
 
 ROOT = Path(__file__).parents[2]
 OURS = {"attest", "boards", "enclaves", "firmware", "flasher", "coffret"}
-VERBS = {"cli.py", "grant_cli.py"}  # the front door's
+VERBS = {"audit_cli.py", "cli.py", "flows_cli.py", "grant_cli.py"}  # the front door's
 
 
 def imported(path: Path) -> set[str]:

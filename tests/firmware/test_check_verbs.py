@@ -63,7 +63,12 @@ def test_a_good_appliance_is_said_in_one_line(full: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "full 1.2.3+4: 5 enclaves, 6 channels, 3 gates; every flow is legal\n"
     done = coffret("check", ".", "--json", cwd=full)
-    assert json.loads(done.stdout) == {"ok": True, "appliance": "full", "problems": []}
+    document = json.loads(done.stdout)
+    (coach, meter) = document.pop("privileged")
+    assert document == {"ok": True, "appliance": "full", "problems": []}
+    assert (coach["gates"], coach["lines"]) == (["coach.weekly", "coach.count"], {"coach": 3, "helper": 3})
+    assert [r["at"] for r in coach["releases"]] == ["helper.py:3"]
+    assert meter["gates"] == ["meter.checked"]
 
 
 def test_flows_are_sentences_and_one_document(full: Path) -> None:

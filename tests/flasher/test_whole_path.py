@@ -61,8 +61,8 @@ class Operator:
         return self.folder / f"bundle-{version}"
 
 
-@pytest.fixture(scope="module")
-def operator(tmp_path_factory: pytest.TempPathFactory) -> Operator:
+@pytest.fixture(scope="module", params=["mps2-an385", "mps2-an505"])
+def operator(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Operator:
     folder = tmp_path_factory.mktemp("operator")
     (folder / "run").mkdir()
     someone = Operator(folder)
@@ -75,7 +75,7 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Operator:
         )
         manifest.write_text(text)
         out = someone.bundle(version)
-        done = someone.coffret("build", source, "--board", "mps2-an385", "-o", out)
+        done = someone.coffret("build", source, "--board", request.param, "-o", out)
         assert done.returncode == 0, done.stderr
     return someone
 

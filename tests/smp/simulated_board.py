@@ -38,8 +38,9 @@ KINDS = (RECOVERY, MANAGER_A, MANAGER_B)
 RESET, CLOSED = 1, 2
 V1, V2 = 0, 1
 READ, WRITE = 0, 2
-# The host cannot map page 0, where boot is on the board.
-BOOT_ON_HOST = 0x2300_0000
+# Where the host maps flash and boot. It cannot map page 0, where boot is on the board; and the heap
+# of a Python that is not position independent lies anywhere in the first GiB, and grows.
+FLASH_ON_HOST, BOOT_ON_HOST = 0x7000_0000, 0x7200_0000
 
 INIT = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 UPDATE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
@@ -81,14 +82,19 @@ def identity_facts() -> IdentityFacts:
     )
 
 
-def write_config(kind: str, directory: Path) -> None:
-    """The virtual board's `board_config.h`, changed where the host must have it otherwise."""
+def host_board() -> Board:
+    """The virtual board, its flash and boot where the host can have them."""
     board = boards.load("mps2-an385")
-    header = config_header(board).replace(
-        f"BOARD_BOOT_BASE 0x{board.memory.boot.base:08X}u", f"BOARD_BOOT_BASE 0x{BOOT_ON_HOST:08X}u"
-    )
+    flash = board.flash.model_copy(update={"base": FLASH_ON_HOST})
+    boot = board.memory.boot.model_copy(update={"base": BOOT_ON_HOST})
+    memory = board.memory.model_copy(update={"boot": boot})
+    return board.model_copy(update={"flash": flash, "memory": memory})
+
+
+def write_config(kind: str, directory: Path) -> None:
+    """Its `board_config.h`, and the slot that a manager runs from."""
     slot = f"#define SIMULATED_SLOT {int(kind == MANAGER_B)}\n"
-    (directory / "board_config.h").write_text(header + slot)
+    (directory / "board_config.h").write_text(config_header(host_board()) + slot)
 
 
 def sources_of(kind: str) -> list[Path]:
@@ -286,7 +292,7 @@ def running_board(kind: str, library: ctypes.CDLL, fresh: bool = True) -> Iterat
     """Starts a server; with `fresh` on erased flash."""
     if fresh:
         assert library.simulated_map() == 0
-    board = boards.load("mps2-an385")
+    board = host_board()
     ours, theirs = socket.socketpair()
     ours.settimeout(5)
     services = SimulatedServices(board)
@@ -317,7 +323,7 @@ VERSION = Version(1, 2, 3)
 def make_image(slot: int, body: bytes = b"code" * 300, version: Version = VERSION) -> bytes:
     """A signed image for a slot of the virtual board."""
     content = ImageContent(version, 5, bytes(32), bytes(32))
-    return wrap_image(body, slot, boards.load("mps2-an385"), content, LocalSigner(KEY))
+    return wrap_image(body, slot, host_board(), content, LocalSigner(KEY))
 
 
 def patched(image: bytes, offset: int, data: bytes) -> bytes:

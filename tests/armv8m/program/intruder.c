@@ -324,6 +324,9 @@ static void obey(const char *line) {
         }
         say("\n");
         break;
+    case 'r':
+        board_port_flush();
+        board_reset();
     case 'n': // take no faults: as a monitor that was never started
         scs_write(SCS_SHCSR, 0u);
         say("ok\n");

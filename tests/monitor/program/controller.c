@@ -153,6 +153,8 @@ static void probe_service_calls(void) {
     say("denied store_put_boot_state", syscall3(SYS_STORE_PUT, 1, own, 4));
     say("denied store_put_counter", syscall3(SYS_STORE_PUT, 2, own, 4));
     say("denied store_put_any_lifecycle", syscall3(SYS_STORE_PUT, 3, (uint32_t)"\0\x10", 2));
+    say("denied store_put_large_setting", syscall3(SYS_STORE_PUT, 16, own, 129));
+    say("denied store_put_large_endorsement", syscall3(SYS_STORE_PUT, 4, own, 1025));
     say("denied erase_behind_slot", syscall3(SYS_FLASH_ERASE, 0x80000, 0x1000, 0));
     say("denied erase_wrapping", syscall3(SYS_FLASH_ERASE, 0xFFF80000u, 0x1000, 0));
     say("denied program_store", syscall3(SYS_FLASH_PROGRAM, 0x80000, own, 4));
@@ -167,13 +169,13 @@ static void use_storage(void) {
     say("storage secure", syscall3(SYS_STORE_PUT, 3, (uint32_t)"\0\x30", 2));
     say("storage secure_again", syscall3(SYS_STORE_PUT, 3, (uint32_t)"\0\x30", 2));
     int32_t failed = 0;
-    for (uint32_t i = 0; i < 20; i++) { // a bank has room for seven: the other one is begun several times
+    for (uint32_t i = 0; i < 200; i++) { // a bank has room for some sixty: the other one is begun several times
         out.buffer[0] = (uint8_t)i;
-        failed += syscall3(SYS_STORE_PUT, 16, (uint32_t)out.buffer, 1000) != 0;
+        failed += syscall3(SYS_STORE_PUT, 16, (uint32_t)out.buffer, 128) != 0;
     }
     out.buffer[0] = 0;
     say("storage put_often", failed);
-    say("storage last_put", syscall3(SYS_STORE_GET, 16, (uint32_t)out.buffer, 1000) == 1000 ? out.buffer[0] : -1);
+    say("storage last_put", syscall3(SYS_STORE_GET, 16, (uint32_t)out.buffer, 128) == 128 ? out.buffer[0] : -1);
     say("storage mark_test", syscall3(SYS_MARK_TEST, 0, 0, 0));
     say("storage confirm", syscall3(SYS_CONFIRM, 0, 0, 0));
 }
