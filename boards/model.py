@@ -141,8 +141,8 @@ class Memory(_Facts):
 
 
 class Mpu(_Facts):
-    """`flash` and `ram`: what the monitor's own regions cover, where a memory answers at more addresses
-    than its own; else the memory itself.
+    """`flash` and `ram`: what the monitor's own regions cover, where a memory answers at more
+    addresses than its own; else the memory itself.
     """
 
     flavour: Literal["pmsav6", "pmsav7", "pmsav8"]
@@ -207,20 +207,37 @@ class Host(_Facts):
 
     transports: tuple[Literal["smp-serial", "uf2", "picoboot", "dfu"], ...]
     usb_ids: tuple[UsbId, ...] = ()
+    uf2_family: Annotated[int, Field(ge=0, le=0xFFFF_FFFF)] | None = None
     stubs: str | None = None  # PyPI package of MicroPython type stubs, where there is one
+
+    @model_validator(mode="after")
+    def _uf2_has_a_family(self) -> Self:
+        if ("uf2" in self.transports) != (self.uf2_family is not None):
+            raise ValueError("host.uf2_family and the transport uf2 go together")
+        return self
 
 
 class Emulator(_Facts):
-    """How to run without the board. Arguments hold `{boot}`, `{flash}`, `{port}`, `{stream0}`."""
+    """How to run without the board. Arguments hold `{boot}`, `{flash}`, `{port}`, `{stream0}`, ...
+
+    `program` is on the PATH, or `python`: a module for the Python that asks. `further` names lines
+    beside the management port and the streams, which the arguments hold too.
+    """
 
     program: str
     minimum: str
     arguments: tuple[str, ...]
+    further: tuple[Identifier, ...] = ()
+
+    @property
+    def in_python(self) -> bool:
+        """Whether it is a module, not a program; its lines are then numbers of open sockets."""
+        return self.program == "python"
 
     def command(self, **values: str) -> tuple[str, ...]:
         """The command line with its placeholders filled. KeyError names one that was forgotten."""
         # The flash stands inside an option's list: QEMU wants a comma of its name doubled there.
-        if "flash" in values:
+        if "flash" in values and not self.in_python:
             values["flash"] = values["flash"].replace(",", ",,")
         return (self.program, *(argument.format_map(values) for argument in self.arguments))
 
@@ -274,7 +291,7 @@ class Board(_Facts):
 
     @property
     def boot_in_flash(self) -> bool:
-        """Whether boot lies in the same flash as the slots: whoever fills the flash writes it too."""
+        """Whether boot lies in the flash of the slots: whoever fills that writes it too."""
         flash = Region(base=self.flash.base, size=self.flash.size)
         return flash.contains(self.memory.boot)
 

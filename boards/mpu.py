@@ -3,8 +3,8 @@
 
 PMSAv7 (Arm DDI 0403, sections B3.5.8 and B3.5.9): a region is a power of two from 32 bytes, aligned
 to its size; from 256 bytes on it has eight equal subregions, each of which can be switched off.
-PMSAv6 (Arm DDI 0419, section B3.5) has the same words without TEX, and no region below 256 bytes; PMSAv8
-takes other words (`boards/pmsav8.py`). `region` is where they branch.
+PMSAv6 (Arm DDI 0419, section B3.5) has the same words without TEX, and no region below 256 bytes;
+PMSAv8 takes other words (`boards/pmsav8.py`). `region` is where they branch.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def pmsav7_region(
 ) -> tuple[int, int]:
     """(RBAR, RASR) of region `number` (0..15) that opens exactly [base, base + size).
 
-    `smallest`: the unit's smallest region, switched-off parts included; 256 makes the words PMSAv6's.
+    `smallest`: the unit's smallest region, switched-off parts included; 256: PMSAv6's words.
 
     RBAR has VALID and the region number, so that the two words can be written without touching RNR.
     Raises MpuError if one region cannot express the range, or it leaves the 32-bit address space.

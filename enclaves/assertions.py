@@ -51,7 +51,11 @@ class Drive:
     def broken(self, graph: FlowGraph) -> Iterator[str]:
         """Every other enclave that does."""
         for edge in graph.edges:
-            if edge.way is Way.GRANT and edge.target == self.device and edge.source not in self.only:
+            if (
+                edge.way is Way.GRANT
+                and edge.target == self.device
+                and edge.source not in self.only
+            ):
                 yield f"{edge.source} drives {self.device}"
 
 
@@ -65,9 +69,9 @@ class Send:
     def broken(self, graph: FlowGraph) -> Iterator[str]:
         """Every other channel that leads there."""
         for edge in graph.edges:
-            if edge.target == self.to and edge.way is Way.CHANNEL:
-                if edge.source not in self.only and edge.gate not in self.only:
-                    yield f"{edge} is a channel"
+            allowed = {edge.source, edge.gate} & {*self.only}
+            if edge.target == self.to and edge.way is Way.CHANNEL and not allowed:
+                yield f"{edge} is a channel"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs about what an appliance may do: `new`, `check`, `flows`, `grant`.
+"""Verbs about what an appliance may do: `new`, `check`, `flows`, `audit`, `grant`.
 
 A verb is a part of the front door: it alone may bring packages together that do not know each
 other. The modules of `enclaves` import nothing of ours.
@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 import rich_click as click
 
 if TYPE_CHECKING:
-    from enclaves.report import Consent
-    from firmware.manifest import Manifest
-    from firmware.problems import ApplianceError, Problem
+    from firmware.problems import ApplianceError
 
 APPLIANCE = click.argument("appliance", type=click.Path(path_type=Path))
 BOARD = click.option("--board", help="Check that it fits this board, too.")
@@ -26,11 +24,14 @@ JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document o
 
 def mount(group: click.Group) -> None:
     """Add this package's verbs to the front door."""
-    from enclaves.grant_cli import grant  # noqa: PLC0415 - it imports this module
+    from enclaves.audit_cli import audit  # noqa: PLC0415 - they import this module
+    from enclaves.flows_cli import flows  # noqa: PLC0415
+    from enclaves.grant_cli import grant  # noqa: PLC0415
 
     group.add_command(new)
     group.add_command(check)
     group.add_command(flows)
+    group.add_command(audit)
     group.add_command(grant)
 
 
@@ -56,9 +57,10 @@ def new(name: str, folder: Path, as_json: bool) -> None:
 @BOARD
 @JSON
 def check(appliance: Path, board: str | None, as_json: bool) -> None:
-    """Check the manifest, the flows, the grants and the modules of APPLIANCE.
+    """Check the manifest, the flows, the grants, `policy.toml` and the modules of APPLIANCE.
 
-    Exit 0: all is well. 1: a flow is illegal, a grant is missing, or a module has a type error.
+    Exit 0: all is well. 1: a flow is illegal, a grant is missing, an assertion of `policy.toml` is
+    broken, a raw message may pass a gate that is not `raw`, or a module has a type error.
     2: the manifest is wrong, or the board lacks something.
     """
     from firmware.problems import ApplianceError  # noqa: PLC0415
@@ -72,49 +74,18 @@ def check(appliance: Path, board: str | None, as_json: bool) -> None:
     nouns = zip(ends, ("enclave", "channel", "gate"), strict=True)
     counted = ", ".join(f"{n} {noun}{'' if n == 1 else 's'}" for n, noun in nouns)
     if as_json:
-        document = {"ok": True, "appliance": manifest.appliance.name, "problems": []}
+        from firmware import privileges  # noqa: PLC0415
+
+        document = {
+            "ok": True,
+            "appliance": manifest.appliance.name,
+            "problems": [],
+            "privileged": [privileges.as_json(p) for p in privileges.privileged(manifest)],
+        }
         click.echo(json.dumps(document, indent=2))
     else:
         version = f"{manifest.appliance.name} {manifest.appliance.version}"
         click.echo(f"{version}: {counted}; every flow is legal")
-
-
-@click.command()
-@APPLIANCE
-@BOARD
-@JSON
-def flows(appliance: Path, board: str | None, as_json: bool) -> None:
-    """Say what can happen to whose data: for each tag, how it can leave.
-
-    Exit 1 when a flow is illegal or a gate has no grant.
-    """
-    from boards.errors import NO  # noqa: PLC0415
-    from enclaves import report  # noqa: PLC0415
-    from enclaves.proof import prove  # noqa: PLC0415
-    from firmware import flows as manifest_flows  # noqa: PLC0415
-    from firmware.manifest import load  # noqa: PLC0415
-    from firmware.problems import ApplianceError  # noqa: PLC0415
-
-    try:
-        manifest = load(appliance)
-        _fit(manifest, board)
-    except ApplianceError as error:
-        refuse(error, as_json)
-    graph = manifest_flows.flow_graph(manifest)
-    proof = prove(graph)
-    consents, ungranted = _consents(manifest)
-    problems = [*manifest_flows.flow_problems(manifest, graph, proof), *ungranted]
-    if as_json:
-        document = report.as_json(graph, proof)
-        document["ungranted"] = [problem.as_json() for problem in ungranted]
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
-    else:
-        for line in report.sentences(graph, proof, consents) or ["There is no labelled data."]:
-            click.echo(line)
-    for problem in problems:
-        click.echo(str(problem), err=True)
-    if problems:
-        sys.exit(NO)
 
 
 def refuse(error: ApplianceError, as_json: bool) -> NoReturn:
@@ -126,20 +97,3 @@ def refuse(error: ApplianceError, as_json: bool) -> NoReturn:
     for problem in error.problems:
         click.echo(str(problem), err=True)
     sys.exit(error.exit_code)
-
-
-def _fit(manifest: Manifest, board: str | None) -> None:
-    if board is not None:
-        from boards.model import load  # noqa: PLC0415
-        from firmware.plan import make_plan  # noqa: PLC0415
-
-        make_plan(manifest, load(board))
-
-
-def _consents(manifest: Manifest) -> tuple[dict[str, Consent], list[Problem]]:
-    from datetime import UTC, datetime  # noqa: PLC0415
-
-    from firmware.flows import consents_of, verified_grants  # noqa: PLC0415
-
-    verified, problems = verified_grants(manifest, datetime.now(UTC))
-    return consents_of(manifest, verified), problems

@@ -76,9 +76,7 @@ def policy_document(policy: Policy) -> bytes:
                 for node in graph.nodes
                 if node.kind is Kind.ENCLAVE
             ],
-            "ends": [
-                _end(node) for node in graph.nodes if node.kind is not Kind.ENCLAVE
-            ],
+            "ends": [_end(node) for node in graph.nodes if node.kind is not Kind.ENCLAVE],
             "gates": [
                 {
                     "name": gate.name,

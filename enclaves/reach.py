@@ -53,9 +53,7 @@ def walk(
     return trails
 
 
-def reached(
-    graph: FlowGraph, tag: str, avoid: frozenset[str] = frozenset()
-) -> dict[State, Trail]:
+def reached(graph: FlowGraph, tag: str, avoid: frozenset[str] = frozenset()) -> dict[State, Trail]:
     """`walk` from where data of `tag` begins."""
     return walk(graph, tag, [(name, None) for name in origins(graph, tag)], avoid)
 

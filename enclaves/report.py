@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enclaves.graph import FlowGraph, Kind, Way
 from enclaves.proof import Exposure, Proof, Rule, Violation
 
+NO_DATA = "There is no labelled data."
 _ABBREVIATIONS = frozenset({"usb", "ble", "uart", "led", "nfc", "i2c", "spi", "gpio"})
 
 

@@ -166,7 +166,9 @@ class AssertionFile:
         for key, kind, name in names:
             if name not in known[kind]:
                 what = f"there is no {_NOUNS[kind]} {name!r}, so this would hold for ever"
-                yield problem_at(self.path, self.lines, (*asked.key, key), what, _mend(name, known[kind]))
+                yield problem_at(
+                    self.path, self.lines, (*asked.key, key), what, _mend(name, known[kind])
+                )
 
 
 _NOUNS = {

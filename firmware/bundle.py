@@ -34,7 +34,7 @@ _FILE_MAX = 64 << 20
 _MEND = "build it again with `coffret build`"
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-FileName = Annotated[str, Field(pattern=r"^(elf/)?[a-z][a-z_]*(\.[a-z]+)+$")]
+FileName = Annotated[str, Field(pattern=r"^(elf/)?[a-z][a-z_]*(\.[a-z0-9]+)+$")]
 Count = Annotated[int, Field(ge=0)]
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from boards.model import Board
+from boards.uf2 import Segment, write_uf2
+from firmware.assertion_file import FILE_NAME as ASSERTION_FILE
 from firmware.boot_build import Boot, key_hash
 from firmware.bundle import (
     FORMAT,
@@ -33,6 +36,7 @@ from firmware.sources import Trees
 from firmware.tables import Component
 
 _FILES = Files()
+UF2_FILE = "appliance.uf2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +85,21 @@ def assemble(
         _FILES.sbom: bill,
         SIGNING_KEY: pem,
     }
+    if parts.policy.assertions is not None:
+        files[ASSERTION_FILE] = parts.policy.assertions
+    if board.host.uf2_family is not None:
+        files[UF2_FILE] = _uf2(board, board.host.uf2_family, files["boot.bin"], signed[0])
     linked = {f"elf/{image.elf.name}": image.elf.read_bytes() for image in parts.images}
     facts = _facts(parts, signed, key_hash(signer.public_key), {**files, **linked})
     files[_FILES.corim] = endorse(facts)
     contents = {**facts.contents, _FILES.corim: _hex(files[_FILES.corim])}
     return facts.model_copy(update={"contents": dict(sorted(contents.items()))}), files
+
+
+def _uf2(board: Board, family: int, boot: bytes, slot_a: bytes) -> bytes:
+    """Boot and slot A for the boot ROM's USB drive; what else the flash holds stays as it is."""
+    parts = [Segment(board.memory.boot.base, boot), Segment(board.slot(0).base, slot_a)]
+    return write_uf2(parts, family, board.flash.erase_size)
 
 
 def _facts(
@@ -169,7 +183,15 @@ def _bill(parts: Parts) -> list[Part]:
             Part("file", f"{module.name}.py", parts.plan.version, module.digest)
             for module in parts.modules
         ),
+        *_assertions(parts),
     ]
+
+
+def _assertions(parts: Parts) -> Iterator[Part]:
+    # The images are signed for the SBOM, and so for what the appliance was held to.
+    if parts.policy.assertions is not None:
+        digest = hashlib.sha256(parts.policy.assertions).digest()
+        yield Part("file", ASSERTION_FILE, parts.plan.version, digest)
 
 
 def _tools(parts: Parts) -> tuple[Tool, ...]:

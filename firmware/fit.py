@@ -9,6 +9,8 @@ from firmware.memory import DoesNotFitError
 from firmware.problems import Problem
 from firmware.sections import did_you_mean
 
+MAX_GATES = 16  # the monitor keeps their budgets in one record (monitor/gate.c, KEPT_GATES)
+
 
 def board_problems(manifest: Manifest, board: Board) -> list[Problem]:
     """Every device and sink that `board` cannot give."""
@@ -45,7 +47,18 @@ def board_problems(manifest: Manifest, board: Board) -> list[Problem]:
             what = f"{channel.target} is driven by {user} itself"
             mend = f"send to {user}, which writes to its device"
             problems.append(manifest.problem(("channel", channel.index, "to"), what, mend))
-    return problems
+    return problems + _gate_problems(manifest)
+
+
+def _gate_problems(manifest: Manifest) -> list[Problem]:
+    return [
+        manifest.problem(
+            ("enclave", gate.enclave),
+            f"{gate.name} is one of {len(manifest.gates)} gates",
+            f"{MAX_GATES} is the most",
+        )
+        for gate in manifest.gates[MAX_GATES:]
+    ]
 
 
 def memory_problem(manifest: Manifest, board: Board, error: DoesNotFitError) -> Problem:

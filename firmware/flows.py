@@ -17,9 +17,12 @@ from enclaves.policy import Message, Policy, policy_digest, policy_document
 from enclaves.proof import Proof, Rule, Violation, prove
 from enclaves.report import Consent, violation_words
 from enclaves.tags import Owner, Tag
+from firmware.assertion_file import FILE_NAME as ASSERTION_FILE
+from firmware.assertion_file import read_assertions
 from firmware.lines import KeyPath
 from firmware.manifest import Gate, Manifest
 from firmware.modules import code_digest
+from firmware.privileges import privilege_problems
 from firmware.problems import ApplianceError, Problem
 
 
@@ -33,6 +36,7 @@ class FlowPolicy:
     digest: bytes
     code: Mapping[str, bytes]  # code digest by enclave, 32 bytes
     consents: Mapping[str, Consent]
+    assertions: bytes | None = None  # `policy.toml`, which holds
 
 
 def code_digests(manifest: Manifest) -> dict[str, bytes]:
@@ -149,28 +153,45 @@ def verified_grants(
 
 
 def flow_policy(manifest: Manifest, now: datetime | None = None) -> FlowPolicy:
-    """Prove the flows, verify the grants, write the policy document.
+    """Prove the flows, verify the grants, ask the assertions, write the policy document.
 
-    Raises ApplianceError (exit code 1) with every illegal flow and missing grant. `now` is the
-    time at which grants must hold, by default this moment.
+    Raises ApplianceError (exit code 1) with every illegal flow, missing grant, broken assertion of
+    `policy.toml` and raw message at a gate; 2 if `policy.toml` is malformed. `now` is the time at
+    which grants must hold, by default this moment.
     """
     graph = flow_graph(manifest)
     proof = prove(graph)
     problems = flow_problems(manifest, graph, proof)
     verified, more = verified_grants(manifest, now or datetime.now(UTC))
-    if problems or more:
-        raise ApplianceError([*problems, *more], NO)
-    code = code_digests(manifest)
-    policy = Policy(
+    asked = read_assertions(manifest.folder / ASSERTION_FILE)
+    broken = asked.problems(graph) if asked else []
+    untrusted = privilege_problems(manifest)
+    if problems or more or broken or untrusted:
+        raise ApplianceError([*problems, *more, *broken, *untrusted], NO)
+    policy = policy_of(manifest, graph, verified)
+    document = policy_document(policy)
+    return FlowPolicy(
+        policy=policy,
+        proof=proof,
+        document=document,
+        digest=policy_digest(document),
+        code=dict(policy.code),
+        consents=consents_of(manifest, verified),
+        assertions=asked.data if asked else None,
+    )
+
+
+def policy_of(
+    manifest: Manifest, graph: FlowGraph, verified: Mapping[str, tuple[grants.SignedGrant, ...]]
+) -> Policy:
+    """The policy of a manifest with the grants that were verified, whether it is legal or not."""
+    return Policy(
         appliance=manifest.appliance.name,
         graph=graph,
-        code=tuple(code.items()),
+        code=tuple(code_digests(manifest).items()),
         messages=tuple(Message(c.min_size, c.max_size, c.depth) for c in manifest.channels),
         grants=tuple((name, tuple(g.digest for g in held)) for name, held in verified.items()),
     )
-    document = policy_document(policy)
-    consents = consents_of(manifest, verified)
-    return FlowPolicy(policy, proof, document, policy_digest(document), code, consents)
 
 
 def consents_of(

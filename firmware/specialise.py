@@ -20,7 +20,7 @@ from firmware.features.evaluation import evaluators
 from firmware.features.needs import Needs, Reason, Source
 from firmware.features.program import parse
 from firmware.features.reader import Reader
-from firmware.problems import ApplianceError, Problem, shown
+from firmware.problems import ApplianceError, Problem
 
 __all__ = ["Reason", "Source", "Specialisation", "specialise"]
 
@@ -84,9 +84,6 @@ def specialise(sources: Sequence[Source]) -> Specialisation:
     needs = Needs()
     for name, evaluator in evaluators(program.trees, program.outside).items():
         Reader(program, name, evaluator, needs).read()
-    for name, line in program.range_escapes:
-        path = shown(program.sources[name].path)
-        needs.add(("PY_BUILTINS_RANGE_BINOP",), Reason(path, line, "a range becomes a value"))
     if needs.refusals:
         raise ApplianceError(
             [

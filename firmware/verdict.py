@@ -18,8 +18,9 @@ from firmware.typecheck import NO_BOARD, type_problems
 def check_appliance(appliance: Path, board: str | None = None) -> Manifest:
     """The manifest of an appliance with nothing wrong.
 
-    Raises ApplianceError: exit code 2 for the manifest or the board, 1 for illegal flows, missing
-    grants, type errors and what a sealed image does not have. BoardError for an unknown board.
+    Raises ApplianceError: exit code 2 for the manifest, `policy.toml` or the board, 1 for illegal
+    flows, missing grants, broken assertions, raw messages at a gate, type errors and what a sealed
+    image does not have. BoardError for an unknown board.
     """
     manifest = load(appliance)
     if board is not None:
@@ -28,6 +29,8 @@ def check_appliance(appliance: Path, board: str | None = None) -> Manifest:
     try:
         flow_policy(manifest)
     except ApplianceError as error:
+        if error.exit_code != NO:  # `policy.toml` is malformed
+            raise
         problems += error.problems
     problems += type_problems(manifest, board or NO_BOARD)
     try:

@@ -84,13 +84,27 @@ def devices(as_json: bool) -> None:
 @click.command()
 @click.argument("image", metavar="BUNDLE", type=click.Path(path_type=Path, exists=True))
 @PORT
+@click.option(
+    "--new-board",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.uf2",
+    help="Only write FILE.uf2 for one new board's USB drive: boot, slot A and a fresh secret.",
+)
 @JSON
-def flash(image: Path, port: str | None, as_json: bool) -> None:
+def flash(image: Path, port: str | None, new_board: Path | None, as_json: bool) -> None:
     """Update a board with BUNDLE, or with one image file of it."""
     from flasher import console  # noqa: PLC0415
     from flasher import flash as flashing  # noqa: PLC0415
     from flasher.ports import choose  # noqa: PLC0415
 
+    if new_board is not None:
+        from flasher.bundle import read_bundle  # noqa: PLC0415
+        from flasher.uf2 import save_new_board_uf2  # noqa: PLC0415
+
+        save_new_board_uf2(read_bundle(image), new_board)
+        lines = [f"{new_board}: for one new board; remove it when the board has it"]
+        _result({"uf2": str(new_board)}, lines, as_json)
+        return
     source = flashing.read_source(image)
     with console.progress("uploading") as progress:
         done = flashing.flash(choose(port), source, console.say, progress)

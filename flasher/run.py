@@ -41,7 +41,7 @@ def board_of(
         flash = folder / FLASH_FILE
         if not flash.exists():
             image = None if blank else bundle.files["slot_a"].read_bytes()
-            make_flash(board, flash, image)
+            make_flash(board, flash, image, _boot_binary(bundle) if board.boot_in_flash else None)
         elif blank:
             raise BadFileError(
                 f"{flash}: this board is not new, so it cannot be blank",
@@ -63,6 +63,15 @@ def board_of(
     finally:
         if state is None:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _boot_binary(bundle: Bundle) -> bytes:
+    """Boot as it lies in memory; beside its ELF."""
+    path = bundle.files["boot"].with_suffix(".bin")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadFileError(f"{path}: {error.strerror}", "build the bundle again") from error
 
 
 def _state(root: Path, appliance: str, wanted: Path | None) -> Path:

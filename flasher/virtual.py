@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import secrets
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -30,11 +32,15 @@ _EARLY_DEATH_S = 0.1
 _NAME = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
-def make_flash(board: Board, path: Path, slot_a: bytes | None) -> None:
+# Where an emulator that is a module of ours is found.
+_ROOT = Path(__file__).parent.parent
+
+
+def make_flash(board: Board, path: Path, slot_a: bytes | None, boot: bytes | None = None) -> None:
     """Makes the board's flash as the factory does: a fresh secret, and slot A unless it is None.
 
-    The file has the flash's size (erased bytes 0xFF) and mode 0600. Raises BadFileError when the
-    image does not fit.
+    `boot` goes where the board has it, if that is in this flash. The file has the flash's size
+    (erased bytes 0xFF) and mode 0600. Raises BadFileError when the image does not fit.
     """
     flash = board.flash
     if slot_a is not None and len(slot_a) > flash.slot_a.size:
@@ -53,14 +59,27 @@ def make_flash(board: Board, path: Path, slot_a: bytes | None) -> None:
         if slot_a is not None:
             file.seek(flash.slot_a.offset)
             file.write(slot_a)
+        if boot is not None and board.boot_in_flash:
+            file.seek(board.memory.boot.base - flash.base)
+            file.write(boot)
     temporary.replace(path)
+
+
+def require_rp2040py() -> None:
+    """Raises EmulatorError when the Pico's emulator cannot be imported."""
+    if importlib.util.find_spec("rp2040py") is None:
+        raise EmulatorError(
+            "the Pico's emulator is not installed: no package rp2040py",
+            'install it: pip install "coffret[pico]"',
+        )
 
 
 class VirtualBoard:
     """One virtual board in its state directory: a context manager, or `start` and `close`.
 
-    `boot` is the boot's ELF. `taps` see what the board's streams send (stream 0 first), `port_tap`
-    what it sends on the management port. Raises EmulatorError: no emulator, or it died at once.
+    `boot` is the boot's ELF; a board that boots from its flash does not look at it. `taps` see what
+    the board's streams send (stream 0 first), `port_tap` what it sends on the management port.
+    Raises EmulatorError: no emulator, or it died at once.
     """
 
     def __init__(
@@ -90,10 +109,10 @@ class VirtualBoard:
             Line(taps[number] if number < len(taps) else None)
             for number in range(len(board.stream))
         )
+        self._further = tuple(Line() for _ in board.emulator.further)
         self._pump: Pump | None = None
         self._process: Leashed | None = None
-        self._link("port0", self._port)
-        for number, line in enumerate(self._streams, 1):
+        for number, line in enumerate(self._lines):
             self._link(f"port{number}", line)
         self.run = Run(
             name=_NAME.sub("-", self.state.name),
@@ -112,6 +131,10 @@ class VirtualBoard:
         link.symlink_to(line.path)
 
     @property
+    def _lines(self) -> tuple[Line, ...]:
+        return (self._port, *self._streams, *self._further)
+
+    @property
     def port(self) -> str:
         """The pseudo-terminal that speaks SMP."""
         return self._port.path
@@ -125,7 +148,7 @@ class VirtualBoard:
         """Switches the board on. Its flash is what the file holds."""
         assert self._process is None, "the board is on"
         self._require_emulator()
-        lines = (self._port, *self._streams)
+        lines = self._lines
         with ExitStack() as ends:
             theirs = []
             for line in lines:
@@ -142,7 +165,9 @@ class VirtualBoard:
     def _require_emulator(self) -> None:
         assert self.board.emulator is not None
         program = self.board.emulator.program
-        if shutil.which(program) is None:
+        if self.board.emulator.in_python:
+            require_rp2040py()
+        elif shutil.which(program) is None:
             raise EmulatorError(
                 f"{program} is not installed",
                 f"install it (Debian, Ubuntu: apt install {program}), or run ./dev once",
@@ -151,16 +176,24 @@ class VirtualBoard:
     def _spawn(self, fds: tuple[int, ...]) -> Leashed:
         emulator = self.board.emulator
         assert emulator is not None
-        names = ("port", *(f"stream{number}" for number in range(len(self._streams))))
-        command = emulator.command(
-            boot=str(self.boot),
-            flash=str(self.flash),
-            **{name: f"chardev:{name}" for name in names},
-        )
-        for name, fd in zip(names, fds, strict=True):
-            command += ("-chardev", f"socket,id={name},fd={fd}")
+        streams = (f"stream{number}" for number in range(len(self._streams)))
+        lines = dict(zip(("port", *streams, *emulator.further), fds, strict=True))
+        files = {"boot": str(self.boot), "flash": str(self.flash)}
+        if emulator.in_python:
+            _, *command = emulator.command(**files, **{n: str(fd) for n, fd in lines.items()})
+            command.insert(0, sys.executable)
+        else:
+            command = [*emulator.command(**files, **{name: f"chardev:{name}" for name in lines})]
+            for name, fd in lines.items():
+                command += ["-chardev", f"socket,id={name},fd={fd}"]
         with (self.state / LOG_FILE).open("wb") as log:
-            return Leashed(command, stdout=log, stderr=subprocess.STDOUT, pass_fds=fds)
+            return Leashed(
+                command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=fds,
+                cwd=_ROOT if emulator.in_python else None,
+            )
 
     def _die_if_dead(self) -> None:
         assert self._process is not None
@@ -198,7 +231,7 @@ class VirtualBoard:
         withdraw(self._root, self.run)
 
     def _disconnect(self) -> None:
-        for line in (self._port, *self._streams):
+        for line in self._lines:
             line.disconnect()
 
     def power_cycle(self) -> None:
@@ -209,9 +242,8 @@ class VirtualBoard:
     def close(self) -> None:
         """Switches the board off and gives its ports and its directory back."""
         self.stop()
-        for number in range(1 + len(self._streams)):
+        for number, line in enumerate(self._lines):
             (self.state / f"port{number}").unlink(missing_ok=True)
-        for line in (self._port, *self._streams):
             line.close()
         self._lock.release()
 

@@ -153,6 +153,28 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "__setattr__": ("PY_DELATTR_SETATTR",),
 }
 
+# Switches that syntax and the arguments of calls ask for (`reader.py`, `calls.py`, `imports.py`).
+BY_CONSTRUCT = (
+    "BUILTIN_METHOD_CHECK_SELF_ARG",
+    "CAN_OVERRIDE_BUILTINS",
+    "CPYTHON_COMPAT",
+    "FULL_CHECKS",
+    "MODULE_GETATTR",
+    "MULTIPLE_INHERITANCE",
+    "PY_ARRAY_SLICE_ASSIGN",
+    "PY_ASYNC_AWAIT",
+    "PY_BUILTINS_COMPLEX",
+    "PY_BUILTINS_NEXT2",
+    "PY_BUILTINS_POW3",
+    "PY_BUILTINS_RANGE_BINOP",
+    "PY_BUILTINS_ROUND_INT",
+    "PY_BUILTINS_SET",
+    "PY_BUILTINS_SLICE",
+    "PY_BUILTINS_STR_OP_MODULO",
+    "PY_BUILTINS_STR_UNICODE",
+    "PY_ERRNO",
+)
+
 # A switch that is of no use, or does not compile, without others.
 IMPLIES: Mapping[str, tuple[str, ...]] = {
     "PY_BINASCII_CRC32": ("PY_DEFLATE",),

@@ -51,6 +51,11 @@ class Reader(ast.NodeVisitor):
             for node in self.tree.body
         ):
             self.need(("MODULE_GETATTR",), self.tree.body[0], "a module-level __getattr__")
+        for name, line in self.program.range_escapes:
+            if name == self.name:
+                # Then two ranges can be compared.
+                reason = Reason(self.file, line, "a range becomes a value")
+                self.needs.add(("PY_BUILTINS_RANGE_BINOP",), reason)
         self.visit(self.tree)
 
     # -- what the visitors below say --

@@ -2,7 +2,7 @@
 """`python -m flasher.pico FLASH --line NAME=FD...`: the emulator as a process of its own.
 
 Lines: `port` is UART0, `usb0` and `usb1` are the serial functions of the USB device. Each is a
-connected socket. The process runs until a line is closed or it is killed, which is pulling the plug.
+connected socket. The process runs until a line is closed or it is killed: the plug is pulled.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from flasher.pico.machine import Machine
 from flasher.pico.uart import Uart
+from flasher.pico.usb_host import UsbHost
 from flasher.pico.wire import Wire
 
 _SLICE_S = 0.002  # simulated time between two looks at the lines
@@ -27,7 +28,11 @@ class Emulator:
     def __init__(self, machine: Machine, wires: Mapping[str, Wire]) -> None:
         self._machine = machine
         self._wires = wires
-        self._ends = [Uart(machine, wires["port"])] if "port" in wires else []
+        self._ends: list[Uart | UsbHost] = [
+            UsbHost(machine, [wires.get("usb0"), wires.get("usb1")])
+        ]
+        if "port" in wires:
+            self._ends.append(Uart(machine, wires["port"]))
         self._selector = selectors.DefaultSelector()
         for wire in wires.values():
             self._selector.register(wire.link, selectors.EVENT_READ, wire)

@@ -30,13 +30,13 @@ _TOUCHES = {
     CMD_BLOCK_ERASE: FLASH_BLOCK_SIZE,
     CMD_PAGE_PROGRAM: FLASH_PAGE_SIZE,
 }
-# SSI registers (RP2040 data sheet, section 4.10.13): it serves reads in the flash's window when it is
-# on and in the mode "EEPROM read".
+# SSI registers (RP2040 data sheet, section 4.10.13): it serves reads in the flash's window when it
+# is on and in the mode "EEPROM read".
 _SSI_BASE, _SSI_CTRLR0, _SSI_SSIENR = 0x18000000, 0x00, 0x08
 _MODE_EEPROM_READ = 3 << 8
 
 
-class _FlashChip(RPSSI):  # type: ignore[misc]
+class _FlashChip(RPSSI):
     """The SSI with the chip behind it; what a command changes goes to the file at once."""
 
     file: mmap.mmap
@@ -47,7 +47,7 @@ class _FlashChip(RPSSI):  # type: ignore[misc]
         size = _TOUCHES.get(sent[0]) if len(sent) >= 4 else None
         if size is not None:
             start = int.from_bytes(sent[1:4], "big") % len(self.file) // size * size
-            self.file[start : start + size] = self.rp2040.flash[start : start + size].tobytes()
+            self.file[start : start + size] = bytes(self.rp2040.flash[start : start + size])
 
 
 class Machine:

@@ -130,7 +130,7 @@ class Processor:
         def back(address: int, size: int, value: object) -> bool:
             try:
                 value[0] = read(address, size)  # type: ignore[index]
-            except BaseException as error:  # noqa: BLE001 - C cannot pass it on
+            except BaseException as error:  # C cannot pass it on
                 return self._failed(error)
             return True
 
@@ -140,7 +140,7 @@ class Processor:
         def back(address: int, size: int, value: int) -> bool:
             try:
                 write(address, size, value)
-            except BaseException as error:  # noqa: BLE001 - C cannot pass it on
+            except BaseException as error:  # C cannot pass it on
                 return self._failed(error)
             return True
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +31,7 @@ from tests.armv8m.intruder import (
     build_kit,
     secure_places,
 )
+from tests.boot.device import answers_in_recovery
 from tests.qemu import Machine, needs_qemu
 
 pytestmark = needs_qemu
@@ -48,11 +51,23 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
     return build_kit(tmp_path_factory.mktemp("armv8m"))
 
 
+@contextmanager
+def board(kit: Kit, directory: Path) -> Iterator[Intruder]:
+    with Machine(BOARD, kit.boot.elf, kit.flash(directory / "nv")) as machine:
+        yield Intruder(machine)
+
+
 @pytest.fixture(scope="module")
 def intruder(kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Intruder]:
-    flash = kit.flash(tmp_path_factory.mktemp("flash") / "nv")
-    with Machine(BOARD, kit.boot.elf, flash) as machine:
-        yield Intruder(machine)
+    with board(kit, tmp_path_factory.mktemp("flash")) as running:
+        yield running
+
+
+@pytest.fixture
+def fresh(kit: Kit, tmp_path: Path) -> Iterator[Intruder]:
+    """A board of its own, for what cannot be undone."""
+    with board(kit, tmp_path) as running:
+        yield running
 
 
 # ---- memory ----
@@ -231,17 +246,20 @@ def test_token_says_what_boot_measured(intruder: Intruder, kit: Kit) -> None:
 
 
 def test_image_that_rewrites_its_measurements_still_gets_the_true_ones(
-    intruder: Intruder, kit: Kit
+    fresh: Intruder, kit: Kit
 ) -> None:
-    before, _ = intruder.evidence(bytes(32), kit)
+    before, _ = fresh.evidence(bytes(32), kit)
     handoff = BOARD.memory.handoff.base
-    for address in range(intruder.components, intruder.components + 80, 4):
-        assert intruder.order("s", address, 0x41414141) == []
+    for address in range(fresh.components, fresh.components + 80, 4):
+        assert fresh.order("s", address, 0x41414141) == []
     for address in range(handoff, handoff + 0x400, 4):
-        assert intruder.order("s", address, 0x42424242) == []
-    assert b"AAAA" in intruder.read(intruder.components, 80)
-    after, _ = intruder.evidence(bytes(32), kit)
+        assert fresh.order("s", address, 0x42424242) == []
+    assert b"AAAA" in fresh.read(fresh.components, 80)
+    after, _ = fresh.evidence(bytes(32), kit)
     assert after == before
+    # It is not the signed image any more, so it has run for the last time.
+    fresh.machine.send(b"r\n")
+    assert answers_in_recovery(fresh.machine)
 
 
 @pytest.mark.parametrize("length", [0, 31, 33, 47, 63, 65, 128, 0x1000_0000])
@@ -331,26 +349,26 @@ def test_boots_own_records_cannot_be_written(intruder: Intruder, key: int) -> No
     assert intruder.gateway(Gateway.STORE_PUT, key, intruder.buffer, 32) == DENIED
 
 
-def test_records_can_be_filled_but_boots_own_still_fit(intruder: Intruder) -> None:
+def test_records_can_be_filled_but_boots_own_still_fit(fresh: Intruder) -> None:
     """Else the board could never be updated again."""
-    at = intruder.put(bytes(range(256)) * 4)
-    assert intruder.gateway(Gateway.STORE_PUT, SETTINGS, at, 129) == DENIED
-    assert intruder.gateway(Gateway.STORE_PUT, ENDORSEMENT, at, 1025) == DENIED
-    assert intruder.gateway(Gateway.STORE_PUT, ENDORSEMENT, at, 1024) == 0
+    at = fresh.put(bytes(range(256)) * 4)
+    assert fresh.gateway(Gateway.STORE_PUT, SETTINGS, at, 129) == DENIED
+    assert fresh.gateway(Gateway.STORE_PUT, ENDORSEMENT, at, 1025) == DENIED
+    assert fresh.gateway(Gateway.STORE_PUT, ENDORSEMENT, at, 1024) == 0
     for turn in range(3):
         for setting in range(16):
             length = 128 - turn
-            assert intruder.gateway(Gateway.STORE_PUT, SETTINGS + setting, at, length) == 0
-    state = intruder.put(bytes([0, 1, 0, 0]))  # slot A active, B pending
-    assert intruder.gateway(Gateway.STORE_PUT, BOOT_STATE, state, 4) == 0
-    intruder.machine.send(b"r\n")
-    intruder.ready()
-    counted = intruder.buffer
-    assert intruder.gateway(Gateway.STORE_GET, BOOT_COUNT, counted, 4) == 4
-    assert intruder.read(counted, 4) == (2).to_bytes(4, "little")
-    assert intruder.gateway(Gateway.STORE_GET, BOOT_STATE, counted, 4) == 4
+            assert fresh.gateway(Gateway.STORE_PUT, SETTINGS + setting, at, length) == 0
+    state = fresh.put(bytes([0, 1, 0, 0]))  # slot A active, B pending
+    assert fresh.gateway(Gateway.STORE_PUT, BOOT_STATE, state, 4) == 0
+    fresh.machine.send(b"r\n")
+    fresh.ready()
+    counted = fresh.buffer
+    assert fresh.gateway(Gateway.STORE_GET, BOOT_COUNT, counted, 4) == 4
+    assert fresh.read(counted, 4) == (2).to_bytes(4, "little")
+    assert fresh.gateway(Gateway.STORE_GET, BOOT_STATE, counted, 4) == 4
     # Boot wrote what became of it: the slot is empty, so nothing is pending.
-    assert intruder.read(counted, 4)[:2] == bytes([0, 0xFF])
+    assert fresh.read(counted, 4)[:2] == bytes([0, 0xFF])
 
 
 @pytest.mark.parametrize("key", [0, IMAGE_MAC, 8, 32, 256 + ENDORSEMENT])
@@ -382,25 +400,17 @@ def test_lifecycle_goes_one_way(intruder: Intruder) -> None:
     ],
 )
 def test_forged_exception_return_gives_no_secure_code_to_run(
-    kit: Kit, tmp_path_factory: pytest.TempPathFactory, letter: str, number: int
+    fresh: Intruder, letter: str, number: int
 ) -> None:
-    flash = kit.flash(tmp_path_factory.mktemp("forged") / "nv")
-    with Machine(BOARD, kit.boot.elf, flash) as machine:
-        intruder = Intruder(machine)
-        machine.send(f"{letter} {number:08x}\n".encode())
-        line = machine.line(120)
-        if line.startswith("READY"):
-            return  # started afresh
-        assert line == "returned" or line.startswith("fault"), line
-        assert isinstance(intruder.order("l", SECRETS), Fault)
+    fresh.machine.send(f"{letter} {number:08x}\n".encode())
+    line = fresh.machine.line(120)
+    if line.startswith("READY"):
+        return  # started afresh
+    assert line == "returned" or line.startswith("fault"), line
+    assert isinstance(fresh.order("l", SECRETS), Fault)
 
 
-def test_access_before_anybody_would_handle_it_restarts_the_board(
-    kit: Kit, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    flash = kit.flash(tmp_path_factory.mktemp("early") / "nv")
-    with Machine(BOARD, kit.boot.elf, flash) as machine:
-        intruder = Intruder(machine)
-        intruder.order("n")
-        machine.send(f"l {SECRETS:08x}\n".encode())
-        intruder.ready()
+def test_access_before_anybody_would_handle_it_restarts_the_board(fresh: Intruder) -> None:
+    fresh.order("n")
+    fresh.machine.send(f"l {SECRETS:08x}\n".encode())
+    fresh.ready()

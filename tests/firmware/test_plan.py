@@ -243,3 +243,10 @@ def test_a_plan_is_a_document_that_shows_every_difference(plan: Plan) -> None:
         if before != after
     ]
     assert [(b.strip(), a.strip()) for b, a in changed] == [('"budget": 1,', '"budget": 2,')]
+
+
+def test_more_gates_than_the_monitor_can_remember_are_refused(tmp_path: Path) -> None:
+    manifest = load(write_appliance(tmp_path))
+    many = replace(manifest, gates=manifest.gates * 17)
+    with pytest.raises(ApplianceError, match="16 is the most"):
+        make_plan(many, BOARD)

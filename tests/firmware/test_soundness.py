@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from firmware.features.catalogue import (
     ATTRIBUTES,
+    BY_CONSTRUCT,
     METHODS,
     NAMES,
     NEEDED,
@@ -74,6 +75,7 @@ def all_switches() -> dict[str, str]:
     """Every feature that a sealed image can have."""
     tables = [ATTRIBUTES, METHODS, NAMES, *(module.members for module in LIBRARY.values())]
     names = {name for table in tables for needs in table.values() for name in needs}
+    names |= set(BY_CONSTRUCT)
     names |= {name for module in LIBRARY.values() for name in module.switches}
     off = {switch(name): "0" for name in OFF_UNLESS_NEEDED}
     return off | {switch(name): NEEDED.get(name, "1") for name in names - {ABSENT}}

@@ -230,7 +230,7 @@ def test_the_result_does_not_depend_on_the_order_of_modules() -> None:
 
 
 def _all_switches() -> set[str]:
-    names: set[str] = set(catalogue.OFF_UNLESS_NEEDED) | set(catalogue.NEEDED)
+    names = {*catalogue.OFF_UNLESS_NEEDED, *catalogue.NEEDED, *catalogue.BY_CONSTRUCT}
     tables = [
         catalogue.NAMES,
         catalogue.ATTRIBUTES,
@@ -248,11 +248,10 @@ def _all_switches() -> set[str]:
 def test_every_switch_exists_in_the_pinned_micropython(tree: Path) -> None:
     known = set(re.findall(r"^#ifndef (MICROPY_\w+)", (tree / "py/mpconfig.h").read_text(), re.M))
     assert {switch(name) for name in _all_switches()} - known == {"MICROPY_PY_ENCLAVE"}
-    text = Path(catalogue.__file__).with_name("reader.py").read_text()
-    text += Path(catalogue.__file__).with_name("calls.py").read_text()
-    literals = re.findall(r'"((?:PY|ENABLE|MODULE|BUILTIN|CPYTHON|MULTIPLE|FULL|EMIT)_\w+)"', text)
-    assert literals
-    assert {switch(name) for name in literals} <= known
+    modules = ("reader.py", "calls.py", "imports.py", "formats.py")
+    text = "".join(Path(catalogue.__file__).with_name(name).read_text() for name in modules)
+    start = r"PY|ENABLE|MODULE|BUILTIN|CPYTHON|MULTIPLE|FULL|CAN"
+    assert set(re.findall(rf'"((?:{start})_\w+)"', text)) == set(catalogue.BY_CONSTRUCT)
     values = (tree / "py/mpconfig.h").read_text()
     assert all(value in values for value in catalogue.NEEDED.values())
 

@@ -15,6 +15,7 @@
 #define LIFECYCLE_SECURED 0x3000u // RFC 9783 section 4.3.1
 #define ENDORSEMENT_MAX 1024u
 #define SETTINGS_LAST 31u
+#define SETTING_MAX 128u // sixteen of them leave room for boot's own records, whatever they hold
 #define NO_SLOT 0xFFu
 
 // ---- who calls, and with what ----
@@ -245,7 +246,7 @@ static bool may_put(uint32_t key, const uint8_t *data, size_t length) {
         case STORE_ENDORSEMENT:
             return length <= ENDORSEMENT_MAX;
         default:
-            return is_setting(key);
+            return is_setting(key) && length <= SETTING_MAX;
     }
 }
 

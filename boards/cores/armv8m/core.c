@@ -21,6 +21,7 @@
 // EXC_RETURN of the Non-secure world (section B3.21): thread mode, frame on the Non-secure stack.
 #define RETURN_TO_IDLE 0xFFFFFFB8u  // main stack
 #define RETURN_TO_TASK 0xFFFFFFBCu  // process stack
+#define RETURN_FRAME_IS_SECURE 0x40u // the task was interrupted inside a gateway
 #define XPSR_THUMB (1u << 24)
 
 // What the processor pushes (section B3.19).
@@ -192,6 +193,10 @@ void core_context_idle(struct core_context *context) {
 
 void core_context_task(
     struct core_context *context, uint32_t stack_top, void (*entry)(const struct task *), const struct task *argument, void (*after)(void)) {
+    if (context->exception_return & RETURN_FRAME_IS_SECURE) {
+        // Its frame on the Secure stack would stay, and the gateways closed. Today only the task that runs is ended.
+        monitor_panic();
+    }
     struct frame *frame = (struct frame *)stack_top - 1;
     *frame = (struct frame){
         .r0 = (uint32_t)argument,

@@ -54,6 +54,9 @@ static void usb_write(const uint8_t *data, size_t length) {
         data += sent;
         length -= sent;
     }
+    if (usb_serial_must_end(0u) && wait_for_usb()) {
+        (void)usb_serial_write(0u, NULL, 0u); // a host ends its read at a packet that is not full
+    }
 }
 
 size_t board_port_write(const uint8_t *data, size_t length) {

@@ -29,15 +29,50 @@ _Static_assert(CODE_SIZE == 128u, "half of the smallest region");
 #define ROM_FUNCTIONS 0x14u
 #define ROM_CODE(a, b) ((uint32_t)(a) | (uint32_t)(b) << 8)
 
-struct flash_command {          // flash_command.S knows the layout
-    void *connect;
-    void *exit_xip;
-    void *operation;
-    void *flush_cache;
+struct flash_command {          // flash_command_code knows the layout
+    void *connect;              // connect_internal_flash()
+    void *exit_xip;             // flash_exit_xip()
+    void *operation;            // flash_range_erase(offset, count, block size, block command) or
+    void *flush_cache;          // flash_range_program(offset, data, count); flash_flush_cache()
     uintptr_t arguments[4];
 };
 
-extern const uint8_t flash_command_start[], flash_command_end[];
+// From leaving execute-in-place to being back in it. It is copied before it runs, so it names no address of its own. The
+// SSI gets what boot_first_stage.S gives it.
+__attribute__((naked, used, aligned(4))) static void flash_command_code(void) {
+    __asm__ volatile(
+        "flash_command_start:   \n" // r0: struct flash_command
+        "push {r4, r5, r6, lr}  \n"
+        "mov  r4, r0            \n"
+        "ldr  r5, [r4, #0]      \n"
+        "blx  r5                \n"
+        "ldr  r5, [r4, #4]      \n"
+        "blx  r5                \n"
+        "ldr  r5, [r4, #8]      \n"
+        "ldr  r0, [r4, #16]     \n"
+        "ldr  r1, [r4, #20]     \n"
+        "ldr  r2, [r4, #24]     \n"
+        "ldr  r3, [r4, #28]     \n"
+        "blx  r5                \n"
+        "ldr  r5, [r4, #12]     \n" // what the cache held is old; this also frees the chip select
+        "blx  r5                \n"
+        "ldr  r3, =0x18000000   \n" // SSI, section 4.10.13
+        "movs r0, #0            \n"
+        "str  r0, [r3, #0x08]   \n" // SSIENR: off
+        "movs r1, #4            \n"
+        "str  r1, [r3, #0x14]   \n" // BAUDR
+        "ldr  r1, =0x001F0300   \n"
+        "str  r1, [r3, #0x00]   \n" // CTRLR0
+        "str  r0, [r3, #0x04]   \n" // CTRLR1
+        "ldr  r1, =0x03000218   \n"
+        "ldr  r2, =0x180000F4   \n" // SPI_CTRLR0
+        "str  r1, [r2]          \n"
+        "movs r0, #1            \n"
+        "str  r0, [r3, #0x08]   \n" // SSIENR: on
+        "pop  {r4, r5, r6, pc}  \n"
+        ".ltorg                 \n"
+        ".org flash_command_start + 128 \n"); // CODE_SIZE: an error if it is longer
+}
 
 MONITOR_BSS __attribute__((aligned(256))) static uint8_t code[CODE_SIZE];
 MONITOR_BSS static uint8_t page[PAGE];
@@ -59,7 +94,7 @@ static void run(struct flash_command *command) {
     command->flush_cache = rom_function(ROM_CODE('F', 'C'));
     // Vectors and handlers are in the flash.
     uint32_t interrupts = cpu_interrupts_save();
-    memcpy(code, flash_command_start, (size_t)(flash_command_end - flash_command_start));
+    memcpy(code, (const void *)((uintptr_t)flash_command_code & ~1u), CODE_SIZE);
     uint32_t old_attributes;
     uint32_t old = mpu_read_region(CODE_REGION, &old_attributes);
     mpu_set_region((uint32_t)code | REGION_VALID | CODE_REGION, PRIVILEGED_CODE | UPPER_HALF_OFF | SIZE_256 | 1u);

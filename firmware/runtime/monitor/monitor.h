@@ -66,6 +66,7 @@ uint32_t channels_readable(uint8_t to, uint32_t mask);
 int32_t channels_wait(uint8_t to, uint32_t mask, uint32_t timeout_ms);
 
 // ---- gate.c ----
+void gates_start(void);                                 // after storage_start
 int32_t gate_admit(uint8_t number, uint32_t length);    // 0 or an error; counts nothing
 void gate_count(uint8_t number);
 
@@ -87,6 +88,8 @@ int32_t storage_erase(uint32_t offset, uint32_t length);
 int32_t storage_program(uint32_t offset, const void *data, uint32_t length);
 int32_t storage_get(uint32_t key, void *to, uint32_t capacity);
 int32_t storage_put(uint32_t key, const void *data, uint32_t length);
+int32_t storage_get_budgets(void *to, uint32_t capacity);
+int32_t storage_put_budgets(const void *data, uint32_t length);
 int32_t storage_mark_test(void);
 int32_t storage_confirm(void);
 int32_t storage_reset(uint32_t mode);

@@ -23,6 +23,7 @@ void monitor_start(void) {
     board_init();
     storage_start();
     schedule_start();
+    gates_start();
     log_event("boot", coffret_appliance_name);
     for (uint8_t task = 0; task < coffret_counts.tasks; task++) {
         task_scrub(task);

@@ -10,6 +10,8 @@
 #include "coffret/store.h"
 
 #define SETTINGS_LAST 31u       // keys STORE_SETTINGS.. that a service may use
+#define SETTING_MAX 128u        // sixteen of them leave room for boot's own records, whatever they hold
+#define ENDORSEMENT_MAX 1024u
 #define LIFECYCLE_SECURED 0x3000u // RFC 9783 section 4.3.1
 
 static struct store store MONITOR_BSS;
@@ -70,10 +72,28 @@ static bool may_secure(const void *data, uint32_t length) {
     return store_get(&store, STORE_LIFECYCLE, now, sizeof now) != (int)sizeof now || now[0] != bytes[0] || now[1] != bytes[1];
 }
 
+static bool may_put(uint32_t key, const void *data, uint32_t length) {
+    switch (key) {
+        case STORE_LIFECYCLE:
+            return may_secure(data, length);
+        case STORE_ENDORSEMENT:
+            return length <= ENDORSEMENT_MAX;
+        default:
+            return key >= STORE_SETTINGS && key <= SETTINGS_LAST && length <= SETTING_MAX;
+    }
+}
+
 int32_t storage_put(uint32_t key, const void *data, uint32_t length) {
-    bool writable = key == STORE_ENDORSEMENT || (key >= STORE_SETTINGS && key <= SETTINGS_LAST) ||
-                    (key == STORE_LIFECYCLE && may_secure(data, length));
-    return writable ? syscall_error_of(store_put(&store, (uint8_t)key, data, length)) : ERR_DENIED;
+    return may_put(key, data, length) ? syscall_error_of(store_put(&store, (uint8_t)key, data, length)) : ERR_DENIED;
+}
+
+// The monitor's own record, which no service may read or write.
+int32_t storage_get_budgets(void *to, uint32_t capacity) {
+    return syscall_error_of(store_get(&store, STORE_BUDGETS, to, capacity));
+}
+
+int32_t storage_put_budgets(const void *data, uint32_t length) {
+    return syscall_error_of(store_put(&store, STORE_BUDGETS, data, length));
 }
 
 int32_t storage_mark_test(void) {

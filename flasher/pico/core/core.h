@@ -70,6 +70,8 @@ struct core {
     uint32_t mpu_control, mpu_number;
     struct mpu_region regions[REGION_COUNT];
     struct permission permissions[CACHE_LINES];
+    uint32_t code_key;              // of the line that was last executed from (memory.c)
+    const uint8_t *code;            // its bytes; NULL: not known
     const uint8_t *rom;
     uint8_t *flash, *ram, *usb_ram;
     uint32_t flash_mask;            // its size less one

@@ -75,11 +75,21 @@ bool store(struct core *core, uint32_t address, uint32_t size, uint32_t value) {
 }
 
 bool fetch(struct core *core, uint32_t address, uint32_t *half) {
-    const uint8_t *at = allowed(core, address, ACCESS_EXECUTE, is_privileged(core)) ? readable_at(core, address) : NULL;
-    if (at == NULL) {
-        *half = 0;
-        return fault(core);
+    // Most instructions follow one of the same 32 bytes, read under the same circumstances.
+    bool privileged = is_privileged(core);
+    uint32_t faulting = core->active >> EXCEPTION_NMI & 3u;
+    uint32_t key = (address & ~31u) | (uint32_t)privileged | faulting << 1 | (core->xip != 0u ? 8u : 0u);
+    if (core->code == NULL || core->code_key != key) {
+        core->code = NULL;
+        const uint8_t *line = readable_at(core, address & ~31u);
+        if (line == NULL || !allowed(core, address, ACCESS_EXECUTE, privileged)) {
+            *half = 0;
+            return fault(core);
+        }
+        core->code = line;
+        core->code_key = key;
     }
+    const uint8_t *at = core->code + (address & 31u);
     *half = (uint32_t)at[0] | (uint32_t)at[1] << 8;
     return true;
 }

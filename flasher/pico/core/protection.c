@@ -19,7 +19,10 @@ static const uint8_t access_rights[8][2] = {
     {0, 0}, {0, READ},         {READ, READ},         {READ, READ},
 };
 
-void forget_permissions(struct core *core) { memset(core->permissions, 0, sizeof core->permissions); }
+void forget_permissions(struct core *core) {
+    memset(core->permissions, 0, sizeof core->permissions);
+    core->code = NULL;
+}
 
 // Section B3.1: nothing executes in device memory and in the system space.
 static uint32_t default_rights(uint32_t address) {

@@ -118,8 +118,11 @@ __attribute__((naked)) static void do_call(void) {
     __asm__ volatile("ldr r4, =shared\n"
                      "ldm r4, {r0, r1, r2, r12}\n"
                      "movs r3, #0\n"
-                     "blx r12\n"
-                     "ldr r4, =shared\n"
+                     "ldr lr, =1f\n"
+                     "bx r12\n" // not BLX: that one returns to no Secure function
+                     ".align 2\n"
+                     ".thumb_func\n"
+                     "1: ldr r4, =shared\n"
                      "add r5, r4, #16\n"
                      "stm r5, {r0, r1, r2, r3, r12}\n"
                      "svc 0\n"
@@ -177,8 +180,7 @@ __attribute__((naked, used)) static void interlope(void) {
                      "bx lr\n"
                      ".align 2\n"
                      ".thumb_func\n"
-                     "1: blx r12\n"
-                     "svc 0\n"
+                     "1: bx r12\n"
                      ".ltorg\n");
 }
 

@@ -16,6 +16,7 @@ enum store_key {
     STORE_BOOT_COUNT = 5,       // uint32_t
     STORE_CERTIFICATE = 6,      // cached DICE certificate
     STORE_IMAGE_MAC = 7,
+    STORE_BUDGETS = 8,          // what gates used of their windows (monitor/gate.c)
     STORE_SETTINGS = 16         // and up
 };
 
