@@ -47,7 +47,7 @@ class Engine:
         self.scopes = Scopes(modules)
         self.everything: Value = frozenset(Data(name, Grade.MESSAGE) for name in inputs)
         self.guessing = False  # the second pass: names that are still unknown may be any
-        self.frozen: set[int] = set()  # tuples: nothing is put into them later
+        self.frozen: set[int | str] = set()  # tuples: nothing is put into them later
         self.store: dict[Key, set[Atom]] = defaultdict(set)
         self.changed = False
         self.released: dict[tuple[int, str], tuple[ast.Call, set[Atom], set[ast.expr]]] = {}
@@ -238,7 +238,9 @@ class Engine:
         """The attribute `name` of a module."""
         if module == "enclave":
             return frozenset({Maker(name)}) if name in ("input", "gate") else NOTHING
-        return self.load(("name", module, name)) | self.load(("attr", name))
+        found = self.load(("name", module, name)) | self.load(("attr", name))
+        # A module that is not ours may keep something there that can be changed: `sys.path`.
+        return found if module in self.modules else found | {Thing(f"{module}.{name}")}
 
     def add_name(
         self, name: str, scope: int | str, value: Value, node: ast.expr | None = None
@@ -269,10 +271,6 @@ class Engine:
             case ast.Subscript(value=owner, slice=index):
                 held = self.evaluate(owner, scope)
                 key = self.evaluate(index, scope)
-                if not any(isinstance(atom, Thing) for atom in held):
-                    # Something mutable that was not seen being made: from now on it is known.
-                    held = frozenset({Thing(id(target))})
-                    self.assign(owner, held, owner, scope)
                 self.put(held, value | key, node)
 
     # The answer.

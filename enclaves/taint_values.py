@@ -26,9 +26,12 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """An object with contents: a container, an instance. `site` is the node that makes it."""
+    """An object with contents: a container, an instance. `site` is the node that makes it.
 
-    site: int
+    What code that is not seen has made is told apart by a text.
+    """
+
+    site: int | str
 
 
 @dataclass(frozen=True, slots=True)

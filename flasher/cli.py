@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs of the `flasher` package: run, devices, flash, provision, attest, demo."""
+"""Verbs of the `flasher` package: run, devices, flash, logs, provision, attest, demo."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BUNDLE = click.argument("bundle", type=click.Path(path_type=Path, exists=True))
 
 def mount(group: click.Group) -> None:
     """Add this package's verbs to the front door."""
-    for verb in (run, devices, flash, provision, attest, demo):
+    for verb in (run, devices, flash, logs, provision, attest, demo):
         group.add_command(verb)
 
 
@@ -110,6 +110,23 @@ def flash(image: Path, port: str | None, new_board: Path | None, as_json: bool) 
         done = flashing.flash(choose(port), source, console.say, progress)
     what = "runs" if done.changed else "already ran"
     _result(done.to_json(), [f"slot {done.slot} {what} {done.version}"], as_json)
+
+
+@click.command()
+@PORT
+@JSON
+def logs(port: str | None, as_json: bool) -> None:
+    """Show what a board's log remembers: seconds since its reset, who, and what."""
+    from dataclasses import asdict  # noqa: PLC0415
+
+    from flasher import logs as device_log  # noqa: PLC0415
+    from flasher.ports import choose  # noqa: PLC0415
+    from flasher.smp import Board  # noqa: PLC0415
+
+    with Board.open(choose(port)) as board:
+        entries = device_log.read(board)
+    lines = [device_log.line(entry) for entry in entries] or ["the log is empty"]
+    _result([asdict(entry) for entry in entries], lines, as_json)
 
 
 @click.command()

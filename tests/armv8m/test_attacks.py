@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -250,6 +251,10 @@ def test_image_that_rewrites_its_measurements_still_gets_the_true_ones(
 ) -> None:
     before, _ = fresh.evidence(bytes(32), kit)
     handoff = BOARD.memory.handoff.base
+    # The texts that struct component points to, then the structures.
+    for row in (0, 40):
+        for text in struct.unpack("<2I", fresh.read(fresh.components + row, 8)):
+            assert fresh.order("s", text & ~3, 0x41414141) == []
     for address in range(fresh.components, fresh.components + 80, 4):
         assert fresh.order("s", address, 0x41414141) == []
     for address in range(handoff, handoff + 0x400, 4):
