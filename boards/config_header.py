@@ -102,6 +102,8 @@ def _devices(board: Board) -> Iterator[tuple[str, str]]:
     yield "TIME_WRAP_US", f"{(1 << 32) * 1_000_000 // board.clock_hz}u"
     if board.watchdog is not None:
         yield "WATCHDOG_BASE", _word(board.watchdog.base)
+    if board.system_controller is not None:
+        yield "SYSTEM_CONTROLLER_BASE", _word(board.system_controller.base)
     if board.host.usb_ids:
         yield "USB_VENDOR", f"0x{board.host.usb_ids[0].vendor:04X}u"
         yield "USB_PRODUCT", f"0x{board.host.usb_ids[0].product:04X}u"

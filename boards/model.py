@@ -169,6 +169,12 @@ class Watchdog(_Facts):
     base: Address
 
 
+class SystemController(_Facts):
+    """Where the part tells why it was reset."""
+
+    base: Address
+
+
 class Stream(_Facts):
     """A byte link behind a driver of the monitor; a sink names it by `number`."""
 
@@ -247,7 +253,7 @@ class Board(_Facts):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
     title: str
-    core: Literal["cortex_m0plus", "cortex_m3", "cortex_m33"]
+    core: Literal["cortex_m0plus", "cortex_m3", "cortex_m4", "cortex_m33"]
     architecture: Literal["armv6m", "armv7m", "armv8m"]
     family: Identifier
     clock_hz: Annotated[int, Field(gt=0)]
@@ -260,6 +266,7 @@ class Board(_Facts):
     management: Management
     time_base: Timer
     watchdog: Watchdog | None = None
+    system_controller: SystemController | None = None
     stream: tuple[Stream, ...] = ()
     device: dict[Identifier, Device] = {}
     host: Host

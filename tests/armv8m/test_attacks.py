@@ -349,7 +349,7 @@ def test_counter_can_be_neither_lowered_nor_used_up(intruder: Intruder, counter:
     assert intruder.read(value, 4) == COUNTER.to_bytes(4, "little")
 
 
-@pytest.mark.parametrize("key", [0, BOOT_COUNT, CERTIFICATE, IMAGE_MAC, 8, 15, 32, 255, 256 + 16])
+@pytest.mark.parametrize("key", [0, BOOT_COUNT, CERTIFICATE, IMAGE_MAC, 9, 15, 32, 255, 256 + 16])
 def test_boots_own_records_cannot_be_written(intruder: Intruder, key: int) -> None:
     assert intruder.gateway(Gateway.STORE_PUT, key, intruder.buffer, 32) == DENIED
 
@@ -376,7 +376,7 @@ def test_records_can_be_filled_but_boots_own_still_fit(fresh: Intruder) -> None:
     assert fresh.read(counted, 4)[:2] == bytes([0, 0xFF])
 
 
-@pytest.mark.parametrize("key", [0, IMAGE_MAC, 8, 32, 256 + ENDORSEMENT])
+@pytest.mark.parametrize("key", [0, IMAGE_MAC, 9, 32, 256 + ENDORSEMENT])
 def test_boots_macs_cannot_be_read(intruder: Intruder, key: int) -> None:
     assert intruder.gateway(Gateway.STORE_GET, key, intruder.buffer, 64) == DENIED
 

@@ -61,7 +61,10 @@ class Operator:
         return self.folder / f"bundle-{version}"
 
 
-@pytest.fixture(scope="module", params=["mps2-an385", "mps2-an505"])
+@pytest.fixture(
+    scope="module",
+    params=["mps2-an385", "mps2-an505", pytest.param("rpi-pico", marks=pytest.mark.all)],
+)
 def operator(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Operator:
     folder = tmp_path_factory.mktemp("operator")
     (folder / "run").mkdir()

@@ -215,7 +215,7 @@ static bool is_setting(uint32_t key) { return key >= STORE_SETTINGS && key <= SE
 
 int gateway_store_get(uint32_t key, void *data, size_t capacity) {
     // The image MAC is nobody's but boot's; so is what nobody knows.
-    bool readable = (key >= STORE_BOOT_STATE && key <= STORE_BOOT_COUNT) || is_setting(key);
+    bool readable = (key >= STORE_BOOT_STATE && key <= STORE_BOOT_COUNT) || key == STORE_BUDGETS || is_setting(key);
     if (!caller_is_privileged() || !readable) {
         return GATEWAY_DENIED;
     }
@@ -245,6 +245,8 @@ static bool may_put(uint32_t key, const uint8_t *data, size_t length) {
                     memcmp(lifecycle, data, sizeof lifecycle) != 0);
         case STORE_ENDORSEMENT:
             return length <= ENDORSEMENT_MAX;
+        case STORE_BUDGETS:
+            return length <= STORE_BUDGETS_MAX;
         default:
             return is_setting(key) && length <= SETTING_MAX;
     }

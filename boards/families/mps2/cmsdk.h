@@ -55,11 +55,11 @@ static inline void watchdog_feed(uint32_t base) {
 
 // ---- system controller, section 4.2: RSTINFO 0x10, write one to clear ----
 
-#define SYSTEM_CONTROLLER_BASE 0x4001F000u // DAI 0385 section 3.1
-
-static inline uint32_t reset_information(void) { return *cmsdk_register(SYSTEM_CONTROLLER_BASE, 0x10u); }
+#ifdef BOARD_SYSTEM_CONTROLLER_BASE
+static inline uint32_t reset_information(void) { return *cmsdk_register(BOARD_SYSTEM_CONTROLLER_BASE, 0x10u); }
 static inline void clear_reset_information(uint32_t bits) {
-    *cmsdk_register(SYSTEM_CONTROLLER_BASE, 0x10u) = bits;
+    *cmsdk_register(BOARD_SYSTEM_CONTROLLER_BASE, 0x10u) = bits;
 }
+#endif
 
 #endif

@@ -4,6 +4,8 @@
 // was used of a window of an hour or more is kept in flash: only time with power on brings a new budget.
 #include "monitor.h"
 
+#include "coffret/store.h"
+
 #define US_PER_S 1000000u
 // Shorter windows begin anew at a reset: a record for each of their messages would wear the flash out.
 #define KEPT_WINDOW_S 3600u
@@ -15,6 +17,8 @@ struct kept_budget {
     uint32_t used;
     uint64_t left_us;           // of the window, at its last message
 };
+
+_Static_assert(KEPT_GATES * sizeof(struct kept_budget) <= STORE_BUDGETS_MAX, "one record");
 
 // FNV-1a, 32 bits (RFC 9923). Not against an attacker: names are fixed by the signed image.
 static uint32_t hash_of(const char *name) {

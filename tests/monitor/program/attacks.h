@@ -63,7 +63,7 @@ enum attack {
 #define PROBE_LIST(PROBE)                                                                                       \
     PROBE(send_from_monitor, SYS_SEND, RESULT, RAM(0x800u), 4, ERR_POINTER)                                     \
     PROBE(send_from_other_task, SYS_SEND, RESULT, TASK_MEMORY(SECRET), 4, ERR_POINTER)                          \
-    PROBE(send_from_secrets, SYS_SEND, RESULT, FLASH(BOARD_SECRETS_OFFSET), 8, ERR_POINTER)                                     \
+    PROBE(send_from_secrets, SYS_SEND, RESULT, FLASH(BOARD_SECRETS_OFFSET), 8, ERR_POINTER)                     \
     PROBE(send_across_own_end, SYS_SEND, RESULT, TASK_MEMORY(ATTACKER) + 0xFF8u, 16, ERR_POINTER)               \
     PROBE(send_before_own_start, SYS_SEND, RESULT, TASK_MEMORY(ATTACKER) - 4u, 8, ERR_POINTER)                  \
     PROBE(send_wrapping_round, SYS_SEND, RESULT, 0xFFFFFFF8u, 16, ERR_POINTER)                                  \
@@ -75,8 +75,8 @@ enum attack {
     PROBE(send_on_no_channel, SYS_SEND, 77, TASK_MEMORY(ATTACKER), 4, ERR_DENIED)                               \
     PROBE(send_on_huge_channel, SYS_SEND, 0xFFFFFFFFu, TASK_MEMORY(ATTACKER), 4, ERR_DENIED)                    \
     PROBE(receive_into_monitor, SYS_RECEIVE, COMMAND, RAM(0x800u), 24, ERR_POINTER)                             \
-    PROBE(receive_into_image, SYS_RECEIVE, COMMAND, FLASH(0x200u), 24, ERR_POINTER)                               \
-    PROBE(receive_into_device, SYS_RECEIVE, COMMAND, GPIO0, 24, ERR_POINTER)                              \
+    PROBE(receive_into_image, SYS_RECEIVE, COMMAND, FLASH(0x200u), 24, ERR_POINTER)                             \
+    PROBE(receive_into_device, SYS_RECEIVE, COMMAND, GPIO0, 24, ERR_POINTER)                                    \
     PROBE(receive_with_huge_capacity, SYS_RECEIVE, COMMAND, TASK_MEMORY(ATTACKER), 0xFFFFFFF0u, ERR_POINTER)    \
     PROBE(receive_other_channel, SYS_RECEIVE, TICKS, TASK_MEMORY(ATTACKER) + 0x900u, 24, ERR_DENIED)            \
     PROBE(receive_nothing, SYS_RECEIVE, COMMAND, TASK_MEMORY(ATTACKER) + 0x900u, 24, ERR_EMPTY)                 \

@@ -20,6 +20,8 @@ enum store_key {
     STORE_SETTINGS = 16         // and up
 };
 
+#define STORE_BUDGETS_MAX 256u  // bytes
+
 enum store_error {
     STORE_NOT_FOUND = -1,
     STORE_SIZE = -2,            // longer than the caller's buffer, or than a bank has room for
