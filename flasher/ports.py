@@ -9,6 +9,9 @@ import boards
 from flasher.errors import NoPortError
 from flasher.state import running
 
+# A board's second USB function, where the system tells its name (Linux does): no SMP there.
+_STREAM = "stream"
+
 
 @dataclass(frozen=True, slots=True)
 class Port:
@@ -56,7 +59,7 @@ def _usb() -> tuple[Port, ...]:
             known=(port.vid, port.pid) in ours,
         )
         for port in sorted(comports(), key=lambda port: port.device)
-        if port.vid is not None
+        if port.vid is not None and port.interface != _STREAM
     )
 
 

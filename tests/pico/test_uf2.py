@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rp2040py.device.load_flash import load_uf2
 from rp2040py.rp2040 import RP2040
+from smp.image_management import ImageStatesReadRequest, ImageStatesReadResponse
 
 import boards
 from boards.uf2 import BLOCK, PAYLOAD, Segment, Uf2Error, read_uf2, write_uf2
@@ -20,6 +21,7 @@ from firmware.bundle import Bundle
 from flasher.bundle import read_bundle
 from flasher.uf2 import new_board_uf2, save_new_board_uf2
 from flasher.virtual import UDS_BYTES, UDS_MAGIC
+from tests.pico.bench import Bench
 
 BOARD = boards.load("rpi-pico")
 FAMILY = 0xE48B_FF56
@@ -142,3 +144,16 @@ def test_file_for_a_new_board_has_a_secret_of_its_own(bundle: Bundle, tmp_path: 
     out = tmp_path / "new.uf2"
     save_new_board_uf2(read_bundle(bundle.folder), out)
     assert out.stat().st_mode & 0o777 == 0o600
+
+
+def test_new_board_starts_from_its_file(bundle: Bundle, tmp_path: Path) -> None:
+    out = tmp_path / "new.uf2"
+    save_new_board_uf2(read_bundle(bundle.folder), out)
+    chip = RP2040()
+    load_uf2(out, chip)
+    flash = tmp_path / "flash.bin"
+    flash.write_bytes(bytes(chip.flash[: BOARD.flash.size]))
+    bench = Bench(flash)
+    bench.run_until(lambda: bench.host.open)
+    (image,) = bench.ask(ImageStatesReadRequest(), ImageStatesReadResponse).images
+    assert image.active

