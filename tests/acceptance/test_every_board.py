@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One unchanged appliance, every board that QEMU emulates: the same behaviour, the same trust."""
+"""One unchanged appliance, every board that has an emulator: the same behaviour, the same trust."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flasher.run import board_of
 from flasher.smp import Board
 from tests.acceptance.conftest import BOARD, DIARY, User
 
-OTHERS = ("mps2-an386", "mps2-an505")
+OTHERS = ("mps2-an386", "mps2-an505", "rpi-pico")
 PATIENCE_S = 60.0
 
 

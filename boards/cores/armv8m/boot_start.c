@@ -21,16 +21,18 @@ extern uint32_t __boot_bss_end[];
 static void reset(void);
 static void fault(void);
 static void secure_fault(void);
+static void memory_fault(void);
 
 struct vector_table {
     uint32_t *stack;
     void (*handlers[15])(void);
 };
 
-// Section B3.30. Boot takes no interrupt, so the table ends with the system exceptions; number 7 is SecureFault.
+// Section B3.30. Boot takes no interrupt, so the table ends with the system exceptions; number 4 is MemManage, number 7
+// SecureFault.
 __attribute__((section(".vectors"), used)) static const struct vector_table vectors = {
     .stack = __boot_stack_top,
-    .handlers = {reset, fault, fault, fault, fault, fault, secure_fault, fault, fault, fault, fault, fault, fault, fault,
+    .handlers = {reset, fault, fault, memory_fault, fault, fault, secure_fault, fault, fault, fault, fault, fault, fault, fault,
                  fault},
 };
 
@@ -112,6 +114,47 @@ __attribute__((naked, used)) static void secure_fault(void) {
                      "movs r3, #0\n"
                      "mov r12, r0\n"
                      "bx lr\n");
+}
+
+// A task may jump to FNC_RETURN, where Non-secure functions that the Secure world called return. We call none. If no task
+// is inside a gateway the stack's seal stops it. If one is, interrupted, the words on top are those of its frame: a
+// signature, which as an address is never executable, and a reserved word; where that looks like a thread's status the
+// jump succeeds, consumes both, and faults here. Then the frame is mended, and the fault is the task's that jumped.
+#define FRAME_SIGNATURE 0xFEFA125Bu // section B3.19, without floating point
+__attribute__((used)) static bool mend_frame(uint32_t *frame) {
+    uint32_t status = fault_status();
+    fault_clear(status);
+    if (secure()->running == 0u || secure()->busy == 0u || !non_secure_faults_enabled() ||
+        (status & FAULT_STATUS_IACCVIOL) == 0u || frame[6] != (FRAME_SIGNATURE & ~1u)) {
+        return false;
+    }
+    frame[6] = FRAME_SIGNATURE;
+    frame[7] = 0xFFFFFFFFu; // no thread's status: not a second time
+    cpu_set_process_stack((uint32_t)&frame[6]);
+    non_secure_pend_usage_fault();
+    return true;
+}
+
+// Register atlas: lr is EXC_RETURN: bits 6, 3 and 2: Secure, thread mode, process stack, so a gateway's for a task. What
+// r4-r11 hold is the jumping task's. The return is to that task: the usage fault is taken first.
+__attribute__((naked, used)) static void memory_fault(void) {
+    __asm__ volatile("and r0, lr, #0x4C\n"
+                     "cmp r0, #0x4C\n"
+                     "bne fault\n"
+                     "mrs r0, psp\n"
+                     "push {r4, lr}\n"
+                     "bl mend_frame\n"
+                     "pop {r4, lr}\n"
+                     "cmp r0, #0\n"
+                     "beq fault\n"
+                     "movs r0, #0\n"
+                     "movs r1, #0\n"
+                     "movs r2, #0\n"
+                     "movs r3, #0\n"
+                     "mov r12, r0\n"
+                     "ldr lr, =0xFFFFFFBD\n" // Non-secure, thread mode; ours keeps its process stack
+                     "bx lr\n"
+                     ".ltorg\n");
 }
 
 // ---- the end of boot ----
@@ -196,7 +239,7 @@ void boot_enter_image(uint32_t table) {
     *open = secure()->facts;
     wipe(open->alias_private, sizeof open->alias_private);
     secure()->running = 1u;
-    secure_fault_enable();
+    secure_faults_enable();
     non_secure_set_vector_table(table);
     wipe_and_enter(table, BOARD_BOOT_RAM_BASE, BOOT_RAM_END, BOOT_RAM_END - TASK_STACK_SIZE);
 }

@@ -44,7 +44,8 @@ static inline uint32_t secure_fault_status(void) {
     return status;
 }
 static inline uint32_t secure_fault_address(void) { return scs_read(SCS_SFAR); }
-static inline void secure_fault_enable(void) { scs_write(SCS_SHCSR, scs_read(SCS_SHCSR) | 1u << 19); }
+// SecureFault and our own MemManage as exceptions of their own instead of HardFault.
+static inline void secure_faults_enable(void) { scs_write(SCS_SHCSR, scs_read(SCS_SHCSR) | 1u << 19 | 1u << 16); }
 
 // AIRCR: PRIS (bit 14), Secure exceptions come first; BFHFNMINS (bit 13), bus faults and hard faults of the Non-secure
 // world are its own business. SYSRESETREQS stays 0: the monitor may reset the board.
