@@ -142,18 +142,21 @@ def test_nothing_widens_against_itself(graph: FlowGraph) -> None:
 def ways(
     graph: FlowGraph, tag: str, name: str, gates: frozenset[str], seen: frozenset[object]
 ) -> Iterator[tuple[str, frozenset[str]]]:
-    """Every (node, gates that released on the way), by walking each path there is."""
+    """Every (node, gates that released on the way), by walking each path there is.
+
+    An edge may be walked again once another gate has released: the data is no longer the same.
+    """
     yield name, gates
     if graph.node(name).leaves:
         return
     for edge in graph.edges:
-        if edge.source != name or edge in seen:
+        if edge.source != name or (edge, gates) in seen:
             continue
         target = graph.node(edge.target)
         held = tag in target.secrecy and not target.leaves
         opened = tag in graph.releases(edge) and not held
         more = gates | {str(edge.gate)} if opened else gates
-        yield from ways(graph, tag, edge.target, more, seen | {edge})
+        yield from ways(graph, tag, edge.target, more, seen | {(edge, gates)})
 
 
 def reachable(graph: FlowGraph, tag: str) -> set[tuple[str, bool]]:
