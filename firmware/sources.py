@@ -269,6 +269,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar=("NAME", "VERSION", "TREE"),
         help="write a lock (for maintainers)",
     )
+    parser.add_argument("--quiet", action="store_true", help="say only what had to be fetched")
     options = parser.parse_args(arguments)
     if options.lock:
         name, version, tree = options.lock
@@ -280,7 +281,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for project in PROJECTS:
             found = find_tree(project)
-            print(f"{found.name} {found.version} {found.path} ({found.origin})", flush=True)
+            if found.origin == "fetched" or not options.quiet:
+                print(f"{found.name} {found.version} {found.path} ({found.origin})", flush=True)
     except CoffretError as error:
         print(f"error: {error.message}\nmend: {error.mend}", file=sys.stderr)
         return error.exit_code

@@ -161,6 +161,8 @@ def test_the_command_prints_one_line_a_tree(
     monkeypatch.setenv("COFFRET_TOY", str(unpacked(tmp_path / "tree")))
     assert sources.main([]) == 0
     assert capsys.readouterr().out == f"toy 1.0 {tmp_path / 'tree'} (environment)\n"
+    assert sources.main(["--quiet"]) == 0
+    assert capsys.readouterr().out == ""
 
 
 def test_a_new_lock_is_the_one_of_the_tree(tmp_path: Path) -> None:
