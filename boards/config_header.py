@@ -104,9 +104,9 @@ def _devices(board: Board) -> Iterator[tuple[str, str]]:
         yield "WATCHDOG_BASE", _word(board.watchdog.base)
     if board.system_controller is not None:
         yield "SYSTEM_CONTROLLER_BASE", _word(board.system_controller.base)
-    if board.host.usb_ids:
-        yield "USB_VENDOR", f"0x{board.host.usb_ids[0].vendor:04X}u"
-        yield "USB_PRODUCT", f"0x{board.host.usb_ids[0].product:04X}u"
+    for usb_id in board.host.usb_ids_of("application")[:1]:
+        yield "USB_VENDOR", f"0x{usb_id.vendor:04X}u"
+        yield "USB_PRODUCT", f"0x{usb_id.product:04X}u"
     yield "STREAMS", f"{len(board.stream)}u"
     # One initialiser a stream: base, receive interrupt, transmit interrupt.
     rows = ", ".join(f"{{{_word(s.base)}, {s.irq_rx}u, {s.irq_tx}u}}" for s in board.stream)

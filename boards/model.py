@@ -203,24 +203,53 @@ class Security(_Facts):
 
 
 class UsbId(_Facts):
+    """A USB device that the board shows itself as, and what answers there.
+
+    `mode`: coffret's own firmware (`application`, which its recovery shares), a boot loader in the
+    part's ROM (`rom`), or a debug probe on the board (`probe`).
+    """
+
     vendor: Annotated[int, Field(ge=0, le=0xFFFF)]
     product: Annotated[int, Field(ge=0, le=0xFFFF)]
     says: str
+    mode: Literal["application", "rom", "probe"] = "application"
+
+
+TransportName = Literal[
+    "smp-serial", "uf2", "picoboot", "dfu", "an3155", "cmsis-dap", "esptool", "virtual"
+]
 
 
 class Host(_Facts):
-    """How a computer reaches the board."""
+    """How a computer reaches the board: `transports`, the one to prefer first.
 
-    transports: tuple[Literal["smp-serial", "uf2", "picoboot", "dfu"], ...]
+    `uf2_family` and `uf2_label` (of the USB drive) go with `uf2`, `probe_target` (pyOCD's name of
+    the part) with `cmsis-dap`. `button`: how a person gets the board into its ROM boot loader.
+    """
+
+    transports: tuple[TransportName, ...]
     usb_ids: tuple[UsbId, ...] = ()
     uf2_family: Annotated[int, Field(ge=0, le=0xFFFF_FFFF)] | None = None
+    uf2_label: Annotated[str, Field(pattern=r"^[!-~]{1,11}$")] | None = None
+    probe_target: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,32}$")] | None = None
+    button: str | None = None
     stubs: str | None = None  # PyPI package of MicroPython type stubs, where there is one
 
     @model_validator(mode="after")
-    def _uf2_has_a_family(self) -> Self:
+    def _facts_of_transports(self) -> Self:
         if ("uf2" in self.transports) != (self.uf2_family is not None):
             raise ValueError("host.uf2_family and the transport uf2 go together")
+        if self.uf2_label is not None and self.uf2_family is None:
+            raise ValueError("host.uf2_label without host.uf2_family")
+        if ("cmsis-dap" in self.transports) != (self.probe_target is not None):
+            raise ValueError("host.probe_target and the transport cmsis-dap go together")
+        if len(set(self.transports)) != len(self.transports):
+            raise ValueError("host.transports names one twice")
         return self
+
+    def usb_ids_of(self, mode: str) -> tuple[UsbId, ...]:
+        """The USB ids of one mode, in their order."""
+        return tuple(usb_id for usb_id in self.usb_ids if usb_id.mode == mode)
 
 
 class Emulator(_Facts):

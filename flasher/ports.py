@@ -48,7 +48,7 @@ def _usb() -> tuple[Port, ...]:
     ours = {
         (usb.vendor, usb.product)
         for name in boards.names()
-        for usb in boards.load(name).host.usb_ids
+        for usb in boards.load(name).host.usb_ids_of("application")
     }
     return tuple(
         Port(

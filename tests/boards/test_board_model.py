@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from pydantic import ValidationError
 
 import boards
 from boards.cli import boards as verb
-from boards.model import Board, BoardError, load_file
+from boards.model import Board, BoardError, Host, load, load_file
 
 FILE = boards.model.ROOT / "mps2-an385" / "board.toml"
 
@@ -117,3 +118,27 @@ def test_verb_shows_a_board() -> None:
     assert result.exit_code == 0
     assert "cortex_m3, 25 MHz" in result.stdout
     assert isinstance(CliRunner().invoke(verb, ["show", "x"]).exception, BoardError)
+
+
+def test_only_the_applications_usb_id_enters_the_image() -> None:
+    pico = load("rpi-pico")
+    assert {usb_id.mode for usb_id in pico.host.usb_ids} == {"application", "rom"}
+    assert "BOARD_USB_PRODUCT 0x0001u" in pico.config_header()
+    assert "0x0003u" not in pico.config_header()
+
+
+@pytest.mark.parametrize(
+    ("transports", "facts", "what"),
+    [
+        (("smp-serial", "uf2"), {}, "uf2_family"),
+        (("smp-serial",), {"uf2_label": "DRIVE"}, "uf2_label"),
+        (("cmsis-dap",), {}, "probe_target"),
+        (("dfu", "dfu"), {}, "twice"),
+        (("carrier-pigeon",), {}, "carrier-pigeon"),
+    ],
+)
+def test_facts_of_a_transport_go_with_it(
+    transports: tuple[str, ...], facts: dict[str, object], what: str
+) -> None:
+    with pytest.raises(ValidationError, match=what):
+        Host.model_validate({"transports": transports, **facts})

@@ -44,7 +44,7 @@ def test_descriptors_name_the_board(bench: Bench) -> None:
     device = bench.host.descriptors["device"]
     size, kind, usb, *_ = struct.unpack_from("<BBH", device)
     assert (size, kind, usb) == (18, 1, 0x0200)
-    (usb_id,) = BOARD.host.usb_ids
+    (usb_id,) = BOARD.host.usb_ids_of("application")
     assert struct.unpack_from("<HH", device, 8) == (usb_id.vendor, usb_id.product)
     assert bench.host.texts == ["coffret", "rpi-pico", "management", "stream"]
 
