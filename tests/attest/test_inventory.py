@@ -19,9 +19,12 @@ from attest.response import unpack
 PUBLIC = OPERATOR.public_key()
 
 
-@pytest.fixture
-def inventory(tmp_path: Path) -> Iterator[Inventory]:
-    opened = attest.open_inventory(str(tmp_path / "data" / "inventory.sqlite"))
+@pytest.fixture(params=["sqlite", "postgresql"])
+def inventory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Inventory]:
+    location = str(tmp_path / "data" / "inventory.sqlite")
+    if request.param == "postgresql":
+        location = request.getfixturevalue("postgresql").url()
+    opened = attest.open_inventory(location)
     yield opened
     opened.close()
 
