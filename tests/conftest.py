@@ -10,3 +10,8 @@ pytest_plugins = ["tests.postgresql"]
 # A busy machine is not a failure: no test may depend on how long anything takes.
 settings.register_profile("coffret", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("coffret")
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes may hold a signature, new in each process: workers must agree on a test's name."""
+    return argname if isinstance(val, bytes) else None
