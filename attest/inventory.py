@@ -20,50 +20,15 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from attest.appraisal import Challenge, NonceState, Verdict
 from attest.endorsement import Identity
+from attest.migrations import migrate
 from attest.paths import inventory_location
-from attest.response import Response, pack
+from attest.record import Finding, keep
+from attest.response import Response
+from attest.tables import ATTESTATIONS, DEVICES, NONCES
 from boards.errors import ENVIRONMENT, USAGE, CoffretError
 
 NONCE_BYTES = 32
 NONCE_LIFETIME = 300  # seconds a device has to answer
-
-_metadata = sa.MetaData()
-
-DEVICES = sa.Table(
-    "device",
-    _metadata,
-    sa.Column("instance_id", sa.LargeBinary(33), primary_key=True),
-    sa.Column("name", sa.String(64), unique=True, nullable=False),
-    sa.Column("board", sa.String(32), nullable=False),
-    sa.Column("identity_key", sa.LargeBinary(64), nullable=False),
-    sa.Column("implementation_id", sa.LargeBinary(32), nullable=False),
-    sa.Column("boot_digest", sa.LargeBinary(32), nullable=False),
-    sa.Column("endorsement", sa.LargeBinary(1024), nullable=False),
-    sa.Column("created", sa.BigInteger, nullable=False),
-)
-
-ATTESTATIONS = sa.Table(
-    "attestation",
-    _metadata,
-    # SQLite counts up by itself only in a column of type INTEGER.
-    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
-    sa.Column("instance_id", sa.LargeBinary(33), nullable=True),
-    sa.Column("time", sa.BigInteger, nullable=False),
-    sa.Column("verdict", sa.String(16), nullable=False),
-    sa.Column("claims", sa.Text, nullable=False),
-    sa.Column("nonce", sa.LargeBinary(64), nullable=False),
-    sa.Column("evidence", sa.LargeBinary, nullable=False),
-    sa.Index("attestation_of_device", "instance_id", "id"),
-)
-
-NONCES = sa.Table(
-    "nonce",
-    _metadata,
-    sa.Column("value", sa.LargeBinary(64), primary_key=True),
-    sa.Column("issued", sa.BigInteger, nullable=False),
-    sa.Column("expires", sa.BigInteger, nullable=False),
-    sa.Column("used", sa.BigInteger, nullable=True),
-)
 
 
 class InventoryError(CoffretError):
@@ -100,6 +65,11 @@ class Inventory:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
+    @property
+    def engine(self) -> sa.Engine:
+        """The database, for those who keep more in it than this class knows."""
+        return self._engine
+
     @classmethod
     def open(cls, location: str | None = None) -> Inventory:
         """Open or make the inventory at a file path or a database URL. Raises InventoryError."""
@@ -109,10 +79,10 @@ class Inventory:
                 path = Path(where).expanduser()
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 where = f"sqlite:///{path}"
-            engine = sa.create_engine(where)
+            engine = sa.create_engine(_with_driver(where))
             if engine.dialect.name == "sqlite":
                 sa.event.listen(engine, "connect", _set_up_sqlite)
-            _metadata.create_all(engine)
+            migrate(engine)
         except (OSError, ImportError, SQLAlchemyError) as error:
             # The text of a database error may quote a URL with its password: name the type only.
             reason = error.strerror if isinstance(error, OSError) else type(error).__name__
@@ -217,16 +187,9 @@ class Inventory:
         self, response: Response, verdict: Verdict, nonce: bytes, now: int | None = None
     ) -> None:
         """Keep a verdict with the evidence it is about."""
-        row = {
-            "instance_id": response.device(),
-            "time": _now(now),
-            "verdict": verdict.verdict,
-            "claims": json.dumps([claim.to_json() for claim in verdict.claims]),
-            "nonce": nonce,
-            "evidence": pack(response),
-        }
+        finding = Finding.of(response, response.device(), verdict, nonce, _now(now))
         with self._begin() as connection:
-            connection.execute(sa.insert(ATTESTATIONS).values(row))
+            keep(connection, [finding], notify=False)
 
     def history(self, instance_id: bytes, limit: int = 20) -> list[Attestation]:
         """The latest verdicts on a device, newest first."""
@@ -252,6 +215,12 @@ class Inventory:
     def _begin(self) -> Iterator[sa.Connection]:
         with self._engine.begin() as connection:
             yield connection
+
+
+def _with_driver(location: str) -> sa.URL:
+    """A plain postgresql:// means pg8000, the driver that is installed with coffret."""
+    url = sa.make_url(location)
+    return url.set(drivername="postgresql+pg8000") if url.drivername == "postgresql" else url
 
 
 def _device(row: dict[str, object]) -> Device:

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables of the inventory, for SQLite and PostgreSQL alike.
+
+Whoever adds one adds a migration too (`attest/migrations`): `tests/attest/test_migrations.py` holds
+the two together. Times are whole seconds since 1970, UTC.
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import time
+
+import sqlalchemy as sa
+
+METADATA = sa.MetaData()
+
+DEVICES = sa.Table(
+    "device",
+    METADATA,
+    sa.Column("instance_id", sa.LargeBinary(33), primary_key=True),
+    sa.Column("name", sa.String(64), unique=True, nullable=False),
+    sa.Column("board", sa.String(32), nullable=False),
+    sa.Column("identity_key", sa.LargeBinary(64), nullable=False),
+    sa.Column("implementation_id", sa.LargeBinary(32), nullable=False),
+    sa.Column("boot_digest", sa.LargeBinary(32), nullable=False),
+    sa.Column("endorsement", sa.LargeBinary(1024), nullable=False),
+    sa.Column("created", sa.BigInteger, nullable=False),
+)
+
+ATTESTATIONS = sa.Table(
+    "attestation",
+    METADATA,
+    # SQLite counts up by itself only in a column of type INTEGER.
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("instance_id", sa.LargeBinary(33), nullable=True),
+    sa.Column("time", sa.BigInteger, nullable=False),
+    sa.Column("verdict", sa.String(16), nullable=False),
+    sa.Column("claims", sa.Text, nullable=False),
+    sa.Column("nonce", sa.LargeBinary(64), nullable=False),
+    sa.Column("evidence", sa.LargeBinary, nullable=False),
+    sa.Column("result", sa.Text, nullable=True),  # EAR, a JWT
+    sa.Column("reporter", sa.String(64), nullable=True),  # the access key that brought it
+    sa.Index("attestation_of_device", "instance_id", "id"),
+)
+
+NONCES = sa.Table(
+    "nonce",
+    METADATA,
+    sa.Column("value", sa.LargeBinary(64), primary_key=True),
+    sa.Column("issued", sa.BigInteger, nullable=False),
+    sa.Column("expires", sa.BigInteger, nullable=False),
+    sa.Column("used", sa.BigInteger, nullable=True),
+    sa.Column("attestation", sa.BigInteger, nullable=True),
+    sa.Index("nonce_by_expiry", "expires"),
+)
+
+# The latest word on each device that ever reported, kept so that no list reads the history.
+STANDINGS = sa.Table(
+    "standing",
+    METADATA,
+    sa.Column("instance_id", sa.LargeBinary(33), primary_key=True),
+    sa.Column("verdict", sa.String(16), nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("since", sa.BigInteger, nullable=False),  # this verdict's first
+    sa.Column("reported", sa.BigInteger, nullable=False),  # the last evidence's time
+    sa.Column("attestation", sa.BigInteger, nullable=False),
+    sa.Column("appliance", sa.String(64), nullable=True),
+    sa.Column("version", sa.String(64), nullable=True),
+    sa.Column("reporter", sa.String(64), nullable=True),
+    sa.Index("standing_by_verdict", "verdict", "since"),
+    sa.Index("standing_by_report", "reported"),
+)
+
+CORIMS = sa.Table(
+    "corim",
+    METADATA,
+    sa.Column("id", sa.String(512), primary_key=True),
+    sa.Column("implementation_id", sa.LargeBinary(32), nullable=False),
+    sa.Column("board", sa.String(64), nullable=False),
+    sa.Column("appliance", sa.String(64), nullable=False),
+    sa.Column("version", sa.String(64), nullable=False),
+    sa.Column("policy_digest", sa.LargeBinary(32), nullable=False),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+    sa.Column("active", sa.Boolean, nullable=False),
+    sa.Column("added", sa.BigInteger, nullable=False),
+    sa.Column("added_by", sa.String(64), nullable=False),
+)
+
+POLICIES = sa.Table(
+    "flow_policy",
+    METADATA,
+    sa.Column("digest", sa.LargeBinary(32), primary_key=True),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+)
+
+ACCESS_KEYS = sa.Table(
+    "access_key",
+    METADATA,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("digest", sa.LargeBinary(32), unique=True, nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),  # key or certificate
+    sa.Column("rights", sa.String(128), nullable=False),
+    sa.Column("created", sa.BigInteger, nullable=False),
+    sa.Column("revoked", sa.BigInteger, nullable=True),
+)
+
+# A change of verdict that a webhook is to hear of; written with the verdict, in one transaction.
+NOTICES = sa.Table(
+    "notice",
+    METADATA,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("instance_id", sa.LargeBinary(33), nullable=False),
+    sa.Column("time", sa.BigInteger, nullable=False),
+    sa.Column("before", sa.String(16), nullable=True),
+    sa.Column("verdict", sa.String(16), nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("due", sa.BigInteger, nullable=True),  # null: delivered, given up, or nobody listens
+    sa.Column("delivered", sa.BigInteger, nullable=True),
+    sa.Index("notice_by_due", "due"),
+    sa.Index("notice_of_device", "instance_id", "id"),
+)
+
+_COUNTER = itertools.count(secrets.randbits(12))
+_PROCESS = secrets.randbits(10)
+
+
+def new_id(now: float | None = None) -> int:
+    """A key for a new row, 63 bits: it grows with time, and processes choose without asking.
+
+    41 bits of milliseconds, 10 of the process, 12 of a counter.
+    """
+    milliseconds = int((time.time() if now is None else now) * 1000)
+    return milliseconds << 22 | _PROCESS << 12 | next(_COUNTER) & 0xFFF
