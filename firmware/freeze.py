@@ -25,8 +25,8 @@ class FreezeError(CoffretError):
 
 
 _CONSTANT_MEND = (
-    "avoid the constant, or let the image have its type "
-    "(MICROPY_LONGINT_IMPL for integers beyond 31 bits)"
+    "avoid the constant: floats of an image are single precision (at most 3.4e38), and integers "
+    "beyond 31 bits need MICROPY_LONGINT_IMPL"
 )
 
 

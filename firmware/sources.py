@@ -45,6 +45,7 @@ class Project:
     variable: str  # environment variable that names a tree
     versions: tuple[str, ...]  # accepted, preferred first; each has a lock
     patterns: tuple[str, ...]
+    package: str  # the system's source package that has it
 
 
 MICROPYTHON = Project(
@@ -73,6 +74,7 @@ MICROPYTHON = Project(
         "lib/re1.5/*.[ch]",
         "lib/uzlib/*.[ch]",
     ),
+    "micropython",
 )
 MBEDTLS = Project(
     "mbedtls",
@@ -93,6 +95,33 @@ MBEDTLS = Project(
         "library/sha256.c",
         "3rdparty/p256-m/p256-m/*",
     ),
+    "mbedtls",
+)
+# Nothing is built into an image from it: MicroPython's own tests and benchmarks, and all that its
+# port to QEMU is made of, to be measured against.
+UPSTREAM = Project(
+    "micropython-upstream",
+    "COFFRET_MICROPYTHON",
+    ("1.25.0",),
+    (
+        "LICENSE",
+        "extmod/**/*.[ch]",
+        "lib/libm/*.[ch]",
+        "lib/crypto-algorithms/*",
+        "lib/re1.5/*.[ch]",
+        "lib/uzlib/*.[ch]",
+        "ports/qemu/**/*",
+        "py/*.[ch]",
+        "py/make*.py",
+        "shared/**/*.[chsS]",
+        "tools/mpy-tool.py",
+        "tests/basics/*",
+        "tests/extmod/*",
+        "tests/float/*",
+        "tests/micropython/*",
+        "tests/perf_bench/*",
+    ),
+    "micropython",
 )
 PROJECTS = (MICROPYTHON, MBEDTLS)
 
@@ -211,7 +240,7 @@ def _fetched_tree(project: Project) -> Tree:
         f"{project.variable} to its directory, or run this once where apt and a network are"
     )
     try:
-        with fetch_source_archive(project.name, project.versions) as (version, archive):
+        with fetch_source_archive(project.package, project.versions) as (version, archive):
             lock = load_lock(project, version)
             files = read_archive(archive, lock.files)
     except FetchError as error:
@@ -273,7 +302,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.lock:
         name, version, tree = options.lock
-        project = next((project for project in PROJECTS if project.name == name), None)
+        project = next((p for p in (*PROJECTS, UPSTREAM) if p.name == name), None)
         if project is None:
             parser.error(f"--lock: no project {name}")
         print(write_lock(project, version, Path(tree)))

@@ -20,6 +20,7 @@ from firmware.toolchain import CORES, CompileJob, ZigToolchain, zig_toolchain
 HARNESS = Path(__file__).parent / "harness"
 RUNTIME = Path(__file__).parents[2] / "firmware" / "runtime"
 STACK, HEAP = 16 * 1024, 32 * 1024
+MODULE_NAME = 0x2000_8000  # where the harness reads it, see harness.ld
 # An emulated board that executes the core's instructions; Armv7-M executes those of Armv6-M.
 MACHINES = {
     "cortex_m0plus": "mps2-an385",
@@ -35,6 +36,7 @@ class Image:
     elf: Path
     vm: VmObjects
     core: str
+    modules: tuple[str, ...]
 
     def size(self, section: str) -> int:
         """Bytes of a section; 0 if it is not there."""
@@ -49,20 +51,25 @@ class Image:
             assert isinstance(table, SymbolTableSection)
             return frozenset(symbol.name for symbol in table.iter_symbols())
 
-    def run(self) -> str:
-        """What the enclave logged, a line each, and how it ended: `[exit 0]`, `[fault N]`."""
+    def run(self, module: str = "") -> str:
+        """What a module (the first one) logged, a line each, and its end: `[exit 0]`, `[fault N]`.
+
+        Raises subprocess.TimeoutExpired after a minute.
+        """
         command = ["qemu-system-arm", "-M", MACHINES[self.core], "-nographic", "-monitor", "none"]
         command += ["-serial", "stdio", "-semihosting-config", "enable=on,target=native"]
+        name = self.elf.with_suffix(f".{module or self.modules[0]}")
+        name.write_bytes((module or self.modules[0]).encode() + b"\0")
+        loader = f"loader,file={name},addr={MODULE_NAME:#x},force-raw=on"
         result = subprocess.run(
-            [*command, "-kernel", str(self.elf)],
+            [*command, "-kernel", str(self.elf), "-device", loader],
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
             timeout=60,
             check=False,
         )
-        assert not result.stderr, result.stderr
-        return result.stdout
+        assert not result.stderr, result.stderr.decode()
+        return result.stdout.decode(errors="replace")
 
 
 def build_image(
@@ -73,10 +80,9 @@ def build_image(
     core: str = "cortex_m3",
     prune: bool = True,
     toolchain: ZigToolchain | None = None,
+    heap: int = HEAP,
 ) -> Image:
-    """An image of modules given as name -> text; the first one is run. `switches` add to the
-    baseline.
-    """
+    """An image of modules given as name -> text. `switches` add to the baseline."""
     folder = work / "modules"
     folder.mkdir(parents=True, exist_ok=True)
     modules = []
@@ -88,18 +94,15 @@ def build_image(
     target = CORES[core]
     all_switches = baseline_switches() | dict(switches or {})
     vm = build_vm(modules, all_switches, target, compiler, find_trees(), work / "vm", prune=prune)
-    sizes = {"HARNESS_STACK": STACK, "HARNESS_HEAP": HEAP}
+    sizes = {"HARNESS_STACK": STACK, "HARNESS_HEAP": heap}
     job = CompileJob(
         HARNESS / "harness.c",
         includes=(RUNTIME / "include", RUNTIME / "libc"),
-        defines=(
-            f'HARNESS_MODULE="{modules[0].name}"',
-            *(f"{name}={value}" for name, value in sizes.items()),
-        ),
+        defines=tuple(f"{name}={value}" for name, value in sizes.items()),
         flags=("-Wall", "-Wextra", "-Werror"),
     )
     roots = Roots({"harness": HARNESS, "runtime": RUNTIME})
     harness = compiler.compile([job], target, roots)
     script = HARNESS / "harness.ld"
     elf = compiler.link([*vm.objects, *harness], script, work / "image.elf", target, sizes)
-    return Image(elf, vm, core)
+    return Image(elf, vm, core, tuple(sources))

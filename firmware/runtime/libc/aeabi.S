@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Memory functions under the names that the Arm run-time ABI gives them (IHI 0043, section 4.3.4: no result, and
-// memset takes its length before its value). Part of every link: those in the compiler's own run-time library of
-// ziglang 0.15.2 call themselves for ever, because LLVM turns their inner memcpy into __aeabi_memcpy again.
+// Functions of the Arm run-time ABI (IHI 0043) that the compiler's own run-time library of ziglang 0.15.2 has wrong.
+// Part of every link.
+//
+// Memory functions (section 4.3.4: no result, and memset takes its length before its value): the library's call
+// themselves for ever, because LLVM turns their inner memcpy into __aeabi_memcpy again.
     .syntax unified
     .thumb
 
@@ -44,3 +46,28 @@
     mov     r2, r1
     movs    r1, #0
     tail_call memset
+
+// Comparisons (section 4.1.2: 0 if an operand is not a number): the library's say that everything is greater
+// than what is not a number. a > b is b < a, which it has right.
+    .macro comparison name
+    .section .text.\name, "ax", %progbits
+    .balign 2
+    .global \name
+    .type   \name, %function
+\name:
+    .endm
+
+    comparison __aeabi_fcmpgt       // r0 > r1
+    mov     r2, r0
+    mov     r0, r1
+    mov     r1, r2
+    tail_call __aeabi_fcmplt
+
+    comparison __aeabi_dcmpgt       // r0:r1 > r2:r3
+    mov     r12, r0
+    mov     r0, r2
+    mov     r2, r12
+    mov     r12, r1
+    mov     r1, r3
+    mov     r3, r12
+    tail_call __aeabi_dcmplt

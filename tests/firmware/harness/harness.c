@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A stand-in for the monitor on QEMU's mps2-an385: starts one enclave and serves its system calls in the simplest
 // way, so that the VM can be tested alone. Time is virtual: it passes only while the enclave waits or asks.
+// The name of the enclave's module is put into the memory by the emulator, so one image serves many modules.
 #include <stddef.h>
 #include <stdint.h>
 
@@ -8,7 +9,7 @@
 #include "coffret/tables.h"
 #include "coffret/vm.h"
 
-extern uint32_t __bss_start[], __bss_end[], __stack_base[], __stack_top[], __heap_base[], __heap_end[];
+extern uint32_t __bss_start[], __bss_end[], __stack_base[], __stack_top[], __heap_base[], __heap_end[], __module_name[];
 void reset(void);
 void supervisor_call(void);
 void fault(void);
@@ -24,7 +25,7 @@ const char *const coffret_tag_names[] = {"alice/health", 0};
 const struct task coffret_tasks[] = {{
     .secrecy = {{1u}},
     .name = "harness",
-    .module = HARNESS_MODULE,
+    .module = (const char *)__module_name,
     .entry = vm_main,
     .stack_base = (uint32_t)__stack_base,
     .stack_size = HARNESS_STACK,

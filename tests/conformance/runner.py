@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs tests on the virtual machine: many modules in an image, each started by itself.
+
+The image is specialised for exactly the modules in it, as an appliance's would be.
+"""
+
+from __future__ import annotations
+
+import enum
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from boards.errors import CoffretError
+from firmware.specialise import specialise
+from tests.conformance.suite import Case, agrees, reason_for, reasons
+from tests.firmware.vm_rig import Image, build_image
+
+HEAP = 256 * 1024
+
+
+class Result(enum.Enum):
+    """How a test ended."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    NOT_APPLICABLE = "not applicable"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A test's result, and why it is not `pass`."""
+
+    case: Case
+    result: Result
+    why: str = ""
+
+
+def run(cases: Sequence[Case], folder: Path) -> Iterator[Outcome]:
+    """Runs all of them in one image, but those that the build refuses."""
+    known = reasons()
+    accepted = []
+    for case in cases:
+        if refusal := case.refusal():
+            yield Outcome(case, Result.NOT_APPLICABLE, f"refused at build: {refusal}")
+        else:
+            accepted.append(case)
+    yield from _run(accepted, folder, known)
+
+
+def _run(cases: Sequence[Case], folder: Path, known: Mapping[str, str]) -> Iterator[Outcome]:
+    if not cases:
+        return
+    switches = specialise([case.source() for case in cases]).switches
+    sources = {case.module: case.path.read_text() for case in cases}
+    try:
+        image = build_image(sources, folder, switches, heap=HEAP)
+    except CoffretError as error:
+        if len(cases) == 1:
+            yield _unless_known(cases[0], f"does not build: {error.message}", known)
+            return
+        half = len(cases) // 2
+        yield from _run(cases[:half], folder / "a", known)
+        yield from _run(cases[half:], folder / "b", known)
+        return
+    for case in cases:
+        yield _outcome(case, image, known)
+
+
+def _outcome(case: Case, image: Image, known: Mapping[str, str]) -> Outcome:
+    try:
+        printed = image.run(case.module)
+    except subprocess.TimeoutExpired:
+        return _unless_known(case, "does not end", known)
+    logged, end = printed[: printed.rindex("[")], printed[printed.rindex("[") :]
+    if logged == "SKIP\n":
+        return _unless_known(case, "says that something it needs is missing", known)
+    if end == "[exit 0]\n" and agrees(logged, case.expected()):
+        return Outcome(case, Result.PASS)
+    return _unless_known(case, f"prints {logged[-300:]}{end}", known)
+
+
+def _unless_known(case: Case, what: str, known: Mapping[str, str]) -> Outcome:
+    why = reason_for(case, known)
+    return Outcome(case, Result.NOT_APPLICABLE if why else Result.FAIL, why or what)
