@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 import attest
-from attest import keys, report, response
+from attest import keys, report, response, serve_cli
 from attest.errors import AttestError
 from attest.p256 import PublicKey
 from attest.paths import inventory_location
@@ -32,6 +32,7 @@ def mount(group: click.Group) -> None:
     group.add_command(keys_group)
     group.add_command(verify_command)
     group.add_command(inventory_group)
+    serve_cli.mount(group)
 
 
 @click.group("keys")

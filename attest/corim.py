@@ -96,15 +96,8 @@ class ReferenceValues:
 
 def reference_values(values: ReferenceValues) -> bytes:
     """The unsigned CoRIM (tag 501) of these reference values; the same values, the same bytes."""
-    environment = _environment(values)
-    triples = {
-        TRIPLES_REFERENCE: [
-            [environment, [_measurement(values, *part) for part in values.components(slot)]]
-            for slot in range(SLOTS)
-        ],
-        TRIPLES_ENDORSED: [[environment, [_appliance(values)]]],
-    }
-    name = _identifier(values, triples)
+    triples = _triples(values)
+    name = identifier(values)
     comid = {COMID_IDENTITY: {0: f"{name}/comid"}, COMID_TRIPLES: triples}
     corim = {
         CORIM_ID: name,
@@ -112,6 +105,12 @@ def reference_values(values: ReferenceValues) -> bytes:
         CORIM_PROFILE: cbor2.CBORTag(TAG_URI, PROFILE),
     }
     return cbor.encode(cbor2.CBORTag(TAG_CORIM, corim))
+
+
+def identifier(values: ReferenceValues) -> str:
+    """The CoRIM's id, unique by content: another value anywhere is another CoRIM."""
+    digest = hashlib.sha256(cbor.encode(_triples(values))).hexdigest()[:32]
+    return f"coffret/{values.board}/{values.appliance}/{values.version}/{digest}"
 
 
 def sign(corim: bytes, key: p256.PrivateKey, issuer: str) -> bytes:
@@ -159,6 +158,17 @@ def _environment(values: ReferenceValues) -> dict[int, object]:
     }
 
 
+def _triples(values: ReferenceValues) -> dict[int, object]:
+    environment = _environment(values)
+    return {
+        TRIPLES_REFERENCE: [
+            [environment, [_measurement(values, *part) for part in values.components(slot)]]
+            for slot in range(SLOTS)
+        ],
+        TRIPLES_ENDORSED: [[environment, [_appliance(values)]]],
+    }
+
+
 def _measurement(values: ReferenceValues, kind: str, digest: bytes) -> dict[int, object]:
     return {
         MEASUREMENT_KEY: MKEY_COMPONENT,
@@ -179,12 +189,6 @@ def _appliance(values: ReferenceValues) -> dict[int, object]:
             VALUE_NAME: values.appliance,
         },
     }
-
-
-def _identifier(values: ReferenceValues, triples: object) -> str:
-    """Unique by content: another value anywhere is another CoRIM."""
-    digest = hashlib.sha256(cbor.encode(triples)).hexdigest()[:32]
-    return f"coffret/{values.board}/{values.appliance}/{values.version}/{digest}"
 
 
 def _corim(value: object) -> ReferenceValues:

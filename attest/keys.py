@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Private keys of people: P-256 in PEM files (PKCS #8) that only their owner may read.
 
-Roles: `signing` signs images and reference values, `operator` endorses devices, `owner-NAME`
-grants releases of NAME's data. A key is a file, so a hardware token can take its place later
-without anything else changing.
+Roles: `signing` signs images and reference values, `operator` endorses devices, `verifier` signs
+results and seals the challenges of `coffret serve`, `owner-NAME` grants releases of NAME's data. A
+key is a file, so a hardware token can take its place later without anything else changing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from attest import p256
 from attest.paths import keys_folder
 from boards.errors import ENVIRONMENT, USAGE, CoffretError
 
-ROLE = re.compile(r"signing|operator|owner-[a-z0-9][a-z0-9_-]{0,31}")
+ROLE = re.compile(r"signing|operator|verifier|owner-[a-z0-9][a-z0-9_-]{0,31}")
 SUFFIX = ".pem"
 MAX_BYTES = 16 * 1024
 
@@ -59,7 +59,7 @@ def path_of(role: str, folder: Path | None = None) -> Path:
     if not ROLE.fullmatch(role):
         raise KeyFileError(
             f"there is no key role {role!r}",
-            "use signing, operator or owner-NAME (NAME: a-z, 0-9, - and _, at most 32)",
+            "use signing, operator, verifier or owner-NAME (NAME: a-z, 0-9, - and _, at most 32)",
             USAGE,
         )
     return (folder or keys_folder()) / f"{role}{SUFFIX}"
@@ -87,7 +87,7 @@ def create(role: str, folder: Path | None = None) -> Key:
     )
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write_new(path, pem)
+        write_secret(path, pem)
     except FileExistsError:
         raise KeyFileError(
             f"there is a key for {role} already ({path})",
@@ -186,7 +186,7 @@ def _read_private_file(path: Path) -> bytes:
         return file.read(MAX_BYTES)
 
 
-def _write_new(path: Path, data: bytes) -> None:
+def write_secret(path: Path, data: bytes) -> None:
     """Write atomically, mode 0600, never over another file (FileExistsError)."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)

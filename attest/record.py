@@ -102,7 +102,7 @@ def use_nonces(connection: sa.Connection, uses: Sequence[Use]) -> set[bytes]:
         }
         for _, use in sorted({use.nonce: use for use in reversed(uses)}.items())
     ]  # in one order: no deadlock in PostgreSQL
-    insert = _insert(connection, NONCES).on_conflict_do_nothing(index_elements=["value"])
+    insert = insert_for(connection, NONCES).on_conflict_do_nothing(index_elements=["value"])
     return set(_execute(connection, insert.returning(NONCES.c.value), rows))
 
 
@@ -129,7 +129,7 @@ def keep(connection: sa.Connection, findings: Sequence[Finding], *, notify: bool
             changes.append(_notice(device, each.time, verdict, each.verdict, each.why))
         before[device] = (each.verdict, since)
         latest[device] = _standing(each, since)
-    upsert = _insert(connection, STANDINGS)
+    upsert = insert_for(connection, STANDINGS)
     upsert = upsert.on_conflict_do_update(
         index_elements=["instance_id"],
         set_={c.name: upsert.excluded[c.name] for c in STANDINGS.columns if not c.primary_key},
@@ -243,7 +243,7 @@ def _execute(
     return list(connection.execute(insert, rows).scalars())
 
 
-def _insert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+def insert_for(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
     """An INSERT that knows ON CONFLICT, which both databases spell alike."""
     if connection.dialect.name == "postgresql":
         return postgresql.insert(table)

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Killed at random under load: what was acknowledged is there, and no nonce served twice.
+
+A worker that is killed comes back by itself. When the parent is killed the workers must end with
+it, and whatever started it (systemd, here the test) starts it again: nothing needs mending first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from attest.tables import ATTESTATIONS, NONCES
+from tests.attest.running_service import Home, RunningService
+from tests.attest.service_load import Job, Tally, enrol, run
+from tests.postgresql import Server
+
+DEVICES = 40
+
+
+def gone(pid: int) -> bool:
+    return (
+        not Path(f"/proc/{pid}").exists()
+        or "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
+    )
+
+
+def wait_until(true: Callable[[], bool], what: str) -> None:
+    until = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < until, what
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("store", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kills", [2, pytest.param(50, marks=pytest.mark.all)])
+def test_killed_under_load_it_loses_nothing_and_accepts_nothing_twice(
+    request: pytest.FixtureRequest, tmp_path: Path, store: str, kills: int
+) -> None:
+    location = None
+    if store == "postgresql":
+        server: Server = request.getfixturevalue("postgresql_server")
+        location = server.database().url()
+    home = Home.make(tmp_path / "home", location)
+    enrol(home.inventory.engine, 0, DEVICES, real=True)
+    dice = random.Random(kills)
+    stopping = threading.Event()
+    tallies: list[Tally] = []
+
+    def client(service: RunningService) -> None:
+        while not stopping.is_set():
+            job = Job("127.0.0.1", service.port, home.everything, 0, DEVICES, 4, 1.0)
+            tallies.append(asyncio.run(run(job)))
+
+    with RunningService(home, "--workers", "2") as service:
+        service.publish()
+        thread = threading.Thread(target=client, args=(service,))
+        thread.start()
+        try:
+            for number in range(kills):
+                time.sleep(dice.uniform(0.2, 1.2))
+                workers = service.workers()
+                if number % 2 == 1:
+                    service.kill_all()
+                    for worker in workers:
+                        wait_until(partial(gone, worker), "a worker outlived its parent")
+                    service.start()
+                else:
+                    os.kill(dice.choice(workers), signal.SIGKILL)
+                    wait_until(lambda: len(service.workers()) == 2, "the worker did not come back")
+            seen = sum(len(tally.acknowledged) for tally in tallies)
+            wait_until(
+                lambda: sum(len(tally.acknowledged) for tally in tallies) > seen,
+                "it does not answer any more",
+            )
+        finally:
+            stopping.set()
+            thread.join()
+    check(home, tallies)
+
+
+def check(home: Home, tallies: list[Tally]) -> None:
+    """Every acknowledged result is in the database, and every nonce there once."""
+    acknowledged = [each for tally in tallies for each in tally.acknowledged]
+    assert len(acknowledged) > 50
+    with home.inventory.engine.connect() as connection:
+        kept = {
+            row.id: (row.nonce.hex(), row.verdict)
+            for row in connection.execute(
+                sa.select(ATTESTATIONS.c.id, ATTESTATIONS.c.nonce, ATTESTATIONS.c.verdict)
+            )
+        }
+        used = {
+            row.value.hex(): row.attestation
+            for row in connection.execute(sa.select(NONCES.c.value, NONCES.c.attestation))
+        }
+    for id_, nonce, verdict in acknowledged:
+        assert kept[id_] == (nonce, verdict), "an acknowledged result is not in the database"
+        assert used[nonce] == id_
+    times = Counter(nonce for nonce, _ in kept.values())
+    assert max(times.values()) == 1, "a nonce was accepted twice"
+    home.inventory.close()
