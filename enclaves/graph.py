@@ -23,7 +23,17 @@ class Way(StrEnum):
     """Where an edge comes from, and so what one would change to remove it."""
 
     CHANNEL = "channel"
+    REPLY = "reply of a call"  # the way back of a channel of kind call
+    FAULTS = "report of faults"  # from a supervised enclave to its supervisor
     GRANT = "device grant"
+
+
+class Life(StrEnum):
+    """How long an enclave's memory lives."""
+
+    ALWAYS = "always"
+    WORKER = "worker"  # while there are messages for it; then it is wiped
+    SUMMONED = "summoned"  # for one message
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +45,8 @@ class Node:
     secrecy: Label = EMPTY
     integrity: Label = EMPTY
     makes: Label = EMPTY  # tags whose data originates here
+    life: Life = Life.ALWAYS
+    slice_ms: int = 0  # of fixed time slices, 0: none
 
     @property
     def leaves(self) -> bool:
@@ -101,6 +113,11 @@ class FlowGraph:
                 raise ValueError(f"{edge} has an end that is not declared")
             if edge.gate is not None and gates[edge.gate].enclave != edge.source:
                 raise ValueError(f"{edge} goes through another enclave's gate")
+
+    @property
+    def channels(self) -> tuple[Edge, ...]:
+        """The edges that are channels of the monitor, one each, without the ways back of calls."""
+        return tuple(edge for edge in self.edges if edge.way in (Way.CHANNEL, Way.FAULTS))
 
     def tag(self, name: str) -> Tag:
         """The tag `name`. Raises KeyError."""

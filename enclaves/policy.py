@@ -20,19 +20,24 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What one channel carries: sizes in bytes, depth in messages."""
+    """What one channel carries: sizes in bytes, depth in messages.
+
+    `kind` is "send", "emit", "call" or "faults"; `reply` the most bytes of a call's reply.
+    """
 
     min_size: int
     max_size: int
     depth: int
+    kind: str = "send"
+    reply: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
     """A graph with what makes it an appliance's policy.
 
-    `code` gives each enclave's code digest, `messages` one entry for each channel edge of the
-    graph in its order, `grants` the digests of the verified grant files of each gate.
+    `code` gives each enclave's code digest, `messages` one entry for each of the graph's
+    `channels` in its order, `grants` the digests of the verified grant files of each gate.
     """
 
     appliance: str
@@ -45,7 +50,6 @@ class Policy:
 def policy_document(policy: Policy) -> bytes:
     """The canonical document. The same policy gives the same bytes on any host."""
     graph, code, grants = policy.graph, dict(policy.code), dict(policy.grants)
-    channels = [edge for edge in graph.edges if edge.way is Way.CHANNEL]
     return cbor.encode(
         {
             "coffret": FORMAT,
@@ -66,6 +70,8 @@ def policy_document(policy: Policy) -> bytes:
                     "secrecy": _names(node.secrecy),
                     "integrity": _names(node.integrity),
                     "makes": _names(node.makes),
+                    "life": str(node.life),
+                    "slice_ms": node.slice_ms,
                     "code": code[node.name],
                     "devices": [
                         edge.target
@@ -99,8 +105,10 @@ def policy_document(policy: Policy) -> bytes:
                     "min": message.min_size,
                     "max": message.max_size,
                     "depth": message.depth,
+                    "kind": message.kind,
+                    "reply": message.reply,
                 }
-                for edge, message in zip(channels, policy.messages, strict=True)
+                for edge, message in zip(graph.channels, policy.messages, strict=True)
             ],
         }
     )

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from enclaves import cbor
 from enclaves.budgets import Budget
-from enclaves.graph import Edge, FlowGraph, Gate, Kind, Node, Way
+from enclaves.graph import Edge, FlowGraph, Gate, Kind, Life, Node, Way
 from enclaves.labels import Label
 from enclaves.policy import FORMAT, Message, Policy, policy_document
 from enclaves.tags import Owner, Tag
@@ -110,10 +110,21 @@ class _Row:
         return tuple(digests)
 
 
+_KINDS = ("send", "emit", "call", "faults")
+
+
 def _policy(top: _Row) -> Policy:
     rows, ends = top.rows("enclaves"), top.rows("ends")
     channels, gates = top.rows("channels"), top.rows("gates")
-    edges = [Edge(r.text("from"), r.text("to"), r.optional_text("gate")) for r in channels]
+    edges: list[Edge] = []
+    for row in channels:
+        kind = row.text("kind")
+        if kind not in _KINDS:
+            raise PolicyError(f"{kind} is no kind of channel")
+        way = Way.FAULTS if kind == "faults" else Way.CHANNEL
+        edges.append(Edge(row.text("from"), row.text("to"), row.optional_text("gate"), way))
+        if kind == "call":
+            edges.append(Edge(row.text("to"), row.text("from"), way=Way.REPLY))
     for row in rows:
         name = row.text("name")
         for device in row.texts("devices"):
@@ -130,7 +141,14 @@ def _policy(top: _Row) -> Policy:
         graph=graph,
         code=tuple((row.text("name"), row.data("code")) for row in rows),
         messages=tuple(
-            Message(r.number("min"), r.number("max"), r.number("depth")) for r in channels
+            Message(
+                r.number("min"),
+                r.number("max"),
+                r.number("depth"),
+                r.text("kind"),
+                r.number("reply"),
+            )
+            for r in channels
         ),
         grants=tuple((row.text("name"), row.digests("grants")) for row in gates),
     )
@@ -142,8 +160,18 @@ def _tag(row: _Row) -> Tag:
 
 
 def _enclave(row: _Row) -> Node:
-    secrecy, integrity = row.label("secrecy"), row.label("integrity")
-    return Node(row.text("name"), Kind.ENCLAVE, secrecy, integrity, row.label("makes"))
+    life = row.text("life")
+    if life not in {*Life}:
+        raise PolicyError(f"{life} is no life of an enclave")
+    return Node(
+        row.text("name"),
+        Kind.ENCLAVE,
+        row.label("secrecy"),
+        row.label("integrity"),
+        row.label("makes"),
+        Life(life),
+        row.number("slice_ms"),
+    )
 
 
 def _end(row: _Row) -> Node:

@@ -5,9 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from enclaves.graph import Edge, FlowGraph, Gate, Kind, Node, Way
+from enclaves.graph import Edge, FlowGraph, Gate, Kind, Life, Node, Way
 from enclaves.labels import Label
 from enclaves.policy import Message, Policy
+
+_LIVES = {
+    Life.WORKER: "is wiped when nothing is left for it",
+    Life.SUMMONED: "is started for one message and wiped",
+}
 
 
 def policy_lines(policy: Policy, *, digests: bool = True) -> Iterator[str]:
@@ -29,8 +34,7 @@ def policy_lines(policy: Policy, *, digests: bool = True) -> Iterator[str]:
         yield from (f"  {line}" for line in _gate(gate))
         if digests:
             yield from (f"  grant {digest.hex()}" for digest in grants.get(gate.name, ()))
-    channels = [edge for edge in graph.edges if edge.way is Way.CHANNEL]
-    for edge, message in zip(channels, policy.messages, strict=True):
+    for edge, message in zip(graph.channels, policy.messages, strict=True):
         yield f"channel {_channel(edge, message)}"
 
 
@@ -39,6 +43,10 @@ def _node(graph: FlowGraph, node: Node) -> Iterator[str]:
         yield from _tags("makes", node.makes)
         yield from _tags("sees", node.secrecy - node.makes)
         yield from _tags("has integrity", node.integrity)
+        if node.life is not Life.ALWAYS:
+            yield _LIVES[node.life]
+        if node.slice_ms:
+            yield f"has a fixed slice of {node.slice_ms} ms"
         for edge in graph.edges:
             if edge.way is Way.GRANT and edge.source == node.name:
                 yield f"drives {edge.target}"
@@ -59,6 +67,13 @@ def _gate(gate: Gate) -> Iterator[str]:
 def _channel(edge: Edge, message: Message) -> str:
     least, most = message.min_size, message.max_size
     size = f"{most} bytes" if least == most else f"{least} to {most} bytes"
+    match message.kind:
+        case "call":
+            return f"{edge}: {size}, calls, and gets at most {message.reply} bytes back"
+        case "emit":
+            return f"{edge}: {size}, {message.depth} waiting, silent"
+        case "faults":
+            return f"{edge}: reports of its faults, {message.depth} waiting"
     return f"{edge}: {size}, {message.depth} waiting"
 
 

@@ -99,7 +99,11 @@ def violation_words(graph: FlowGraph, violation: Violation) -> tuple[str, str]:
         what = f"{tag.name} ({tag.says}) leaks by {device_words(violation.sink)}: {path}"
     else:
         what = f"{tag.name} ({tag.says}) goes where it may not: {path}"
-    if edge.way is Way.GRANT:
+    if edge.way is Way.REPLY:
+        mends = [f'make {edge.target} -> {edge.source} one-way (`kind = "emit"`)']
+    elif edge.way is Way.FAULTS:
+        mends = [f"take {edge.source} from `supervises` of {edge.target}"]
+    elif edge.way is Way.GRANT:
         mends = [f"take the device {edge.target} from {edge.source}"]
     else:
         mends = [

@@ -36,7 +36,13 @@ _REFLECTING = frozenset({"globals", "locals", "vars"})
 _KEEPING = frozenset(
     {"append", "add", "insert", "extend", "appendleft", "update", "setdefault", "get", "pop"}
 )
-_VERBS = {"receive": "input", "release": "gate"}
+# What a method does, by the kinds of ends that have it.
+_VERBS = {
+    "receive": ("take", ("input", "service")),
+    "call": ("take", ("caller",)),
+    "serve": ("serve", ("service",)),
+    "release": ("release", ("gate",)),
+}
 _COMPUTING_OPERATORS = (ast.Sub, ast.Div, ast.FloorDiv, ast.Pow)
 
 
@@ -131,11 +137,11 @@ class Calls:
             if site in self._scopes.open:  # a property: its result is the attribute
                 found |= engine.load(("result", site))
         if name in _VERBS:
-            found |= self._verbs(owner, _VERBS[name])
+            found |= self._verbs(owner, *_VERBS[name])
         return found
 
-    def _verbs(self, owner: Value, kind: str) -> Value:
-        ends = [a for a in self._engine.deep(owner) if isinstance(a, End) and a.kind == kind]
+    def _verbs(self, owner: Value, kind: str, of: tuple[str, ...]) -> Value:
+        ends = [a for a in self._engine.deep(owner) if isinstance(a, End) and a.kind in of]
         found: Value = frozenset(Verb(kind, end.name) for end in ends)
         if not found and self._engine.guessing:
             return frozenset({Verb(kind, UNKNOWN)})
@@ -196,8 +202,10 @@ class Calls:
                     found |= self._instance(site, node, arguments)
                 case Maker(kind=kind):
                     found |= {End(kind, _constant(node.args))}
-                case Verb(kind="input", name=name):
+                case Verb(kind="take", name=name):
                     found |= {Data(name, Grade.MESSAGE)}
+                case Verb(kind="serve", name=name):
+                    found |= self._serve(name, arguments)
                 case Verb(name=name):
                     self._release(name, node, arguments)
         if not known or not all(
@@ -205,6 +213,17 @@ class Calls:
         ):
             found |= self._unseen(node, scope, callee, arguments)
         return found
+
+    def _serve(self, name: str, arguments: list[tuple[ast.expr, Value]]) -> Value:
+        """Every function that is given gets each message; whatever else it is may keep it."""
+        message: Value = frozenset({Data(name, Grade.MESSAGE)})
+        for argument, value in arguments:
+            for atom in value:
+                if isinstance(atom, Function):
+                    for parameter in self._scopes.parameters[atom.site]:
+                        self._engine.add(("name", atom.site, parameter), message, argument)
+            self._engine.put(value, message, argument)
+        return NOTHING
 
     def _release(self, gate: str, node: ast.Call, arguments: list[tuple[ast.expr, Value]]) -> None:
         _, held, roots = self._engine.released.setdefault((id(node), gate), (node, set(), set()))
@@ -337,8 +356,8 @@ class Calls:
         for key in list(engine.store):
             if key[0] in ("name", "attr"):
                 found |= engine.load(key)
-        for verb in _VERBS.values():
-            found |= self._verbs(NOTHING, verb)
+        for verb, ends in _VERBS.values():
+            found |= self._verbs(NOTHING, verb, ends)
         for name_, sites in self._scopes.methods.items():
             found |= {Function(site, bound=id(node)) for site in sites if name_}
         engine.add(("in", id(node)), found - thing)

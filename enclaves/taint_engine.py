@@ -17,6 +17,7 @@ from typing import TypeAlias
 from enclaves.taint import Place, Release
 from enclaves.taint_scopes import Scopes
 from enclaves.taint_values import (
+    MAKERS,
     NOTHING,
     Atom,
     Class,
@@ -237,7 +238,7 @@ class Engine:
     def member(self, module: str, name: str) -> Value:
         """The attribute `name` of a module."""
         if module == "enclave":
-            return frozenset({Maker(name)}) if name in ("input", "gate") else NOTHING
+            return frozenset({Maker(name)}) if name in MAKERS else NOTHING
         found = self.load(("name", module, name)) | self.load(("attr", name))
         # A module that is not ours may keep something there that can be changed: `sys.path`.
         return found if module in self.modules else found | {Thing(f"{module}.{name}")}

@@ -7,6 +7,8 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
+from enclaves.taint_values import MAKERS
+
 _Def = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 # Decorators that change how code is compiled, not who calls it.
 _HARMLESS = ("native", "viper", "bytecode", "asm_thumb")
@@ -62,7 +64,7 @@ class Scopes:
 
     def exported(self, module: str) -> list[str]:
         """What `from module import *` gives."""
-        return ["input", "gate"] if module == "enclave" else sorted(self.names[module])
+        return [*MAKERS] if module == "enclave" else sorted(self.names[module])
 
     def module_of(self, node: ast.AST) -> str:
         """The module in which `node` stands."""

@@ -56,16 +56,20 @@ class Module:
     name: str
 
 
+# What makes the ends of channels, by which messages come in or are released.
+MAKERS = ("input", "gate", "caller", "service")
+
+
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """`enclave.input` or `enclave.gate` itself."""
+    """`enclave.input` itself, or another of `MAKERS`."""
 
     kind: str
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """An Input or a Gate. `kind` as in `Maker`."""
+    """What a maker gives. `kind` as in `Maker`."""
 
     kind: str
     name: str
@@ -73,7 +77,8 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """The bound method `receive` of an input or `release` of a gate."""
+    """A bound method of an end. `kind` is what it does: "take" a message (also the reply to a
+    call), "release" one, or "serve" with a function that gets each."""
 
     kind: str
     name: str

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from enclaves.graph import FlowGraph, Gate, Kind, Node
+from enclaves.graph import FlowGraph, Gate, Kind, Life, Node
 from enclaves.labels import EMPTY, Label
 from enclaves.policy import Policy
 from enclaves.reach import reached
@@ -69,6 +69,11 @@ def _labels(old: FlowGraph, new: FlowGraph) -> Iterator[str]:
             yield f"{node.name} takes data that is not vouched for by {tag}"
         for tag in sorted(node.integrity - was.integrity):
             yield f"what {node.name} gives counts as vouched for by {tag}"
+        if node.name in before and was.life is not Life.ALWAYS and node.life is not was.life:
+            kept = "for ever" if node.life is Life.ALWAYS else "from one message to the next"
+            yield f"{node.name} remembers {kept}; it was wiped"
+        if was.slice_ms and not node.slice_ms:
+            yield f"{node.name} has no fixed slice any more: its timing can be seen"
         for device in sorted(_devices(new, node.name) - _devices(old, node.name)):
             yield f"{node.name} drives {device}"
 

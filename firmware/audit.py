@@ -20,8 +20,10 @@ from enclaves import cbor
 from enclaves.labels import from_mask
 from firmware import table_reader as reader
 from firmware.mpu_words import decode
-from firmware.plan import NO_GATE, TO_SINK, Kind, Plan, Task
+from firmware.plan import FLAGS, NO_GATE, TO_SINK, ChannelKind, Flag, Kind, Plan, Task
 from firmware.tables import Component, components, grant_words, memory_words, window_words
+
+_LIVES = {int(flags): life for life, flags in FLAGS.items()}
 
 
 class AuditError(CoffretError):
@@ -59,7 +61,7 @@ def audit_image(
     try:
         flows = flows_of(tables, plan)
         differences += _against_policy(flows, policy_document)
-    except (IndexError, KeyError) as error:
+    except (IndexError, KeyError, ValueError) as error:
         differences.append(f"the tables name what is not there: {error}")
     differences += _isolation(tables, plan)
     if differences:
@@ -107,6 +109,8 @@ def _against_plan(
                 c.source,
                 c.target,
                 c.gate,
+                c.reply_max,
+                int(c.kind),
             )
             for c in plan.channels
         ),
@@ -135,10 +139,13 @@ def _task_row(plan: Plan, task: Task, slot: int) -> reader.TaskRow:
         integrity=task.integrity,
         calls=task.calls,
         backoff_ms=task.backoff_ms,
-        first_channel=0,
+        slice_ms=task.slice_ms,
         kind=int(task.kind),
         priority=task.priority,
         restart=task.restart,
+        flags=task.flags,
+        body=task.body,
+        partition=task.partition,
     )
 
 
@@ -188,6 +195,8 @@ def flows_of(tables: reader.Tables, plan: Plan) -> dict[str, Any]:
                 "name": row.name,
                 "secrecy": names(row.secrecy),
                 "integrity": names(row.integrity),
+                "life": _LIVES.get(row.flags, f"flags {row.flags:#x}"),
+                "slice_ms": tasks[row.partition].slice_ms,
                 "code": code[row.name],
                 "devices": [
                     devices.get((area.base, area.size), f"{area.size:#x} bytes at {area.base:#x}")
@@ -219,6 +228,8 @@ def flows_of(tables: reader.Tables, plan: Plan) -> dict[str, Any]:
                 "min": c.min_size,
                 "max": c.max_size,
                 "depth": c.depth,
+                "kind": ChannelKind(c.kind).name.lower(),
+                "reply": c.reply_max,
             }
             for c in tables.channels
         ],
@@ -271,7 +282,11 @@ def _isolation(tables: reader.Tables, plan: Plan) -> Iterator[str]:
                     yield f"{row.name}: {area.base:#x} is writable and executable"
                 if area.writable:
                     writable.append((row.name, area.region))
+    # The roles of one worker take turns in one memory, and the monitor wipes it between them.
+    bodies = {row.name: row.body for row in tables.tasks if row.flags & Flag.WORKER}
     for index, (name, mine) in enumerate(writable):
         for other, theirs in (*private, *writable[:index]):
+            if name in bodies and bodies[name] == bodies.get(other) and mine == theirs:
+                continue
             if other != name and mine.base < theirs.end and theirs.base < mine.end:
                 yield f"{name} and {other} share memory at {max(mine.base, theirs.base):#x}"

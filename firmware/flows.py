@@ -10,7 +10,7 @@ from pathlib import Path
 
 from boards.errors import NO
 from enclaves import grants, keys
-from enclaves.graph import Edge, FlowGraph, Kind, Node, Way
+from enclaves.graph import Edge, FlowGraph, Kind, Life, Node, Way
 from enclaves.graph import Gate as GraphGate
 from enclaves.labels import label
 from enclaves.policy import Message, Policy, policy_digest, policy_document
@@ -65,7 +65,9 @@ def flow_graph(manifest: Manifest) -> FlowGraph:
     for name, enclave in manifest.enclaves.items():
         secrecy = label((*enclave.sees, *enclave.makes))
         integrity = label((*enclave.trusts, *enclave.vouched))
-        nodes.append(Node(name, Kind.ENCLAVE, secrecy, integrity, label(enclave.makes)))
+        makes = label(enclave.makes)
+        life, slice_ms = Life(enclave.runs), enclave.slice_ms or 0
+        nodes.append(Node(name, Kind.ENCLAVE, secrecy, integrity, makes, life, slice_ms))
         for device in enclave.devices:
             sink = manifest.sinks.get(device)
             accepts = label(sink.accepts if sink else ())
@@ -81,7 +83,11 @@ def flow_graph(manifest: Manifest) -> FlowGraph:
         for name, sink in manifest.sinks.items()
         if name not in granted
     ]
-    edges += [Edge(c.source, c.target, c.gate) for c in manifest.channels]
+    for c in manifest.channels:
+        way = Way.FAULTS if c.kind == "faults" else Way.CHANNEL
+        edges.append(Edge(c.source, c.target, c.gate, way))
+        if c.kind == "call":
+            edges.append(Edge(c.target, c.source, way=Way.REPLY))
     gates = tuple(
         GraphGate(g.name, g.enclave, label(g.releases), label(g.vouches), g.budget, g.raw)
         for g in manifest.gates
@@ -109,6 +115,12 @@ def violation_key(manifest: Manifest, violation: Violation) -> KeyPath:
                 edge.gate,
             ):
                 return ("channel", channel.index)
+    if edge.way is Way.REPLY:
+        for channel in manifest.channels:
+            if (channel.kind, channel.source, channel.target) == ("call", edge.target, edge.source):
+                return ("channel", channel.index, "kind")
+    if edge.way is Way.FAULTS:
+        return ("enclave", edge.target, "supervises")
     enclave = edge.target if violation.rule is Rule.INTEGRITY else edge.source
     return ("enclave", enclave, "devices")
 
@@ -189,7 +201,9 @@ def policy_of(
         appliance=manifest.appliance.name,
         graph=graph,
         code=tuple(code_digests(manifest).items()),
-        messages=tuple(Message(c.min_size, c.max_size, c.depth) for c in manifest.channels),
+        messages=tuple(
+            Message(c.min_size, c.max_size, c.depth, c.kind, c.reply_max) for c in manifest.channels
+        ),
         grants=tuple((name, tuple(g.digest for g in held)) for name, held in verified.items()),
     )
 

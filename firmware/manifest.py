@@ -47,11 +47,18 @@ class Channel:
     min_size: int
     max_size: int
     depth: int
+    kind: str = "send"  # or "emit", "call", "faults"
+    reply_max: int = 0
 
     @property
     def sender_name(self) -> str:
         """What the sender calls it: the other end, or the gate's short name."""
         return self.target if self.gate is None else self.gate.split(".", 1)[1]
+
+    @property
+    def receiver_name(self) -> str:
+        """What the receiver calls it: the sender, and `sensor.faults` for the monitor's reports."""
+        return f"{self.source}.faults" if self.kind == "faults" else self.source
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,7 @@ class Manifest:
     gates: tuple[Gate, ...]
     channels: tuple[Channel, ...]
     modules: Mapping[str, tuple[Module, ...]]  # by enclave, the main module first
+    bodies: Mapping[str, str] = field(default_factory=dict)  # by role of a worker: its enclave
     lines: Mapping[KeyPath, int] = field(repr=False, default_factory=dict)
 
     @property
@@ -157,11 +165,21 @@ def written(lines: Mapping[KeyPath, int], key: KeyPath) -> KeyPath:
     return path
 
 
+def _of_role(lines: Mapping[KeyPath, int], key: KeyPath) -> KeyPath:
+    """The role `reader.alice` of a worker stands in the manifest below its enclave."""
+    match key:
+        case ("enclave", str(name), *rest) if "." in name:
+            enclave, _, role = name.partition(".")
+            inner = ("enclave", enclave, "role", role, *rest)
+            return inner if inner in lines else ("enclave", enclave, *rest)
+    return key
+
+
 def problem_at(
     path: Path, lines: Mapping[KeyPath, int], key: KeyPath, what: str, mend: str
 ) -> Problem:
     """A problem at `key` of the manifest `path`, or at the nearest table around it."""
-    key = written(lines, key)
+    key = written(lines, _of_role(lines, key))
     return Problem(path, line_of(lines, key), key_text(key), what, mend)
 
 

@@ -47,6 +47,11 @@ class Call(IntEnum):
     LOG = 5
     FAULT = 6
     EXIT = 7
+    CALL = 8
+    REPLY = 9
+    ANSWER = 10
+    DROPPED = 11
+    ACCOUNT = 12
     PORT_READ = 16
     PORT_WRITE = 17
     FLASH_ERASE = 18
@@ -65,7 +70,13 @@ class Call(IntEnum):
 
 
 _EVERYBODY = (Call.YIELD, Call.TIME, Call.LOG, Call.FAULT, Call.EXIT)
-ENCLAVE_CALLS = (*_EVERYBODY, Call.SEND, Call.RECEIVE, Call.WAIT)
+ENCLAVE_CALLS = (
+    *_EVERYBODY,
+    Call.SEND,
+    Call.RECEIVE,
+    Call.WAIT,
+    *(call for call in Call if Call.CALL <= call <= Call.ACCOUNT),
+)
 MANAGER_CALLS = (
     *_EVERYBODY,
     Call.WAIT,
@@ -73,6 +84,29 @@ MANAGER_CALLS = (
     Call.IDENTITY,
 )
 ATTESTER_CALLS = (*_EVERYBODY, Call.EVIDENCE_NEXT, Call.EVIDENCE_DONE)
+
+
+# Of the manager and the attester together, where the enclaves have fixed slices.
+SERVICES_SLICE_MS = 4
+
+
+class Flag(IntEnum):
+    """TASK_WORKER, TASK_SUMMONED."""
+
+    WORKER = 1
+    SUMMONED = 2
+
+
+FLAGS = {"always": 0, "worker": Flag.WORKER, "summoned": Flag.WORKER | Flag.SUMMONED}
+
+
+class ChannelKind(IntEnum):
+    """enum channel_kind."""
+
+    SEND = 0
+    EMIT = 1
+    CALL = 2
+    FAULTS = 3
 
 
 class Kind(IntEnum):
@@ -113,6 +147,10 @@ class Task:
     backoff_ms: int
     grants: tuple[tuple[Grant, ...], ...]  # by slot
     code_digest: bytes | None  # an enclave's, 32 bytes
+    flags: int = 0  # of Flag
+    body: int = 0  # of a worker: the first task with the same memory
+    partition: int = 0  # with fixed slices: the task that leads it
+    slice_ms: int = 0  # of the partition that it leads
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +167,8 @@ class Channel:
     source: int
     target: int
     gate: int
+    kind: ChannelKind = ChannelKind.SEND
+    reply_max: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,10 +234,13 @@ def make_plan(manifest: Manifest, board: Board, sizes: RuntimeSizes | None = Non
     if problems:
         raise ApplianceError(problems)
     queue_sizes = [
-        0 if channel.target in manifest.sinks else queue_bytes(channel.max_size, channel.depth)
+        0
+        if channel.target in manifest.sinks
+        else queue_bytes(channel.max_size, channel.depth, ChannelKind[channel.kind.upper()])
         for channel in manifest.channels
     ]
-    needs = [Need(name, _stack(e), e.heap) for name, e in manifest.enclaves.items()]
+    bodies = {manifest.bodies.get(name, name): e for name, e in manifest.enclaves.items()}
+    needs = [Need(name, _stack(e), e.heap) for name, e in bodies.items()]
     try:
         memory = share_out(board, sizes, needs, sum(queue_sizes))
     except DoesNotFitError as error:
@@ -221,8 +264,15 @@ def make_plan(manifest: Manifest, board: Board, sizes: RuntimeSizes | None = Non
     )
 
 
-def queue_bytes(max_size: int, depth: int) -> int:
-    """Monitor RAM of one channel: each message with its length, in whole words."""
+def queue_bytes(max_size: int, depth: int, kind: ChannelKind = ChannelKind.SEND) -> int:
+    """Monitor RAM of one channel: each message with its length, in whole words.
+
+    A silent channel has one entry more, for what is dropped; a call has no queue.
+    """
+    if kind is ChannelKind.CALL:
+        return 0
+    if kind in (ChannelKind.EMIT, ChannelKind.FAULTS):
+        depth += 1
     return depth * (QUEUE_ENTRY_HEADER + round_up(max_size, 4))
 
 
@@ -243,8 +293,13 @@ def _tasks(
     numbers: Mapping[str, int],
 ) -> tuple[Task, ...]:
     tasks: list[Task] = []
+    first: dict[str, int] = {}  # the number of the first task of each body
+    sliced = any(enclave.slice_ms for enclave in manifest.enclaves.values())
     for name, enclave in manifest.enclaves.items():
-        own = memory[name]
+        body = manifest.bodies.get(name, name)
+        leads = body not in first
+        first.setdefault(body, len(tasks))
+        own = memory[body]
         saved = own.base + _stack(enclave)
         heap = saved + sizes.window
         devices = tuple(
@@ -272,8 +327,14 @@ def _tasks(
                 backoff_ms=enclave.backoff_ms,
                 grants=(devices,) * SLOTS,
                 code_digest=code_digest(manifest.modules[name]),
+                flags=int(FLAGS[enclave.runs]),
+                body=first[body],
+                partition=first[body],
+                slice_ms=(enclave.slice_ms or 0) if leads else 0,
             )
         )
+    services = len(tasks)
+    slice_ms = SERVICES_SLICE_MS if sliced else 0
     boot = Grant("boot", board.memory.boot, Access.CODE)
     others = tuple(Grant("other_slot", board.slot(1 - slot), Access.READ) for slot in range(SLOTS))
     manager = memory["manager"]
@@ -290,6 +351,8 @@ def _tasks(
             ),
             _calls(MANAGER_CALLS),
             tuple((boot, other) for other in others),
+            services,
+            slice_ms,
         )
     )
     statics = attester.base + sizes.attester_stack
@@ -302,6 +365,7 @@ def _tasks(
             Region(base=statics, size=statics_end - statics),
             _calls(ATTESTER_CALLS),
             ((boot,),) * SLOTS,
+            services,
         )
     )
     return tuple(tasks)
@@ -315,6 +379,8 @@ def _service(
     statics: Region,
     calls: int,
     grants: tuple[tuple[Grant, ...], ...],
+    partition: int,
+    slice_ms: int = 0,
 ) -> Task:
     return Task(
         number=number,
@@ -335,6 +401,9 @@ def _service(
         backoff_ms=100,
         grants=grants,
         code_digest=None,
+        body=number,
+        partition=partition,
+        slice_ms=slice_ms,
     )
 
 
@@ -351,7 +420,7 @@ def _channels(
             Channel(
                 number=number,
                 name=channel.sender_name,
-                from_name=channel.source,
+                from_name=channel.receiver_name,
                 queue=at if size else 0,
                 min_size=channel.min_size,
                 max_size=channel.max_size,
@@ -359,6 +428,8 @@ def _channels(
                 source=tasks[channel.source],
                 target={**tasks, **sinks}[channel.target],
                 gate=NO_GATE if channel.gate is None else gates[channel.gate],
+                kind=ChannelKind[channel.kind.upper()],
+                reply_max=channel.reply_max,
             )
         )
         at += size

@@ -17,7 +17,8 @@ def privileged(manifest: Manifest) -> list[Privileged]:
         if not gates:
             continue
         sources = [Source(m.name, m.path.read_bytes()) for m in modules]
-        inputs = [c.source for c in manifest.channels if c.target == enclave]
+        inputs = [c.receiver_name for c in manifest.channels if c.target == enclave]
+        inputs += [c.target for c in manifest.channels if c.kind == "call" and c.source == enclave]
         try:
             releases = trace(sources, inputs)
         except RecursionError:
@@ -59,13 +60,16 @@ def raw_inputs(manifest: Manifest, gate: Gate, release: Release) -> list[str]:
     """The inputs whose messages bear a tag that `gate` releases, and reach `release` raw."""
     found = []
     for channel in manifest.channels:
-        if channel.target != gate.enclave:
+        if channel.target == gate.enclave:
+            name, sender = channel.receiver_name, manifest.enclaves[channel.source]
+        elif channel.source == gate.enclave and channel.kind == "call":  # what is replied
+            name, sender = channel.target, manifest.enclaves[channel.target]
+        else:
             continue
-        sender = manifest.enclaves[channel.source]
         dropped = manifest.gate(channel.gate).releases if channel.gate else ()
         carried = {*sender.sees, *sender.makes} - {*dropped}
-        if carried & {*gate.releases} and {channel.source, UNKNOWN} & {*release.raw}:
-            found.append(channel.source)
+        if carried & {*gate.releases} and {name, UNKNOWN} & {*release.raw}:
+            found.append(name)
     return list(dict.fromkeys(found))
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,12 @@ from firmware.lines import KeyPath
 from firmware.manifest import Channel, Gate, Manifest, gate_of, problem_at
 from firmware.modules import Module, ModuleError, enclave_modules
 from firmware.problems import Problem
-from firmware.sections import Sections, did_you_mean
+from firmware.sections import MAX_CHANNELS, Sections, did_you_mean
+
+# What a supervisor is told (struct fault_report): reason, how many faults, where, which address.
+FAULT_REPORT = "<B3xIII"
+FAULT_REPORT_BYTES = struct.calcsize(FAULT_REPORT)
+FAULT_REPORTS = 4  # that may wait
 
 
 def resolve(
@@ -29,6 +35,8 @@ def resolve(
     gates = resolver.gates()
     channels = resolver.channels(gates)
     resolver.gates_lead_somewhere(gates, channels)
+    channels += resolver.supervision(len(sections.channels))
+    resolver.slices()
     modules = resolver.modules()
     if sections.appliance is None or resolver.problems:
         return None, resolver.problems
@@ -43,6 +51,7 @@ def resolve(
         gates=tuple(gates.values()),
         channels=tuple(channels),
         modules=modules,
+        bodies=sections.bodies,
         lines=lines,
     )
     return manifest, []
@@ -65,6 +74,9 @@ class _Resolver:
             name: dict.fromkeys(raw[name]) if isinstance(raw.get(name), dict) else {}
             for name in ("owner", "tag", "enclave", "sink")
         }
+        for role, enclave in sections.bodies.items():
+            self._declared["enclave"].pop(enclave, None)
+            self._declared["enclave"][role] = None
         self.problems: list[Problem] = []
 
     def _say(self, key: KeyPath, what: str, mend: str) -> None:
@@ -158,10 +170,91 @@ class _Resolver:
                 mend = "remove one; a channel carries as many messages as its depth allows"
                 self._say(key, f"there is a channel {table.source} -> {target} already", mend)
             seen.add((table.source, target))
+            kind = self._kind(key, table, source, target)
+            reply = self._reply(key, table)
+            message = table.message
             channels.append(
-                Channel(index, source, gate, target, table.message, *sizes, table.depth)
+                Channel(index, source, gate, target, message, *sizes, table.depth, kind, reply)
             )
         return channels
+
+    def _kind(self, key: KeyPath, table: schema.Channel, source: str, target: str) -> str:
+        """What it says; else silent exactly where the sender must not learn of the receiver."""
+        enclaves, sinks = self._sections.enclaves, self._sections.sinks
+        if table.kind == "call" and table.source not in enclaves:
+            mend = "release with one channel, and get the answer by another"
+            self._say((*key, "kind"), "a gate releases one way, a call goes both", mend)
+        if table.kind == "call" and target in self._declared["sink"]:
+            self._say((*key, "kind"), f"{target} is a sink", "a sink does not answer")
+        sender = enclaves.get(source)
+        receiver = enclaves.get(target)
+        if sender is None or (receiver is None and target not in sinks):
+            return table.kind or "send"
+        knows = {*sender.sees, *sender.makes}
+        has = {*receiver.sees, *receiver.makes} if receiver else {*sinks[target].accepts}
+        if has <= knows:
+            return table.kind or "send"
+        if table.kind == "send":
+            what = f"{source} would learn from it when {target}, which sees more, has not read"
+            mend = 'say `kind = "emit"` (or nothing): one way, silent, what finds no room is lost'
+            self._say((*key, "kind"), what, mend)
+        return table.kind or "emit"
+
+    def _reply(self, key: KeyPath, table: schema.Channel) -> int:
+        """The most bytes of a reply, 0 unless it is a call."""
+        if table.kind != "call":
+            for name in ("reply", "reply_size"):
+                if getattr(table, name) is not None:
+                    self._say((*key, name), "only a call has a reply", 'say `kind = "call"`')
+            return 0
+        if table.reply is not None and table.reply != "bytes":
+            size = struct.calcsize(table.reply)
+            if table.reply_size not in (None, size):
+                self._say((*key, "reply_size"), f"{table.reply!r} has {size} bytes", "remove it")
+            if size > schema.MAX_MESSAGE_BYTES:
+                mend = f"{schema.MAX_MESSAGE_BYTES} is the most"
+                self._say((*key, "reply"), f"{size} bytes", mend)
+            return size
+        if table.reply_size is None:
+            self._say((*key, "reply_size"), "missing", "write the most bytes of a reply")
+        return table.reply_size or 0
+
+    def supervision(self, first: int) -> list[Channel]:
+        """The channels by which supervisors are told of faults."""
+        channels: list[Channel] = []
+        for name, enclave in self._sections.enclaves.items():
+            key: KeyPath = ("enclave", name, "supervises")
+            self._known("enclave", enclave.supervises, key)
+            for index, watched in enumerate(enclave.supervises):
+                if watched == name:
+                    self._say((*key, index), f"{name} supervises itself", "name another enclave")
+                number = first + len(channels)
+                channels.append(
+                    Channel(
+                        number,
+                        watched,
+                        None,
+                        name,
+                        FAULT_REPORT,
+                        FAULT_REPORT_BYTES,
+                        FAULT_REPORT_BYTES,
+                        FAULT_REPORTS,
+                        "faults",
+                    )
+                )
+        if first + len(channels) > MAX_CHANNELS:
+            what = f"{first + len(channels)} with those of `supervises`"
+            self._say(("channel",), what, f"{MAX_CHANNELS} is the most")
+        return channels
+
+    def slices(self) -> None:
+        """Fixed slices are for all or for none: without one an enclave would never run."""
+        enclaves = self._sections.enclaves
+        if any(enclave.slice_ms for enclave in enclaves.values()):
+            for name, enclave in enclaves.items():
+                if enclave.slice_ms is None:
+                    mend = "give every enclave a slice, or none"
+                    self._say(("enclave", name, "slice_ms"), "missing, where others have one", mend)
 
     def _ends(
         self, key: KeyPath, table: schema.Channel, gates: Mapping[str, Gate]
@@ -172,6 +265,8 @@ class _Resolver:
         found = len(self.problems)
         source, _, short = table.source.partition(".")
         gate = table.source if short else None
+        if table.source in self._sections.bodies:
+            source, gate = table.source, None
         if source in self._declared["sink"]:
             self._say((*key, "from"), f"{source} is a sink", "data only goes into a sink")
         elif source not in declared:

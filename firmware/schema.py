@@ -193,6 +193,15 @@ class Vouch(_Gate):
     """`may_vouch`."""
 
 
+class Role(Table):
+    """`[enclave.NAME.role.ROLE]`: one label of a worker, beside what its enclave says."""
+
+    sees: Tags = Field(default=(), description=_TAGS)
+    makes: Tags = Field(default=(), description=_TAGS)
+    trusts: Tags = Field(default=(), description=_TAGS)
+    vouched: Tags = Field(default=(), description=_TAGS)
+
+
 class Enclave(Table):
     """`[enclave.NAME]`."""
 
@@ -219,6 +228,23 @@ class Enclave(Table):
         le=60_000,
         description="milliseconds before the first restart, 1 to 60000",
     )
+    runs: Literal["always", "worker", "summoned"] = Field(
+        default="always",
+        description='"always", "worker" (while there are messages for it) or "summoned" (for one)',
+    )
+    role: dict[Name, Role] = Field(
+        default_factory=dict,
+        description="tables [enclave.NAME.role.ROLE], the labels that a worker may run with",
+    )
+    supervises: Annotated[tuple[str, ...], Strict(False)] = Field(
+        default=(), description='enclaves whose faults it is told, such as ["diary"]'
+    )
+    slice_ms: int | None = Field(
+        default=None,
+        ge=2,
+        le=1000,
+        description="milliseconds of its fixed time slice, 2 to 1000; all enclaves or none",
+    )
     devices: Names = Field(
         default=(), max_length=2, description='at most two devices of the board, such as ["gpio0"]'
     )
@@ -242,7 +268,20 @@ class Channel(Table):
     """`[[channel]]`."""
 
     source: str = Field(alias="from", description='an enclave, or its gate as "enclave.gate"')
-    target: Name = Field(alias="to", description="an enclave or a sink")
+    target: str = Field(alias="to", description="an enclave or a sink")
+    kind: Literal["send", "emit", "call"] | None = Field(
+        default=None, description='"send", "emit" (one way, silent) or "call" (with a reply)'
+    )
+    reply: Annotated[str, AfterValidator(_message)] | None = Field(
+        default=None,
+        description='the reply of a call: "bytes", or a struct format with its byte order',
+    )
+    reply_size: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_MESSAGE_BYTES,
+        description=f"the most bytes of a reply, 1 to {MAX_MESSAGE_BYTES}",
+    )
     message: Annotated[str, AfterValidator(_message)] = Field(
         default="bytes",
         description='"bytes", or a struct format with its byte order, such as "<HI"',

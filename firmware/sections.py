@@ -48,6 +48,7 @@ class Sections:
     enclaves: dict[str, schema.Enclave] = field(default_factory=dict)
     sinks: dict[str, schema.Sink] = field(default_factory=dict)
     channels: dict[int, schema.Channel] = field(default_factory=dict)
+    bodies: dict[str, str] = field(default_factory=dict)  # the enclave of each role `reader.alice`
 
 
 class _Validator:
@@ -136,6 +137,7 @@ def validate(
     sections.owners = check.named(schema.Owner, "owner", MAX_TAGS)
     sections.tags = check.named(schema.Tag, "tag", MAX_TAGS)
     sections.enclaves = check.named(schema.Enclave, "enclave", MAX_ENCLAVES)
+    _roles(check, sections)
     sections.sinks = check.named(schema.Sink, "sink", MAX_SINKS)
     if not raw.get("enclave"):
         check.say(("enclave",), "missing", "write [enclave.NAME] with `module` for at least one")
@@ -150,6 +152,33 @@ def validate(
         if channel is not None:
             sections.channels[index] = channel
     return sections, check.problems
+
+
+def _roles(check: _Validator, sections: Sections) -> None:
+    """Each role of a worker becomes an enclave `reader.alice` of its own, in the worker's place."""
+    expanded: dict[str, schema.Enclave] = {}
+    for name, enclave in sections.enclaves.items():
+        key: KeyPath = ("enclave", name)
+        if not enclave.role:
+            expanded[name] = enclave
+            continue
+        if enclave.runs == "always":
+            mend = 'say runs = "worker" (or "summoned"): it is wiped before it takes another role'
+            check.say((*key, "role"), "only a worker has roles", mend)
+        for what in ("may_release", "may_vouch", "devices"):
+            if getattr(enclave, what):
+                mend = "give it to an enclave of one label, and let the worker send to that"
+                check.say((*key, what), "a worker of several roles cannot have this", mend)
+        for role, table in enclave.role.items():
+            labels = {
+                label: (*getattr(enclave, label), *getattr(table, label))
+                for label in schema.Role.model_fields
+            }
+            expanded[f"{name}.{role}"] = enclave.model_copy(update={**labels, "role": {}})
+            sections.bodies[f"{name}.{role}"] = name
+    if len(expanded) > MAX_ENCLAVES:
+        check.say(("enclave",), f"{len(expanded)} with their roles", f"{MAX_ENCLAVES} is the most")
+    sections.enclaves = expanded
 
 
 def did_you_mean(name: str, known: Mapping[str, object]) -> str:
@@ -169,6 +198,7 @@ def _model_at(model: type[schema.Table], loc: tuple[str | int, ...]) -> type[sch
     nested: dict[str | int, type[schema.Table]] = {
         "may_release": schema.Release,
         "may_vouch": schema.Vouch,
+        "role": schema.Role,
     }
     for part in loc:
         model = nested.get(part, model)

@@ -17,10 +17,10 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 MAX_TEXT = 64
-_TASK = struct.Struct("<3I 2I 4I 2I 5I 2I 2I 2I H 3B 3s")
+_TASK = struct.Struct("<3I 2I 4I 2I 5I 2I 2I 2I H 6B")
 _SINK = struct.Struct("<2I 2I")
 _GATE = struct.Struct("<I 2I 2I 3I B 3s")
-_CHANNEL = struct.Struct("<3I 2H 4B")
+_CHANNEL = struct.Struct("<3I 2H 4B H 2B")
 _COMPONENT = struct.Struct("<2I 32s")
 _COUNTS = struct.Struct("<8B")
 _WORDS = struct.Struct("<2I")
@@ -53,10 +53,13 @@ class TaskRow:
     integrity: int
     calls: int
     backoff_ms: int
-    first_channel: int
+    slice_ms: int
     kind: int
     priority: int
     restart: int
+    flags: int
+    body: int
+    partition: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,8 @@ class ChannelRow:
     source: int
     target: int
     gate: int
+    reply_max: int
+    kind: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +238,6 @@ class _Image:
         return tuple(self._text(address) for (address,) in struct.iter_unpack("<I", data[:-4]))
 
     def _task(self, row: tuple[int, ...]) -> TaskRow:
-        if any(_digest(row[-1])):
-            raise TableError("coffret_tasks has reserved bytes that are not zero")
         return TaskRow(
             name=self._text(row[0]),
             module=self._text(row[1]) if row[1] else None,
@@ -252,10 +255,13 @@ class _Image:
             integrity=_label(row[18:20]),
             calls=row[20],
             backoff_ms=row[21],
-            first_channel=row[22],
+            slice_ms=row[22],
             kind=row[23],
             priority=row[24],
             restart=row[25],
+            flags=row[26],
+            body=row[27],
+            partition=row[28],
         )
 
     def _sink(self, row: tuple[int, ...]) -> SinkRow:
@@ -267,7 +273,9 @@ class _Image:
         return GateRow(self._text(row[0]), _label(row[1:3]), _label(row[3:5]), *row[5:9])
 
     def _channel(self, row: tuple[int, ...]) -> ChannelRow:
-        return ChannelRow(self._text(row[0]), self._text(row[1]), *row[2:9])
+        if row[11]:
+            raise TableError("coffret_channels has a reserved byte that is not zero")
+        return ChannelRow(self._text(row[0]), self._text(row[1]), *row[2:11])
 
 
 def _label(words: tuple[int, ...]) -> int:

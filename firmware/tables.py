@@ -169,6 +169,10 @@ def _task(plan: Plan, task: Task, slot: int) -> str:
         kind="TASK_ENCLAVE" if task.kind is Kind.ENCLAVE else "TASK_SERVICE",
         priority=task.priority,
         restart=task.restart,
+        slice_ms=task.slice_ms,
+        flags=task.flags,
+        body=task.body,
+        partition=task.partition,
     )
 
 
@@ -205,6 +209,8 @@ def _channels(plan: Plan) -> list[str]:
             **{"from": channel.source},
             to=channel.target,
             gate=channel.gate,
+            kind=channel.kind,
+            reply_max=channel.reply_max,
         )
         for channel in plan.channels
     ]

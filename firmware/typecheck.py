@@ -22,10 +22,11 @@ from firmware.sections import did_you_mean
 DEVICE_STUBS = Path(__file__).parent.parent / "enclaves" / "device"
 NO_BOARD = "any"
 
+_FUNCTIONS = "input|output|gate|caller|service"
 _WRONG_NAME = re.compile(
-    r"Argument 1 to \"(input|output|gate)\" has incompatible type \"Literal\['([^']*)'\]"
+    rf"Argument 1 to \"({_FUNCTIONS})\" has incompatible type \"Literal\['([^']*)'\]"
 )
-_NO_NAMES = re.compile(r"Argument 1 to \"(input|output|gate)\" has incompatible type .*\"Never\"")
+_NO_NAMES = re.compile(rf"Argument 1 to \"({_FUNCTIONS})\" has incompatible type .*\"Never\"")
 _SEVERE = {"error"}
 
 
@@ -41,16 +42,19 @@ def enclave_stub(manifest: Manifest, enclave: str) -> str:
     before = "from typing import Final,"
     if text.count(before) != 1:
         raise ValueError(f"enclave.pyi has no single {before}")
-    return text.replace(before, "from typing import Final, Literal, Never,")
+    return text.replace(before, "from typing import Final, Literal,")
 
 
 def channel_names(manifest: Manifest, enclave: str) -> dict[str, list[str]]:
-    """What `input`, `output` and `gate` may be called with in `enclave`."""
-    outgoing = [c for c in manifest.channels if c.source == enclave]
+    """What `input`, `output`, `gate`, `caller`, `service` may be called with in `enclave`."""
+    outgoing = [c for c in manifest.channels if c.source == enclave and c.kind != "faults"]
+    incoming = [c for c in manifest.channels if c.target == enclave]
     return {
-        "input": [c.source for c in manifest.channels if c.target == enclave],
-        "output": [c.sender_name for c in outgoing if c.gate is None],
+        "input": [c.receiver_name for c in incoming if c.kind != "call"],
+        "output": [c.sender_name for c in outgoing if c.gate is None and c.kind != "call"],
         "gate": [c.sender_name for c in outgoing if c.gate is not None],
+        "caller": [c.sender_name for c in outgoing if c.kind == "call"],
+        "service": [c.receiver_name for c in incoming if c.kind == "call"],
     }
 
 

@@ -14,7 +14,7 @@ SLOT_NAMES = ("A", "B")
 HASH_BYTES = 32
 _VERSION = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,5}(\.\d{1,10})?")
 _TEXT_MAX = 256
-_TASK_STATES = ("ready", "waiting", "stopped", "back-off")
+_TASK_STATES = ("ready", "waiting", "stopped", "back-off", "asleep")
 
 
 class Mode(Enum):

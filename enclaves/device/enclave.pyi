@@ -7,7 +7,8 @@ behind a gate, the gate's own short name. `coffret check` narrows every `name: s
 names that this enclave really has.
 """
 
-from typing import Final, TypeAlias, final
+from collections.abc import Callable
+from typing import Final, Never, TypeAlias, final
 
 Data: TypeAlias = bytes | bytearray | memoryview
 
@@ -28,13 +29,22 @@ class Output:
     def send(self, data: Data, /) -> bool:
         """Copy one message into the channel; False when it is full (nothing was sent).
 
+        True always when the receiver sees more than this enclave does (`kind = "emit"`): whether
+        there was room is then not this enclave's to know, and what found none is dropped.
         Raises ValueError when `data` is longer than the channel's size, or differs from its fixed
         size; Denied when the monitor refuses the flow. Never blocks.
         """
 
+    def emit(self, data: Data, /) -> None:
+        """`send` without an answer."""
+
 @final
 class Input:
-    """The receiving end of a channel."""
+    """The receiving end of a channel, or `NAME.faults`, what a supervisor is told of NAME.
+
+    A report of a fault is `struct.unpack("<B3xIII", message)`: reason (`enum fault_reason`), how
+    many faults since boot, address of the instruction and of the data (0: not known).
+    """
 
     name: Final[str]
     size: Final[int]
@@ -42,6 +52,47 @@ class Input:
 
     def receive(self) -> bytes | None:
         """Take the oldest message, or None when there is none. Never blocks."""
+
+    def dropped(self) -> int:
+        """How many messages found no room here since boot."""
+
+@final
+class Caller:
+    """The asking end of a call."""
+
+    name: Final[str]
+    size: Final[int]
+    """Most bytes of one request."""
+
+    def call(self, data: Data, /) -> bytes:
+        """Send one request and wait for its reply.
+
+        Raises OSError (ECONNRESET) when the other side ends before it has replied, ValueError for a
+        wrong size, Denied when the monitor refuses the flow.
+        """
+
+@final
+class Service:
+    """The answering end of a call."""
+
+    name: Final[str]
+    size: Final[int]
+    """Most bytes of one request."""
+
+    def receive(self) -> bytes | None:
+        """Take the request that waits, or None. Its caller waits for `reply`."""
+
+    def reply(self, data: Data, /) -> None:
+        """Answer the request taken last.
+
+        Raises OSError when nobody waits for it, ValueError for a wrong size.
+        """
+
+    def serve(self, handler: Callable[[bytes], Data], /) -> Never:
+        """For ever: wait for a request, reply with what `handler` makes of it.
+
+        The fastest way: the reply and the wait for the next request are one call of the monitor.
+        """
 
 @final
 class Gate:
@@ -64,13 +115,20 @@ def output(name: str, /) -> Output:
 def input(name: str, /) -> Input:
     """The channel from the enclave `name`. Raises ValueError when there is none."""
 
+def caller(name: str, /) -> Caller:
+    """The calls (`kind = "call"`) to the enclave `name`. Raises ValueError when there are none."""
+
+def service(name: str, /) -> Service:
+    """The calls from the enclave `name`. Raises ValueError when there are none."""
+
 def gate(name: str, /) -> Gate:
     """The gate `name` of this enclave (`as` in the manifest). Raises ValueError when none."""
 
-def wait(*inputs: Input, timeout_ms: int | None = None) -> Input | None:
+def wait(*inputs: Input | Service, timeout_ms: int | None = None) -> Input | Service | None:
     """Sleep until one of `inputs` has a message, and return the first that has; None at timeout.
 
-    Without inputs it only sleeps. `timeout_ms=None` waits for ever.
+    Without inputs it only sleeps. `timeout_ms=None` waits for ever. A worker (`runs` in the
+    manifest) that waits and has nothing ends here, and is started afresh for the next message.
     """
 
 def log(text: str, /) -> None:
@@ -85,6 +143,13 @@ def ticks_ms() -> int:
 
 def sleep_ms(ms: int, /) -> None:
     """Let others run for `ms` milliseconds."""
+
+def account() -> tuple[int, int, int, int, int]:
+    """What this enclave has used.
+
+    Milliseconds of processor time since boot, bytes of memory it owns, most bytes of stack in this
+    life, faults and restarts since boot.
+    """
 
 def name() -> str:
     """This enclave's name in the manifest."""

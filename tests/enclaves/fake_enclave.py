@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from enclaves.labels import label
-from enclaves.monitor_model import Answer, Channel, Gate, Monitor, System, Task
+from enclaves.monitor_model import Answer, Channel, Gate, Monitor, System, Task, Way
 from firmware.manifest import Manifest
 
 
@@ -29,7 +29,17 @@ def system_of(manifest: Manifest) -> System:
             *(Task(name, label(s.accepts), sink=True) for name, s in manifest.sinks.items()),
         ),
         channels=tuple(
-            Channel(c.sender_name, c.source, c.target, c.min_size, c.max_size, c.depth, c.gate)
+            Channel(
+                c.sender_name,
+                c.source,
+                c.target,
+                c.min_size,
+                c.max_size,
+                c.depth,
+                c.gate,
+                Way(c.kind),
+                c.reply_max,
+            )
             for c in manifest.channels
         ),
         gates=tuple(

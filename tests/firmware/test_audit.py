@@ -95,10 +95,12 @@ def test_the_image_as_linked_passes(built: Built) -> None:
         "min": 0,
         "max": 8,
         "depth": 4,
+        "kind": "emit",
+        "reply": 0,
     }
     assert report.flows["enclaves"][0]["devices"] == ["uart2"]
     assert report.regions["sensor"][1] == (0x4000_6000, 0x1000, "rw")
-    assert report.calls["sensor"] == tuple(range(8))
+    assert report.calls["sensor"] == tuple(range(13))
 
 
 def symbols(elf: Path) -> dict[str, tuple[int, int]]:

@@ -73,7 +73,7 @@ CHANGES = {
         '[[channel]]\nfrom = "uplink"\nto = "usb"\nsize = 96\n',
         '[[channel]]\nfrom = "uplink"\nto = "usb"\nsize = 96\n'
         '[[channel]]\nfrom = "uplink"\nto = "diary"\nsize = 1\n',
-        "+channel uplink -> diary: 0 to 1 bytes, 4 waiting",
+        "+channel uplink -> diary: 0 to 1 bytes, 4 waiting, silent",
     ),
     "a byte": ("bytes = 16", "bytes = 17", "+  at most 17 bytes once a week"),
     "an accepted tag": ("accepts = []", 'accepts = ["alice/health"]', "+  accepts alice/health"),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from tests.qemu import needs_qemu
 
 pytestmark = needs_qemu
 
-APPLIANCE = Path(__file__).parent / "appliance"
+HERE = Path(__file__).parent
 KEY = ec.derive_private_key(0xA77AC4, ec.SECP256R1())
 
 
@@ -38,9 +39,18 @@ class Outcome:
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    directory = tmp_path_factory.mktemp("appliance")
+    return run(HERE / "appliance", tmp_path_factory.mktemp("appliance"), "missed")
+
+
+@pytest.fixture(scope="module")
+def household(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    return run(HERE / "household", tmp_path_factory.mktemp("household"), "end")
+
+
+def run(source: Path, directory: Path, last: str) -> Outcome:
+    """The appliance on the virtual board until an entry of its log begins with `last`."""
     appliance = directory / "source"
-    shutil.copytree(APPLIANCE, appliance)
+    shutil.copytree(source, appliance)
     pem = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     (appliance / "alice.pem").write_bytes(pem)
     means = Means(
@@ -57,7 +67,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     state.mkdir()
     make_flash(board, state / "flash.bin", bundle.path("slot_a").read_bytes())
     with VirtualBoard(board, bundle.path("boot"), state, root=directory) as virtual:
-        log = Log()
+        log = Log(last)
         wait_for(virtual.port, 30, log.complete)
         with Board.open(virtual.port) as link:
             enclaves = {enclave.name: enclave for enclave in link.enclaves().enclaves}
@@ -67,15 +77,16 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
 class Log:
     """Every entry by its number, read as they come: the board keeps the last 2 KiB only."""
 
-    def __init__(self) -> None:
+    def __init__(self, last: str) -> None:
+        self.last = last
         self.texts: dict[int, str] = {}
 
     def complete(self, link: Board) -> bool | None:
-        """Whether the listener has written its last entry."""
+        """Whether the last entry is there."""
         while entries := link.log(len(self.texts))[1]:
             self.texts |= {entry.sequence: entry.text for entry in entries}
         assert list(self.texts) == list(range(len(self.texts))), "entries were lost"
-        return any(text.startswith("missed") for text in self.texts.values()) or None
+        return any(text.startswith(self.last) for text in self.texts.values()) or None
 
 
 def test_each_wild_pointer_of_python_is_attributed(outcome: Outcome) -> None:
@@ -107,3 +118,35 @@ def test_others_miss_nothing(outcome: Outcome) -> None:
 def test_labelled_enclave_leaves_no_text_in_the_log(outcome: Outcome) -> None:
     assert "fault keeper exception" in outcome.texts
     assert not any("42" in text for text in outcome.texts)
+
+
+def test_calls_are_answered_and_a_dead_peer_is_told(household: Outcome) -> None:
+    calls = [text for text in household.texts if "total" in text or text == "too long"]
+    assert calls == ["total 3", "total 765", "no total 104", "total 5", "too long"]
+
+
+def test_supervisor_is_told_of_the_fault_and_where_it_was(household: Outcome) -> None:
+    assert "guard: adder (16, 1, True, 0)" in household.texts
+
+
+def test_worker_remembers_nothing_from_one_role_to_the_other(household: Outcome) -> None:
+    heard = [text for text in household.texts if text.startswith("mixer")]
+    assert [text for text in heard if text.startswith("mixer.one")][-1] == "mixer.one heard c"
+    assert all(text.split()[-1] in ("a", "b", "a,b", "c") for text in heard)
+
+
+def test_summoned_worker_has_one_message_a_life_and_loses_none(household: Outcome) -> None:
+    clerk = [text for text in household.texts if text.startswith("clerk")]
+    # Two wait, what comes meanwhile is dropped, silently.
+    assert household.texts.count("kept True") == 4
+    assert clerk[0] == "clerk x 1 0"
+    assert all(text.split()[-2] == "1" for text in clerk)
+    assert [text for text in clerk if "fault" in text] == [
+        "clerk fault 1 0",
+        "clerk fault 1 1",
+    ]
+
+
+def test_enclave_knows_what_it_has_used(household: Outcome) -> None:
+    account = next(text for text in household.texts if text.startswith("account"))
+    assert re.fullmatch(r"account \((24576|32768), True, True, 0, 0\)", account), account

@@ -7,12 +7,16 @@ static bool inside(uint32_t address, uint32_t length, uint32_t base, uint32_t si
     return address >= base && length <= size && address - base <= size - length;
 }
 
+bool is_own_memory(const struct task *task, uint32_t address, uint32_t length) {
+    return length == 0 || inside(address, length, task->memory_base, task->memory_size);
+}
+
 bool may_write(const struct task *task, uint32_t address, uint32_t length) {
-    if (length == 0 || inside(address, length, task->memory_base, task->memory_size)) {
+    if (is_own_memory(task, address, length)) {
         return true;
     }
     // The window is open to the enclave that runs, and only the task that runs makes calls. A call that waits
-    // must not keep a pointer into it: those calls are for services, which have no window.
+    // must not keep a pointer into it: those are of services, which have no window, or ask is_own_memory.
     uint32_t window = (uint32_t)__window_start;
     return task->window_save != 0 && inside(address, length, window, (uint32_t)__window_end - window);
 }

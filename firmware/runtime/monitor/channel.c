@@ -8,23 +8,43 @@
 #include "coffret/board.h"
 #include "label.h"
 
+static bool is_silent(const struct channel *channel) {
+    return channel->kind == CHANNEL_EMIT || channel->kind == CHANNEL_FAULTS;
+}
+
+// One more than the depth where the sender must not learn that it is full, not even by the time a message takes.
+static uint32_t entries_of(const struct channel *channel) {
+    return channel->depth + (is_silent(channel) ? 1u : 0u);
+}
+
 static uint32_t *queue_entry(const struct channel *channel, uint32_t index) {
     uint32_t words = 1u + (channel->max_size + 3u) / 4u; // length, then the message
     return (uint32_t *)channel->queue + index * words;
 }
 
-static bool may_flow(const struct channel *channel, const struct gate *gate) {
-    const struct task *from = task_of(channel->from);
-    if (channel->to & CHANNEL_TO_SINK) {
-        const struct sink *sink = &coffret_sinks[channel->to & ~CHANNEL_TO_SINK];
-        return secrecy_may_flow(&from->secrecy, gate, &sink->accepts); // the world asks for no integrity
-    }
-    const struct task *to = task_of(channel->to);
-    return secrecy_may_flow(&from->secrecy, gate, &to->secrecy) &&
-           integrity_may_flow(&from->integrity, gate, &to->integrity);
+static const struct label *secrecy_of_target(const struct channel *channel) {
+    return channel->to & CHANNEL_TO_SINK ? &coffret_sinks[channel->to & ~CHANNEL_TO_SINK].accepts
+                                         : &task_of(channel->to)->secrecy;
 }
 
-static int32_t refuse_flow(uint32_t number) {
+// Whether the flow rule lets a message of the channel pass; `gate` is the channel's then, or NULL.
+bool channel_may_send(uint32_t number, const struct gate **gate) {
+    const struct channel *channel = &coffret_channels[number];
+    const struct task *from = task_of(channel->from);
+    *gate = NULL;
+    if (channel->gate != CHANNEL_NO_GATE) {
+        *gate = &coffret_gates[channel->gate];
+        if ((*gate)->task != channel->from) {
+            return false;
+        }
+    }
+    // The world asks for no integrity.
+    return secrecy_may_flow(&from->secrecy, *gate, secrecy_of_target(channel)) &&
+           ((channel->to & CHANNEL_TO_SINK) != 0 ||
+            integrity_may_flow(&from->integrity, *gate, &task_of(channel->to)->integrity));
+}
+
+int32_t channel_refuse(uint32_t number) {
     struct channel_state *state = &coffret_channel_states[number];
     if (!state->refused) {
         state->refused = 1;
@@ -33,28 +53,56 @@ static int32_t refuse_flow(uint32_t number) {
     return ERR_DENIED;
 }
 
-// 0, or ERR_FULL: nothing was taken.
-static int32_t enqueue(uint32_t number, uint32_t message, uint32_t length) {
-    const struct channel *channel = &coffret_channels[number];
-    struct channel_state *state = &coffret_channel_states[number];
-    if (state->count == channel->depth) {
-        return ERR_FULL;
-    }
-    uint32_t last = state->head + state->count;
-    uint32_t *entry = queue_entry(channel, last >= channel->depth ? last - channel->depth : last);
-    entry[0] = length;
-    memcpy(entry + 1, (const void *)message, length);
-    state->count++;
-    struct task_state *receiver = state_of(channel->to);
-    if (receiver->wait == WAIT_CHANNELS && (receiver->channels & 1u << number) != 0) {
-        finish_wait(channel->to, WAIT_CHANNELS, (int32_t)channels_readable(channel->to, receiver->channels));
-    }
-    return 0;
+// That a queue is full flows from the receiver to the sender: it is told only along a flow that is allowed.
+static bool tells_sender(const struct channel *channel) {
+    return channel->kind == CHANNEL_SEND &&
+           secrecy_may_flow(secrecy_of_target(channel), NULL, &task_of(channel->from)->secrecy);
 }
 
-// What the sender learns of it. A flow to a higher label will be told nothing (emit): here is where.
-static int32_t told_to_sender(int32_t result) {
-    return result;
+void channel_notify(uint32_t number) {
+    const struct channel *channel = &coffret_channels[number];
+    struct task_state *receiver = state_of(channel->to);
+    // What a silent sender does must take as long whether the receiver waits or not: it is woken in its own slice.
+    if (is_silent(channel) && !is_in_slice(channel->to)) {
+        return;
+    }
+    if (receiver->status == TASK_ASLEEP) {
+        worker_summon(channel->to);
+    } else if (receiver->wait == WAIT_CHANNELS && (receiver->channels & 1u << number) != 0) {
+        finish_wait(channel->to, WAIT_CHANNELS, (int32_t)channels_readable(channel->to, receiver->channels));
+    }
+}
+
+void channels_catch_up(uint8_t to) {
+    struct task_state *receiver = state_of(to);
+    if (receiver->status == TASK_ASLEEP) {
+        worker_summon(to);
+    } else if (receiver->status == TASK_WAITING && receiver->wait == WAIT_CHANNELS) {
+        uint32_t readable = channels_readable(to, receiver->channels);
+        if (readable != 0) {
+            finish_wait(to, WAIT_CHANNELS, (int32_t)readable);
+        }
+    }
+}
+
+// Whether it was taken. Without a branch on `full` but for senders that may know of it.
+static bool enqueue(uint32_t number, const void *message, uint32_t length) {
+    const struct channel *channel = &coffret_channels[number];
+    struct channel_state *state = &coffret_channel_states[number];
+    uint32_t full = state->count >= channel->depth;
+    if (full && !is_silent(channel)) {
+        state->dropped++;
+        return false;
+    }
+    uint32_t entries = entries_of(channel);
+    uint32_t last = state->head + state->count;
+    uint32_t *entry = queue_entry(channel, last - entries * (last >= entries));
+    entry[0] = length;
+    memcpy(entry + 1, message, length);
+    state->count = (uint8_t)(state->count + 1u - full);
+    state->dropped += full;
+    channel_notify(number);
+    return !full;
 }
 
 int32_t channel_send(uint8_t from, uint32_t number, uint32_t message, uint32_t length) {
@@ -62,33 +110,62 @@ int32_t channel_send(uint8_t from, uint32_t number, uint32_t message, uint32_t l
         return ERR_DENIED;
     }
     const struct channel *channel = &coffret_channels[number];
+    if (channel->kind != CHANNEL_SEND && channel->kind != CHANNEL_EMIT) {
+        return ERR_DENIED;
+    }
     if (length < channel->min_size || length > channel->max_size) {
         return ERR_SIZE;
     }
     if (!may_read(task_of(from), message, length)) {
         return ERR_POINTER;
     }
-    const struct gate *gate = NULL;
-    if (channel->gate != CHANNEL_NO_GATE) {
-        gate = &coffret_gates[channel->gate];
-        if (gate->task != from) {
-            return refuse_flow(number);
+    const struct gate *gate;
+    if (!channel_may_send(number, &gate)) {
+        return channel_refuse(number);
+    }
+    if (gate != NULL) {
+        int32_t refusal = gate_admit(channel->gate, length);
+        if (refusal != 0) {
+            return refusal;
         }
     }
-    if (!may_flow(channel, gate)) {
-        return refuse_flow(number);
-    }
-    int32_t result = gate != NULL ? gate_admit(channel->gate, length) : 0;
-    if (result == 0 && (channel->to & CHANNEL_TO_SINK) != 0) {
+    bool taken;
+    if ((channel->to & CHANNEL_TO_SINK) != 0) {
         uint32_t stream = coffret_sinks[channel->to & ~CHANNEL_TO_SINK].device;
-        result = board_stream_write(stream, (const uint8_t *)message, length) ? 0 : ERR_FULL;
-    } else if (result == 0) {
-        result = enqueue(number, message, length);
+        taken = board_stream_write(stream, (const uint8_t *)message, length);
+    } else {
+        taken = enqueue(number, (const void *)message, length);
     }
-    if (result == 0 && gate != NULL) {
-        gate_count(channel->gate); // what was not taken costs nothing
+    taken |= !tells_sender(channel);
+    if (taken && gate != NULL) {
+        gate_count(channel->gate); // what was seen not to be taken costs nothing
     }
-    return told_to_sender(result);
+    return taken ? 0 : ERR_FULL;
+}
+
+void channels_tell_fault(uint8_t from, const struct fault_report *report) {
+    for (uint32_t number = 0; number < coffret_counts.channels; number++) {
+        const struct channel *channel = &coffret_channels[number];
+        const struct gate *gate;
+        if (channel->from == from && channel->kind == CHANNEL_FAULTS && channel->max_size >= sizeof *report &&
+            (channel->to & CHANNEL_TO_SINK) == 0 && channel_may_send(number, &gate)) {
+            enqueue(number, report, sizeof *report);
+        }
+    }
+}
+
+static void take_away(uint32_t number) {
+    struct channel_state *state = &coffret_channel_states[number];
+    state->head = (uint8_t)(state->head + 1u == entries_of(&coffret_channels[number]) ? 0 : state->head + 1u);
+    state->count--;
+}
+
+void channel_forget_served(uint8_t to) {
+    struct task_state *state = state_of(to);
+    if (state->served != 0 && coffret_channels[state->served - 1u].kind != CHANNEL_CALL) {
+        take_away(state->served - 1u);
+    }
+    state->served = 0;
 }
 
 int32_t channel_receive(uint8_t to, uint32_t number, uint32_t buffer, uint32_t capacity) {
@@ -100,8 +177,15 @@ int32_t channel_receive(uint8_t to, uint32_t number, uint32_t buffer, uint32_t c
     if (!may_write(task_of(to), buffer, capacity)) {
         return ERR_POINTER;
     }
+    if (worker_is_done(to)) {
+        task_end(to, END_EXIT, 0, 0);
+        return CALL_WAITS;
+    }
     if (state->count == 0) {
         return ERR_EMPTY;
+    }
+    if (channel->kind == CHANNEL_CALL) {
+        return call_take(to, number, buffer, capacity);
     }
     const uint32_t *entry = queue_entry(channel, state->head);
     uint32_t length = entry[0];
@@ -109,8 +193,11 @@ int32_t channel_receive(uint8_t to, uint32_t number, uint32_t buffer, uint32_t c
         return ERR_SIZE; // it stays
     }
     memcpy((void *)buffer, entry + 1, length);
-    state->head = (uint8_t)(state->head + 1u == channel->depth ? 0 : state->head + 1u);
-    state->count--;
+    if (task_of(to)->flags & TASK_SUMMONED) {
+        state_of(to)->served = (uint8_t)(number + 1u); // it stays until it has been served
+    } else {
+        take_away(number);
+    }
     return (int32_t)length;
 }
 
@@ -126,10 +213,21 @@ uint32_t channels_readable(uint8_t to, uint32_t mask) {
 
 int32_t channels_wait(uint8_t to, uint32_t mask, uint32_t timeout_ms) {
     uint32_t readable = channels_readable(to, mask);
+    if (mask != 0 && (worker_is_done(to) || (readable == 0 && (task_of(to)->flags & TASK_WORKER) != 0))) {
+        task_end(to, END_EXIT, 0, 0); // a worker does not wait: what comes next finds a fresh one
+        return CALL_WAITS;
+    }
     if (readable != 0 || timeout_ms == 0) {
         return (int32_t)readable;
     }
     state_of(to)->channels = mask;
     wait_until(to, WAIT_CHANNELS, deadline_after(timeout_ms));
     return CALL_WAITS;
+}
+
+int32_t channel_dropped(uint8_t to, uint32_t number) {
+    if (number >= coffret_counts.channels || coffret_channels[number].to != to) {
+        return ERR_DENIED;
+    }
+    return (int32_t)(coffret_channel_states[number].dropped & INT32_MAX);
 }

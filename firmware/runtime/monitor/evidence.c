@@ -34,7 +34,7 @@ static int32_t offer(void) {
     return CALL_WAITS;
 }
 
-int32_t evidence_request(uint8_t task, uint32_t address) {
+RARE int32_t evidence_request(uint8_t task, uint32_t address) {
     struct evidence_request request;
     if (!may_read(task_of(task), address, sizeof request)) {
         return ERR_POINTER;
@@ -115,7 +115,7 @@ void evidence_forget(uint8_t task) {
     }
 }
 
-int32_t evidence_identity(uint8_t task, uint32_t to) {
+RARE int32_t evidence_identity(uint8_t task, uint32_t to) {
     struct identity identity;
     if (!may_write(task_of(task), to, sizeof identity)) {
         return ERR_POINTER;

@@ -47,7 +47,7 @@ void gates_start(void) {
     }
 }
 
-static void keep_budgets(void) {
+RARE static void keep_budgets(void) {
     struct kept_budget kept[KEPT_GATES];
     uint32_t count = 0;
     for (uint8_t number = 0; number < coffret_counts.gates && count < KEPT_GATES; number++) {

@@ -55,7 +55,7 @@ void log_text(uint8_t who, const uint8_t *text, uint32_t length) {
     }
 }
 
-int32_t log_read(uint32_t from, uint8_t *to, uint32_t capacity) {
+RARE int32_t log_read(uint32_t from, uint8_t *to, uint32_t capacity) {
     uint32_t position = events.oldest;
     uint32_t written = 0;
     for (uint32_t sequence = events.first; sequence != events.next; sequence++) {
@@ -109,7 +109,7 @@ static const char *reason_name(uint8_t reason) {
     }
 }
 
-void log_event(const char *what, const char *name) {
+RARE void log_event(const char *what, const char *name) {
     struct line line = {.length = 0};
     add(&line, what);
     add(&line, " ");
@@ -117,7 +117,7 @@ void log_event(const char *what, const char *name) {
     append(MONITOR_ITSELF, line.text, line.length);
 }
 
-void log_fault(uint8_t task, uint8_t reason, uint32_t address) {
+RARE void log_fault(uint8_t task, uint8_t reason, uint32_t address) {
     struct line line = {.length = 0};
     add(&line, "fault ");
     add(&line, task_of(task)->name);

@@ -14,6 +14,10 @@
 #define TICK_HZ 1000u
 #define SLICE_US 10000u
 #define US_PER_MS 1000u
+#define TICK_US (1000000u / TICK_HZ)
+
+// Out of line: what is rare and uses much stack must not make the frames of every call larger.
+#define RARE __attribute__((noinline))
 
 // A system call that will be answered later; no error has this value.
 #define CALL_WAITS INT32_MIN
@@ -40,6 +44,9 @@ void schedule_start(void);
 void schedule(void);                                    // decides who runs after this exception
 void give_up_slice(uint8_t task);
 void make_ready(uint8_t task);
+void begin_anew(uint8_t task);                          // ready, with an empty window
+bool has_fixed_slices(void);
+bool is_in_slice(uint8_t task);                         // it may run now; always without fixed slices
 void wait_until(uint8_t task, enum wait_for what, uint64_t time);
 // Ends a wait with the call's result; nothing if the task does not wait for `what`.
 void finish_wait(uint8_t task, enum wait_for what, int32_t result);
@@ -54,9 +61,16 @@ void task_start(uint8_t task);                          // clean registers, read
 enum task_end { END_EXIT, END_FAULT };
 void task_end(uint8_t task, enum task_end how, uint8_t reason, uint32_t address);
 void task_scrub(uint8_t task);
+int32_t task_account(uint8_t asker, uint32_t task, uint32_t to);
+
+// ---- worker.c ----
+void worker_summon(uint8_t task);                       // starts it if it sleeps, has work, and its memory is free
+void worker_release(uint8_t task);                      // it is wiped: its memory is the next one's
+bool worker_is_done(uint8_t task);                      // it may have nothing more to receive
 
 // ---- allegation.c ----
 bool may_read(const struct task *task, uint32_t address, uint32_t length);
+bool is_own_memory(const struct task *task, uint32_t address, uint32_t length); // for calls that wait: not the window
 bool may_write(const struct task *task, uint32_t address, uint32_t length);
 
 // ---- channel.c ----
@@ -64,6 +78,21 @@ int32_t channel_send(uint8_t from, uint32_t number, uint32_t message, uint32_t l
 int32_t channel_receive(uint8_t to, uint32_t number, uint32_t buffer, uint32_t capacity);
 uint32_t channels_readable(uint8_t to, uint32_t mask);
 int32_t channels_wait(uint8_t to, uint32_t mask, uint32_t timeout_ms);
+int32_t channel_dropped(uint8_t to, uint32_t number);
+void channels_tell_fault(uint8_t from, const struct fault_report *report);
+void channels_catch_up(uint8_t to);                     // what came while it was not its slice
+void channel_forget_served(uint8_t to);                 // the message of a summoned worker is done with
+bool channel_may_send(uint32_t number, const struct gate **gate);
+int32_t channel_refuse(uint32_t number);
+void channel_notify(uint32_t number);                   // there is something for its receiver
+
+// ---- call.c ----
+int32_t call_make(uint8_t from, uint32_t number, uint32_t buffer, uint32_t lengths);
+int32_t call_take(uint8_t to, uint32_t number, uint32_t buffer, uint32_t capacity);
+int32_t call_reply(uint8_t to, uint32_t number, uint32_t reply, uint32_t length);
+int32_t call_answer(uint8_t to, uint32_t number, uint32_t buffer, uint32_t lengths);
+void call_deliver(uint32_t number);                     // to a receiver that waits in SYS_ANSWER
+void calls_forget(uint8_t task, bool for_ever);         // it has ended: nobody waits for it
 
 // ---- gate.c ----
 void gates_start(void);                                 // after storage_start

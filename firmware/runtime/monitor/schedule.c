@@ -14,8 +14,12 @@ static struct {
     uint32_t now_ms;            // the same in milliseconds, and
     uint32_t below_ms;          // the microseconds beyond it
     uint64_t charged_until;
+    uint64_t slice_end;         // with fixed slices: when this one, or the pause behind it, ends
     uint32_t turn;              // the last one given
     uint8_t current;
+    uint8_t slice;              // whose it is: the task that leads the partition
+    uint8_t paused;             // the tick between two slices, in which nobody runs
+    uint8_t begins_anew;        // the current task has: its map and window are to be made again
 } scheduler MONITOR_BSS;
 
 uint64_t monitor_now(void) {
@@ -46,6 +50,11 @@ void give_up_slice(uint8_t task) {
     struct task_state *state = state_of(task);
     state->turn = ++scheduler.turn;
     state->slice_us = SLICE_US;
+}
+
+void begin_anew(uint8_t task) {
+    scheduler.begins_anew |= task == scheduler.current;
+    make_ready(task);
 }
 
 void make_ready(uint8_t task) {
@@ -100,7 +109,7 @@ static bool goes_before(uint8_t task, uint8_t other) {
 static uint8_t choose(void) {
     uint8_t best = NO_TASK;
     for (uint8_t task = 0; task < coffret_counts.tasks; task++) {
-        if (state_of(task)->status == TASK_READY && (best == NO_TASK || goes_before(task, best))) {
+        if (state_of(task)->status == TASK_READY && is_in_slice(task) && (best == NO_TASK || goes_before(task, best))) {
             best = task;
         }
     }
@@ -110,10 +119,11 @@ static uint8_t choose(void) {
 void schedule(void) {
     charge();
     uint8_t next = choose();
-    if (next == scheduler.current) {
+    if (next == scheduler.current && !scheduler.begins_anew) {
         return;
     }
     scheduler.current = next;
+    scheduler.begins_anew = 0;
     if (next == NO_TASK) {
         core_current = &scheduler.idle; // the memory map of the task before stays: idle runs no code of anybody's
         return;
@@ -134,14 +144,63 @@ void schedule_start(void) {
     scheduler.charged_until = scheduler.now;
 }
 
+// ---- fixed slices: who is in which partition has the processor in its own slice and at no other time ----
+
+bool has_fixed_slices(void) {
+    return coffret_tasks[0].slice_ms != 0;
+}
+
+bool is_in_slice(uint8_t task) {
+    return !has_fixed_slices() || (!scheduler.paused && task_of(task)->partition == scheduler.slice);
+}
+
+static bool leads(uint8_t task) {
+    return task_of(task)->partition == task && task_of(task)->slice_ms != 0;
+}
+
+// The last tick of each slice belongs to nobody. The next slice is entered from the idle loop by a tick that is
+// on time, whatever the monitor had to do for the slice before (for less than a tick: not writing flash).
+static void next_slice(void) {
+    if (scheduler.slice_end == 0) { // the first tick
+        scheduler.slice_end = scheduler.now + TICK_US / 2u; // halfway between ticks, so that none is on the edge
+        scheduler.slice = (uint8_t)(coffret_counts.tasks - 1u);
+        scheduler.paused = 1;
+    }
+    if (scheduler.now < scheduler.slice_end) {
+        return;
+    }
+    if (!scheduler.paused) {
+        scheduler.paused = 1;
+        scheduler.slice_end += TICK_US;
+        return;
+    }
+    do {
+        scheduler.slice = (uint8_t)((scheduler.slice + 1u) % coffret_counts.tasks);
+    } while (!leads(scheduler.slice));
+    scheduler.paused = 0;
+    scheduler.slice_end += task_of(scheduler.slice)->slice_ms * TICK_US - TICK_US;
+}
+
 void monitor_tick(void) {
     clock_read();
+    if (has_fixed_slices()) {
+        next_slice();
+    }
     for (uint8_t task = 0; task < coffret_counts.tasks; task++) {
         struct task_state *state = state_of(task);
+        if (!is_in_slice(task)) {
+            continue; // not even its waits are looked at: that would take the others' time
+        }
+        if (has_fixed_slices()) {
+            channels_catch_up(task);
+        }
         if (state->wake_at > scheduler.now) {
             continue;
         }
-        if (state->status == TASK_BACKOFF) {
+        if (state->status == TASK_BACKOFF && (task_of(task)->flags & TASK_WORKER) != 0) {
+            state->status = TASK_ASLEEP;
+            worker_summon(task);
+        } else if (state->status == TASK_BACKOFF) {
             log_event("restart", task_of(task)->name);
             task_start(task);
         } else if (state->status == TASK_WAITING && state->wait == WAIT_PORT_READ) {

@@ -27,7 +27,11 @@ void monitor_start(void) {
     log_event("boot", coffret_appliance_name);
     for (uint8_t task = 0; task < coffret_counts.tasks; task++) {
         task_scrub(task);
-        task_start(task);
+        if ((task_of(task)->flags & TASK_WORKER) != 0) {
+            state_of(task)->status = TASK_ASLEEP;
+        } else {
+            task_start(task);
+        }
     }
     core_start(TICK_HZ);
     // Interrupts of the devices: only now, core_start has silenced all of them.

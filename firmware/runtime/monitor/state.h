@@ -15,7 +15,8 @@ enum task_status { // the values of task_info.state
     TASK_READY = 0,
     TASK_WAITING = 1,
     TASK_STOPPED = 2,
-    TASK_BACKOFF = 3
+    TASK_BACKOFF = 3,
+    TASK_ASLEEP = 4             // a worker that nobody needs
 };
 
 enum wait_for {
@@ -24,7 +25,9 @@ enum wait_for {
     WAIT_PORT_READ,     // a byte from the management port
     WAIT_PORT_WRITE,    // room in the management port
     WAIT_EVIDENCE,      // the attester's reply
-    WAIT_REQUEST        // (attester) a request for evidence
+    WAIT_REQUEST,       // (attester) a request for evidence
+    WAIT_REPLY,         // the reply to a call
+    WAIT_ANSWER         // the next request on the one channel of `channels`
 };
 
 #define NEVER UINT64_MAX
@@ -48,14 +51,17 @@ struct task_state {
     uint8_t status;             // enum task_status
     uint8_t wait;               // enum wait_for
     uint8_t last_fault;         // enum fault_reason
-    uint8_t reserved;
+    uint8_t served;             // of a summoned worker: 1 + the channel whose message it has
+    uint8_t occupant;           // of a worker's body: 1 + the task that has the memory now
+    uint8_t reserved[3];
 };
 
 struct channel_state {
     uint8_t head;               // next message to receive
-    uint8_t count;
+    uint8_t count;              // of a call: 1 while a request waits, in the caller's own buffer
     uint8_t refused;            // a refusal has been logged: once, lest refusals become a channel to the log
-    uint8_t reserved;
+    uint8_t owed;               // of a call: the receiver has the request and owes the reply
+    uint32_t dropped;           // messages that found no room
 };
 
 struct gate_state {

@@ -16,7 +16,7 @@
 
 static struct store store MONITOR_BSS;
 
-void storage_start(void) {
+RARE void storage_start(void) {
     store_open(&store, BOARD_STORE_OFFSET, BOARD_STORE_BANK_SIZE);
 }
 
@@ -32,14 +32,14 @@ static bool inside_slot(uint32_t offset, uint32_t length) {
     return offset <= BOARD_SLOT_SIZE && length <= BOARD_SLOT_SIZE - offset;
 }
 
-int32_t storage_erase(uint32_t offset, uint32_t length) {
+RARE int32_t storage_erase(uint32_t offset, uint32_t length) {
     if (!inside_slot(offset, length)) {
         return ERR_DENIED;
     }
     return flash_erase(other_offset() + offset, length) == FLASH_OK ? 0 : ERR_FLASH;
 }
 
-int32_t storage_program(uint32_t offset, const void *data, uint32_t length) {
+RARE int32_t storage_program(uint32_t offset, const void *data, uint32_t length) {
     if (!inside_slot(offset, length)) {
         return ERR_DENIED;
     }
@@ -56,7 +56,7 @@ static int32_t syscall_error_of(int result) {
     }
 }
 
-int32_t storage_get(uint32_t key, void *to, uint32_t capacity) {
+RARE int32_t storage_get(uint32_t key, void *to, uint32_t capacity) {
     // Not the image MAC and nothing unknown: those are boot's.
     bool readable = (key >= STORE_BOOT_STATE && key <= STORE_BOOT_COUNT) || (key >= STORE_SETTINGS && key <= SETTINGS_LAST);
     return readable ? syscall_error_of(store_get(&store, (uint8_t)key, to, capacity)) : ERR_DENIED;
@@ -83,28 +83,28 @@ static bool may_put(uint32_t key, const void *data, uint32_t length) {
     }
 }
 
-int32_t storage_put(uint32_t key, const void *data, uint32_t length) {
+RARE int32_t storage_put(uint32_t key, const void *data, uint32_t length) {
     return may_put(key, data, length) ? syscall_error_of(store_put(&store, (uint8_t)key, data, length)) : ERR_DENIED;
 }
 
 // The monitor's own record, which no service may read or write.
-int32_t storage_get_budgets(void *to, uint32_t capacity) {
+RARE int32_t storage_get_budgets(void *to, uint32_t capacity) {
     return syscall_error_of(store_get(&store, STORE_BUDGETS, to, capacity));
 }
 
-int32_t storage_put_budgets(const void *data, uint32_t length) {
+RARE int32_t storage_put_budgets(const void *data, uint32_t length) {
     return syscall_error_of(store_put(&store, STORE_BUDGETS, data, length));
 }
 
-int32_t storage_mark_test(void) {
+RARE int32_t storage_mark_test(void) {
     return syscall_error_of(boot_state_mark_test(&store, other_slot()));
 }
 
-int32_t storage_confirm(void) {
+RARE int32_t storage_confirm(void) {
     return syscall_error_of(boot_state_confirm(&store, coffret_counts.slot, __handoff.security_counter));
 }
 
-int32_t storage_reset(uint32_t mode) {
+RARE int32_t storage_reset(uint32_t mode) {
     if (mode != 0) {
         int result = boot_state_set_recovery(&store, 1);
         if (result < 0) {

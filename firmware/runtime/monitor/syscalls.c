@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "coffret/board.h"
+#include "label.h"
 
 struct call {
     uint8_t task;
@@ -48,16 +49,19 @@ static int32_t call_program(const struct call *call) {
     return storage_program(call->a, (const void *)call->b, call->c);
 }
 
-static int32_t call_task_info(const struct call *call) {
+RARE static int32_t call_task_info(const struct call *call) {
     if (call->a >= coffret_counts.tasks) {
         return ERR_NOT_FOUND;
     }
     const struct task_state *state = state_of((uint8_t)call->a);
+    // Who may ask tells it to the world. Of a secret enclave that is whether it lives, and not what it is doing.
+    bool is_secret = !label_is_empty(&task_of((uint8_t)call->a)->secrecy);
+    bool lives = state->status != TASK_STOPPED && state->status != TASK_BACKOFF;
     struct task_info info = {
         .faults = state->faults,
         .restarts = state->restarts,
-        .cpu_ms = state->cpu_ms,
-        .state = state->status,
+        .cpu_ms = is_secret ? 0 : state->cpu_ms,
+        .state = is_secret && lives ? TASK_WAITING : state->status,
         .last_fault = state->last_fault,
         .fault_address = state->fault_address,
     };
@@ -87,6 +91,11 @@ static int32_t dispatch(uint32_t number, const struct call *call) {
         case SYS_LOG: return call_log(call);
         case SYS_FAULT: return call_end(call, END_FAULT);
         case SYS_EXIT: return call_end(call, END_EXIT);
+        case SYS_CALL: return call_make(call->task, call->a, call->b, call->c);
+        case SYS_REPLY: return call_reply(call->task, call->a, call->b, call->c);
+        case SYS_ANSWER: return call_answer(call->task, call->a, call->b, call->c);
+        case SYS_DROPPED: return channel_dropped(call->task, call->a);
+        case SYS_ACCOUNT: return task_account(call->task, call->a, call->b);
         case SYS_PORT_READ: return port_read(call->task, call->a, call->b, call->c);
         case SYS_PORT_WRITE: return port_write(call->task, call->a, call->b);
         case SYS_FLASH_ERASE: return storage_erase(call->a, call->b);

@@ -3,6 +3,8 @@
 // restart policy says. Messages that wait for it stay in their queues; nothing else of it survives.
 #include "monitor.h"
 
+#include <string.h>
+
 #include "label.h"
 
 #define BACKOFF_LIMIT 64u       // the delay doubles up to this many times the first one
@@ -28,13 +30,56 @@ void task_scrub(uint8_t number) {
     window_forget(number);
 }
 
+// Most bytes of stack since the task was started: what it has not used is still as the scrub left it.
+static uint32_t stack_used(const struct task *task) {
+    const uint32_t *word = (const uint32_t *)task->stack_base;
+    uint32_t untouched = 0;
+    while (untouched < task->stack_size && *word++ == 0) {
+        untouched += sizeof *word;
+    }
+    return task->stack_size - untouched;
+}
+
+RARE int32_t task_account(uint8_t asker, uint32_t asked, uint32_t to) {
+    uint32_t number = asked == SELF ? asker : asked;
+    if (number >= coffret_counts.tasks) {
+        return ERR_NOT_FOUND;
+    }
+    const struct task *task = task_of((uint8_t)number);
+    if (number != asker && (!secrecy_may_flow(&task->secrecy, NULL, &task_of(asker)->secrecy) ||
+                            !integrity_may_flow(&task->integrity, NULL, &task_of(asker)->integrity))) {
+        return ERR_DENIED;
+    }
+    const struct task_state *state = state_of((uint8_t)number);
+    struct account account = {
+        .cpu_us = (uint64_t)state->cpu_ms * US_PER_MS + state->cpu_us,
+        .memory = task->memory_size,
+        .stack_used = stack_used(task),
+        .faults = state->faults,
+        .restarts = state->restarts,
+    };
+    if (!may_write(task_of(asker), to, sizeof account)) {
+        return ERR_POINTER;
+    }
+    memcpy((void *)to, &account, sizeof account);
+    return 0;
+}
+
 void task_start(uint8_t number) {
     const struct task *task = task_of(number);
     struct task_state *state = state_of(number);
     core_context_task(
         &state->context, task->stack_base + task->stack_size, task->entry, task, end_of_task);
     state->started_at = monitor_now();
-    make_ready(number);
+    begin_anew(number);
+}
+
+// Where a task was; 0 if its stack does not say.
+static uint32_t instruction_of(uint8_t number) {
+    const struct task *task = task_of(number);
+    const struct core_context *context = &state_of(number)->context;
+    bool known = core_frame_inside(context, task->memory_base, task->memory_size);
+    return known ? core_frame_instruction(context) : 0;
 }
 
 static void plan_restart(uint8_t number) {
@@ -54,23 +99,39 @@ static void plan_restart(uint8_t number) {
     }
 }
 
-void task_end(uint8_t number, enum task_end how, uint8_t reason, uint32_t address) {
+RARE void task_end(uint8_t number, enum task_end how, uint8_t reason, uint32_t address) {
     const struct task *task = task_of(number);
     struct task_state *state = state_of(number);
+    bool again = task->restart == RESTART_ALWAYS || (task->restart == RESTART_ON_FAULT && how == END_FAULT);
+    bool is_worker = (task->flags & TASK_WORKER) != 0;
     if (how == END_FAULT) {
         state->faults++;
         state->last_fault = reason;
+        struct fault_report report = {
+            .reason = reason, .faults = state->faults, .instruction = instruction_of(number), .address = address};
+        channels_tell_fault(number, &report);
         // An address is a number that the enclave chose.
         state->fault_address = label_is_empty(&task->secrecy) ? address : 0;
         log_fault(number, reason, address);
     }
     task_scrub(number);
     evidence_forget(number);
-    bool again = task->restart == RESTART_ALWAYS || (task->restart == RESTART_ON_FAULT && how == END_FAULT);
-    if (again) {
+    if (how == END_EXIT) {
+        channel_forget_served(number);
+    }
+    state->served = 0; // after a fault the message is still there, for the next life
+    if (is_worker && how == END_EXIT) {
+        state->status = TASK_ASLEEP;
+        state->wait = WAIT_NONE;
+    } else if (again) {
         plan_restart(number);
     } else {
         state->status = TASK_STOPPED;
+        state->wait = WAIT_NONE;
         log_event("stopped", task->name);
+    }
+    calls_forget(number, state->status == TASK_STOPPED);
+    if (is_worker) {
+        worker_release(number);
     }
 }

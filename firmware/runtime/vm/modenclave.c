@@ -16,13 +16,13 @@
 #define US_PER_MS 1000u
 #define CHANNELS_PER_WAIT 32u // bits of SYS_WAIT's mask
 
-// One end of a channel: an Output, an Input or a Gate.
+// One end of a channel: an Output, an Input, a Gate, a Caller or a Service.
 struct end {
     mp_obj_base_t base;
     uint32_t number; // of the channel
 };
 
-extern const mp_obj_type_t vm_type_output, vm_type_input, vm_type_gate;
+extern const mp_obj_type_t vm_type_output, vm_type_input, vm_type_gate, vm_type_caller, vm_type_service;
 
 // Raised when the monitor refuses; its argument is the name of the channel or gate.
 MP_DEFINE_EXCEPTION(Denied, Exception)
@@ -33,14 +33,21 @@ static const struct channel *channel_of(const struct end *end) {
 
 // What this side calls the channel.
 static const char *name_of(const struct channel *channel, const mp_obj_type_t *type) {
-    return type == &vm_type_input ? channel->from_name : channel->name;
+    return type == &vm_type_input || type == &vm_type_service ? channel->from_name : channel->name;
 }
 
 // A gate's channel is reached by gate() only, so that the lines which use a privilege can be found by that word.
 static bool is_end(const struct channel *channel, const mp_obj_type_t *type) {
     uint32_t self = (uint32_t)(vm_self - coffret_tasks);
-    if (type == &vm_type_input) {
+    bool is_call = channel->kind == CHANNEL_CALL;
+    if (is_call != (type == &vm_type_caller || type == &vm_type_service)) {
+        return false;
+    }
+    if (type == &vm_type_input || type == &vm_type_service) {
         return channel->to == self;
+    }
+    if (channel->kind == CHANNEL_FAULTS) {
+        return false;
     }
     return channel->from == self && (channel->gate != CHANNEL_NO_GATE) == (type == &vm_type_gate);
 }
@@ -73,6 +80,16 @@ static mp_obj_t enclave_gate(mp_obj_t name) {
 }
 MP_DEFINE_CONST_FUN_OBJ_1(enclave_gate_obj, enclave_gate);
 
+static mp_obj_t enclave_caller(mp_obj_t name) {
+    return open_end(&vm_type_caller, name);
+}
+MP_DEFINE_CONST_FUN_OBJ_1(enclave_caller_obj, enclave_caller);
+
+static mp_obj_t enclave_service(mp_obj_t name) {
+    return open_end(&vm_type_service, name);
+}
+MP_DEFINE_CONST_FUN_OBJ_1(enclave_service_obj, enclave_service);
+
 static _Noreturn void raise_error(const struct end *end, int32_t error) {
     const char *name = name_of(channel_of(end), end->base.type);
     switch (error) {
@@ -82,7 +99,7 @@ static _Noreturn void raise_error(const struct end *end, int32_t error) {
         case ERR_BUDGET:
             nlr_raise(mp_obj_new_exception_arg1(&mp_type_Denied, mp_obj_new_str_from_cstr(name)));
         default:
-            mp_raise_OSError(error == ERR_POINTER ? MP_EFAULT : MP_EIO);
+            mp_raise_OSError(error == ERR_PEER ? MP_ECONNRESET : error == ERR_POINTER ? MP_EFAULT : MP_EIO);
     }
 }
 
@@ -104,6 +121,18 @@ static mp_obj_t send(mp_obj_t self, mp_obj_t data) {
 }
 MP_DEFINE_CONST_FUN_OBJ_2(enclave_send_obj, send);
 
+static mp_obj_t emit(mp_obj_t self, mp_obj_t data) {
+    send(self, data);
+    return mp_const_none;
+}
+MP_DEFINE_CONST_FUN_OBJ_2(enclave_emit_obj, emit);
+
+static mp_obj_t dropped(mp_obj_t self) {
+    const struct end *end = MP_OBJ_TO_PTR(self);
+    return mp_obj_new_int(syscall3(SYS_DROPPED, end->number, 0, 0));
+}
+MP_DEFINE_CONST_FUN_OBJ_1(enclave_dropped_obj, dropped);
+
 static mp_obj_t receive(mp_obj_t self) {
     const struct end *end = MP_OBJ_TO_PTR(self);
     vstr_t message;
@@ -121,6 +150,68 @@ static mp_obj_t receive(mp_obj_t self) {
 }
 MP_DEFINE_CONST_FUN_OBJ_1(enclave_receive_obj, receive);
 
+// A call waits, so its buffer is on the heap, which stays where it is while others run: large enough for both ways.
+static uint8_t *both_ways(const struct channel *channel, uint32_t *size) {
+    *size = channel->max_size > channel->reply_max ? channel->max_size : channel->reply_max;
+    return m_new(uint8_t, *size);
+}
+
+static mp_obj_t call(mp_obj_t self, mp_obj_t data) {
+    const struct end *end = MP_OBJ_TO_PTR(self);
+    const struct channel *channel = channel_of(end);
+    mp_buffer_info_t request;
+    mp_get_buffer_raise(data, &request, MP_BUFFER_READ);
+    if (request.len > channel->max_size) {
+        raise_error(end, ERR_SIZE);
+    }
+    uint32_t size;
+    uint8_t *buffer = both_ways(channel, &size);
+    memcpy(buffer, request.buf, request.len);
+    uint32_t lengths = request.len | (uint32_t)channel->reply_max << 16;
+    int32_t length = syscall3(SYS_CALL, end->number, (uint32_t)buffer, lengths);
+    if (length < 0) {
+        raise_error(end, length);
+    }
+    mp_obj_t reply = mp_obj_new_bytes(buffer, (size_t)length);
+    m_del(uint8_t, buffer, size);
+    return reply;
+}
+MP_DEFINE_CONST_FUN_OBJ_2(enclave_call_obj, call);
+
+static mp_obj_t reply(mp_obj_t self, mp_obj_t data) {
+    const struct end *end = MP_OBJ_TO_PTR(self);
+    mp_buffer_info_t buffer;
+    mp_get_buffer_raise(data, &buffer, MP_BUFFER_READ);
+    int32_t result = syscall3(SYS_REPLY, end->number, (uint32_t)buffer.buf, buffer.len);
+    if (result < 0) {
+        raise_error(end, result);
+    }
+    return mp_const_none;
+}
+MP_DEFINE_CONST_FUN_OBJ_2(enclave_reply_obj, reply);
+
+static mp_obj_t serve(mp_obj_t self, mp_obj_t handler) {
+    const struct end *end = MP_OBJ_TO_PTR(self);
+    const struct channel *channel = channel_of(end);
+    uint32_t size;
+    uint8_t *buffer = both_ways(channel, &size);
+    uint32_t answer = NO_REPLY;
+    for (;;) {
+        int32_t length = syscall3(SYS_ANSWER, end->number, (uint32_t)buffer, answer | size << 16);
+        if (length < 0) {
+            raise_error(end, length);
+        }
+        mp_buffer_info_t data;
+        mp_get_buffer_raise(mp_call_function_1(handler, mp_obj_new_bytes(buffer, (size_t)length)), &data, MP_BUFFER_READ);
+        if (data.len > channel->reply_max) {
+            raise_error(end, ERR_SIZE);
+        }
+        memcpy(buffer, data.buf, data.len);
+        answer = data.len;
+    }
+}
+MP_DEFINE_CONST_FUN_OBJ_2(enclave_serve_obj, serve);
+
 static void end_attributes(mp_obj_t self_in, qstr attribute, mp_obj_t *dest) {
     const struct end *end = MP_OBJ_TO_PTR(self_in);
     if (dest[0] != MP_OBJ_NULL) {
@@ -136,11 +227,13 @@ static void end_attributes(mp_obj_t self_in, qstr attribute, mp_obj_t *dest) {
 }
 
 static const mp_rom_map_elem_t output_methods_table[] = {
+    {MP_ROM_QSTR(MP_QSTR_emit), MP_ROM_PTR(&enclave_emit_obj)},
     {MP_ROM_QSTR(MP_QSTR_send), MP_ROM_PTR(&enclave_send_obj)},
 };
 static MP_DEFINE_CONST_DICT(output_methods, output_methods_table);
 
 static const mp_rom_map_elem_t input_methods_table[] = {
+    {MP_ROM_QSTR(MP_QSTR_dropped), MP_ROM_PTR(&enclave_dropped_obj)},
     {MP_ROM_QSTR(MP_QSTR_receive), MP_ROM_PTR(&enclave_receive_obj)},
 };
 static MP_DEFINE_CONST_DICT(input_methods, input_methods_table);
@@ -150,12 +243,28 @@ static const mp_rom_map_elem_t gate_methods_table[] = {
 };
 static MP_DEFINE_CONST_DICT(gate_methods, gate_methods_table);
 
+static const mp_rom_map_elem_t caller_methods_table[] = {
+    {MP_ROM_QSTR(MP_QSTR_call), MP_ROM_PTR(&enclave_call_obj)},
+};
+static MP_DEFINE_CONST_DICT(caller_methods, caller_methods_table);
+
+static const mp_rom_map_elem_t service_methods_table[] = {
+    {MP_ROM_QSTR(MP_QSTR_receive), MP_ROM_PTR(&enclave_receive_obj)},
+    {MP_ROM_QSTR(MP_QSTR_reply), MP_ROM_PTR(&enclave_reply_obj)},
+    {MP_ROM_QSTR(MP_QSTR_serve), MP_ROM_PTR(&enclave_serve_obj)},
+};
+static MP_DEFINE_CONST_DICT(service_methods, service_methods_table);
+
 MP_DEFINE_CONST_OBJ_TYPE(vm_type_output, MP_QSTR_Output, MP_TYPE_FLAG_NONE, attr, end_attributes, locals_dict,
                          &output_methods);
 MP_DEFINE_CONST_OBJ_TYPE(vm_type_input, MP_QSTR_Input, MP_TYPE_FLAG_NONE, attr, end_attributes, locals_dict,
                          &input_methods);
 MP_DEFINE_CONST_OBJ_TYPE(vm_type_gate, MP_QSTR_Gate, MP_TYPE_FLAG_NONE, attr, end_attributes, locals_dict,
                          &gate_methods);
+MP_DEFINE_CONST_OBJ_TYPE(vm_type_caller, MP_QSTR_Caller, MP_TYPE_FLAG_NONE, attr, end_attributes, locals_dict,
+                         &caller_methods);
+MP_DEFINE_CONST_OBJ_TYPE(vm_type_service, MP_QSTR_Service, MP_TYPE_FLAG_NONE, attr, end_attributes, locals_dict,
+                         &service_methods);
 
 // ---- functions ----
 
@@ -168,7 +277,7 @@ static uint32_t timeout_of(mp_obj_t ms_in) {
 }
 
 static uint32_t wait_bit(mp_obj_t input) {
-    if (!mp_obj_is_type(input, &vm_type_input)) {
+    if (!mp_obj_is_type(input, &vm_type_input) && !mp_obj_is_type(input, &vm_type_service)) {
         mp_raise_TypeError(MP_ERROR_TEXT("not an Input"));
     }
     uint32_t number = ((const struct end *)MP_OBJ_TO_PTR(input))->number;
@@ -223,6 +332,21 @@ static mp_obj_t enclave_name(void) {
 }
 MP_DEFINE_CONST_FUN_OBJ_0(enclave_name_obj, enclave_name);
 
+// (CPU milliseconds, bytes of memory, most bytes of stack, faults, restarts) of this enclave.
+static mp_obj_t enclave_account(void) {
+    struct account account;
+    syscall3(SYS_ACCOUNT, SELF, (uint32_t)&account, 0);
+    mp_obj_t items[] = {
+        mp_obj_new_int_from_uint((uint32_t)(account.cpu_us / US_PER_MS)),
+        mp_obj_new_int_from_uint(account.memory),
+        mp_obj_new_int_from_uint(account.stack_used),
+        mp_obj_new_int_from_uint(account.faults),
+        mp_obj_new_int_from_uint(account.restarts),
+    };
+    return mp_obj_new_tuple(sizeof items / sizeof *items, items);
+}
+MP_DEFINE_CONST_FUN_OBJ_0(enclave_account_obj, enclave_account);
+
 static mp_obj_t tags_of(const struct label *label) {
     mp_obj_t tags = mp_obj_new_list(0, NULL);
     for (uint32_t tag = 0; coffret_tag_names[tag] != NULL; tag++) {
@@ -248,10 +372,14 @@ MP_DEFINE_CONST_FUN_OBJ_0(enclave_integrity_obj, enclave_integrity);
 
 static const mp_rom_map_elem_t enclave_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR_enclave)},
+    {MP_ROM_QSTR(MP_QSTR_Caller), MP_ROM_PTR(&vm_type_caller)},
     {MP_ROM_QSTR(MP_QSTR_Denied), MP_ROM_PTR(&mp_type_Denied)},
     {MP_ROM_QSTR(MP_QSTR_Gate), MP_ROM_PTR(&vm_type_gate)},
     {MP_ROM_QSTR(MP_QSTR_Input), MP_ROM_PTR(&vm_type_input)},
     {MP_ROM_QSTR(MP_QSTR_Output), MP_ROM_PTR(&vm_type_output)},
+    {MP_ROM_QSTR(MP_QSTR_Service), MP_ROM_PTR(&vm_type_service)},
+    {MP_ROM_QSTR(MP_QSTR_account), MP_ROM_PTR(&enclave_account_obj)},
+    {MP_ROM_QSTR(MP_QSTR_caller), MP_ROM_PTR(&enclave_caller_obj)},
     {MP_ROM_QSTR(MP_QSTR_gate), MP_ROM_PTR(&enclave_gate_obj)},
     {MP_ROM_QSTR(MP_QSTR_input), MP_ROM_PTR(&enclave_input_obj)},
     {MP_ROM_QSTR(MP_QSTR_integrity), MP_ROM_PTR(&enclave_integrity_obj)},
@@ -259,6 +387,7 @@ static const mp_rom_map_elem_t enclave_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR_name), MP_ROM_PTR(&enclave_name_obj)},
     {MP_ROM_QSTR(MP_QSTR_output), MP_ROM_PTR(&enclave_output_obj)},
     {MP_ROM_QSTR(MP_QSTR_secrecy), MP_ROM_PTR(&enclave_secrecy_obj)},
+    {MP_ROM_QSTR(MP_QSTR_service), MP_ROM_PTR(&enclave_service_obj)},
     {MP_ROM_QSTR(MP_QSTR_sleep_ms), MP_ROM_PTR(&enclave_sleep_ms_obj)},
     {MP_ROM_QSTR(MP_QSTR_ticks_ms), MP_ROM_PTR(&enclave_ticks_ms_obj)},
     {MP_ROM_QSTR(MP_QSTR_wait), MP_ROM_PTR(&enclave_wait_obj)},

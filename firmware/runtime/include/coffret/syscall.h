@@ -16,6 +16,13 @@ enum syscall {
     SYS_LOG = 5,        // pointer, length (cut at 120 bytes)
     SYS_FAULT = 6,      // reason (enum fault_reason): ends the task, its restart policy decides what follows
     SYS_EXIT = 7,       // the task is done (restarts only by policy always)
+    SYS_CALL = 8,       // channel (a call), buffer in own memory that has the request and gets the reply, request length |
+                        // reply capacity << 16 -> reply length or error; blocks
+    SYS_REPLY = 9,      // channel, pointer, length -> 0 or error: to the request that was received
+    SYS_ANSWER = 10,    // channel, buffer in own memory, reply length (NO_REPLY: none) | capacity << 16: SYS_REPLY, then
+                        // blocks until the next request is in the buffer -> its length
+    SYS_DROPPED = 11,   // channel -> messages to it that found no room, since boot; asked by its receiver
+    SYS_ACCOUNT = 12,   // task (SELF: the caller), struct account *: of one that the caller's label may know of
     // services only
     SYS_PORT_READ = 16, // pointer, capacity, timeout ms -> bytes read from the management port: what is there, else what came
                         // up to the end of a line, half a ring, or the timeout
@@ -36,6 +43,9 @@ enum syscall {
     SYS_COUNT = 32
 };
 
+#define NO_REPLY 0xFFFFu
+#define SELF 0xFFFFFFFFu
+
 enum evidence_end {
     EVIDENCE_MORE = 0,      // more pieces follow
     EVIDENCE_COMPLETE = 1,  // that was all: the manager gets the length of all pieces
@@ -51,7 +61,8 @@ enum syscall_error {
     ERR_BUDGET = -6,    // the gate's budget is used up
     ERR_FLASH = -7,
     ERR_NOT_FOUND = -8,
-    ERR_BUSY = -9
+    ERR_BUSY = -9,
+    ERR_PEER = -10      // the other side of a call has ended
 };
 
 enum fault_reason {
@@ -74,11 +85,30 @@ struct log_entry {
     uint16_t reserved;
 };
 
+// What a task has used since boot.
+struct account {
+    uint64_t cpu_us;
+    uint32_t memory;        // bytes it owns: stack, saved window, heap
+    uint32_t stack_used;    // most bytes of stack since its last start
+    uint32_t faults;
+    uint32_t restarts;
+};
+
+// A message of a channel of kind CHANNEL_FAULTS. Its receiver's label covers the sender's, so nothing is left out.
+struct fault_report {
+    uint8_t reason;         // enum fault_reason
+    uint8_t reserved[3];
+    uint32_t faults;        // with this one
+    uint32_t instruction;   // where it was; 0: unknown
+    uint32_t address;       // of the data; 0: unknown
+};
+
 struct task_info {
     uint32_t faults;
     uint32_t restarts;
-    uint32_t cpu_ms;
-    uint8_t state;          // 0 ready, 1 waiting, 2 stopped, 3 back-off
+    uint32_t cpu_ms;        // 0 of a task with a secrecy label: whoever asks for it, asks for everybody
+    uint8_t state;          // 0 ready, 1 waiting, 2 stopped, 3 back-off, 4 asleep (a worker without work);
+                            // of a task with a secrecy label 1 for 0, 1 and 4
     uint8_t last_fault;     // enum fault_reason
     uint8_t reserved[2];
     uint32_t fault_address;

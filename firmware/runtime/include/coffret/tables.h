@@ -28,6 +28,9 @@ extern const struct mpu_region coffret_window;
 enum task_kind { TASK_ENCLAVE = 0, TASK_SERVICE = 1 };
 enum restart_policy { RESTART_NEVER = 0, RESTART_ON_FAULT = 1, RESTART_ALWAYS = 2 };
 
+#define TASK_WORKER 1u               // exists only while there is something for it: started clean, wiped when it waits
+#define TASK_SUMMONED 2u             // a worker that exists for one message
+
 #define TASK_GRANTS 2
 
 struct task {
@@ -48,11 +51,13 @@ struct task {
     struct label integrity;
     uint32_t calls;                  // bit n: may make system call n
     uint32_t backoff_ms;             // first delay before a restart; doubles up to 64 times this
-    uint16_t first_channel;          // unused by the monitor; reserved for the audit
+    uint16_t slice_ms;               // fixed time slice of the partition that this task leads; 0 in all: no fixed slices
     uint8_t kind;                    // enum task_kind
     uint8_t priority;                // 0 highest .. 15
     uint8_t restart;                 // enum restart_policy
-    uint8_t reserved[3];
+    uint8_t flags;                   // TASK_WORKER, TASK_SUMMONED
+    uint8_t body;                    // of a worker: number of the first task with the same memory, perhaps its own
+    uint8_t partition;               // number of the task that leads its partition; used with fixed slices only
 };
 
 // The end of the world on this board: bytes that leave through a monitor driver.
@@ -74,20 +79,31 @@ struct gate {
     uint8_t reserved[3];
 };
 
+enum channel_kind {
+    CHANNEL_SEND = 0,                // one way; the sender learns when it is full, if data may flow back
+    CHANNEL_EMIT = 1,                // one way and silent; what finds no room is dropped, counted for the receiver only
+    CHANNEL_CALL = 2,                // two ways: the sender waits for the reply. Has no queue
+    CHANNEL_FAULTS = 3               // the monitor tells the receiver of the sender's faults (struct fault_report)
+};
+
 #define CHANNEL_NO_GATE 0xFFu
 #define CHANNEL_TO_SINK 0x80u        // `to` is CHANNEL_TO_SINK | sink number
 
 struct channel {
     const char *name;                // name the sender uses: the receiver, or the gate's own name
     const char *from_name;           // name the receiver uses: the sender
-    uint32_t queue;                  // address of depth * (4 + max_size rounded up to 4) bytes of monitor RAM,
-                                     // a multiple of 4; 0 for a sink (the stream driver has its own ring)
+    uint32_t queue;                  // address of entries * (4 + max_size rounded up to 4) bytes of monitor RAM,
+                                     // a multiple of 4; 0 for a call and for a sink (which has a ring of its own).
+                                     // Entries are `depth`, and one more of a silent channel, for what is dropped
     uint16_t min_size;               // bytes of one message
     uint16_t max_size;
     uint8_t depth;                   // messages
     uint8_t from;                    // task number
     uint8_t to;                      // task number, or CHANNEL_TO_SINK | sink number
     uint8_t gate;                    // gate number or CHANNEL_NO_GATE
+    uint16_t reply_max;              // bytes of a reply; 0 unless it is a call
+    uint8_t kind;                    // enum channel_kind
+    uint8_t reserved;
 };
 
 // What the evidence lists beside boot, appliance and policy, which boot measured.
