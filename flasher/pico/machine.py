@@ -21,6 +21,7 @@ from rp2040py.rp2040 import RP2040
 from rp2040py.utils.logging import ConsoleLogger, LogLevel
 
 from flasher.pico.processor import Processor, Stop
+from flasher.pico.usb_controller import UsbController
 
 CLOCK_HZ = 125_000_000
 _CYCLE_NS = 1e9 / CLOCK_HZ
@@ -81,6 +82,7 @@ class Machine:
         ssi = _FlashChip(chip, "SSI")
         ssi.file = self._file
         chip.ssi = chip.peripherals[0x18000] = ssi
+        chip.usb_ctrl = chip.peripherals[0x50110] = UsbController(chip, "USB")
         chip.watchdog.on_watchdog_trigger = self._want_reset
         return chip
 
