@@ -17,7 +17,7 @@ from typing import TypeVar
 from boards.uf2 import Segment
 from flasher.errors import BadAnswerError, GoneError, LockedError, NoAnswerError, NotServedError
 from flasher.transports.interface import Capabilities, Memory, Progress
-from flasher.transports.serial_link import open_port, receive
+from flasher.transports.serial_link import as_os_error, open_port, receive
 
 T = TypeVar("T")
 
@@ -266,8 +266,9 @@ class An3155(Memory):
 
     def _send(self, data: bytes, what: str) -> None:
         try:
-            self._line.write(data)
-            self._line.flush()
+            with as_os_error():
+                self._line.write(data)
+                self._line.flush()
         except OSError as error:
             raise self._gone(what) from error
 
@@ -284,7 +285,8 @@ class An3155(Memory):
         """Drops what is on its way: the rest of an answer that was given up."""
         try:
             while self._line.in_waiting:
-                self._line.reset_input_buffer()
+                with as_os_error():
+                    self._line.reset_input_buffer()
                 time.sleep(_QUIET_S)
         except OSError as error:
             raise self._gone("an exchange") from error

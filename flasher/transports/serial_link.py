@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import errno
 import os
+import termios
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import serial
@@ -31,6 +33,15 @@ def open_port(port: str, baud: int, *, even_parity: bool = False) -> serial.Seri
         )
     except (OSError, ValueError) as error:
         raise port_error(port, error) from error
+
+
+@contextmanager
+def as_os_error() -> Iterator[None]:
+    """pyserial lets `termios.error` through, which is no OSError."""
+    try:
+        yield
+    except termios.error as error:
+        raise OSError(*error.args) from error
 
 
 def receive(line: serial.Serial, count: int, seconds: float) -> bytes:

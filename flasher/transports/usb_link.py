@@ -24,6 +24,7 @@ from flasher.errors import (
 )
 
 TIMEOUT_MS = 5_000
+_ENGLISH = 0x0409
 
 T = TypeVar("T")
 
@@ -120,10 +121,14 @@ class UsbLink:
                     int(interface.bInterfaceSubClass),
                     int(interface.bInterfaceProtocol),
                 ),
-                label=_text(self._device, int(interface.iInterface)) or "",
+                label=self._label(int(interface.iInterface)),
                 endpoint_in=ends.get(True, 0),
                 endpoint_out=ends.get(False, 0),
             )
+
+    def _label(self, index: int) -> str:
+        get_string: Any = self._usb.util.get_string
+        return clean(get_string(self._device, index, _ENGLISH) or "") if index else ""
 
     def claim(self, interface: Interface) -> None:
         """Takes an interface for this program; a kernel driver on it is sent away."""

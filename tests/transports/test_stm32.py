@@ -52,8 +52,8 @@ def _holds_all(flash: NorFlash) -> bool:
 def test_an3155_erases_writes_reads_back_and_starts() -> None:
     with SimulatedStm32Uart() as rom:
         told = _flash_uart(rom.port)
-        assert _holds_all(rom.flash)
-        assert rom.started_at == BASE
+    assert _holds_all(rom.flash)
+    assert rom.started_at == BASE
     assert told[-1] == (15_001, 15_001)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
 
