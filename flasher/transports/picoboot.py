@@ -28,6 +28,7 @@ MAGIC = 0x431FD10B
 COMMAND = struct.Struct("<IIBBHI16s")
 STATUS = struct.Struct("<IIBB6x")  # token, status, command, in progress
 SECTOR, PAGE = 4096, 256
+FLASH, FLASH_END = 0x1000_0000, 0x1100_0000
 # One command programs so much: the progress is honest, and one sector's worth is lost at most.
 _CHUNK = 16 * SECTOR
 # An erase of a whole slot, on a chip that needs its longest time: 400 ms a sector (W25Q16JV, 9.6).
@@ -103,13 +104,23 @@ class Picoboot(Memory):
         self._run(Command.EXCLUSIVE_ACCESS, b"\x02", "exclusive access")
         self._run(Command.EXIT_XIP, b"", "leaving XIP")
 
+    def _in_flash(self, address: int, size: int) -> None:
+        """The ROM does not look: an address elsewhere wraps around into the flash."""
+        if not FLASH <= address <= address + size <= FLASH_END:
+            raise NotServedError(
+                f"{self.where}: {address:#010x} is not in the flash of an RP2040 or RP2350",
+                "check that this is the right board for the bundle",
+            )
+
     def erase(self, address: int, size: int) -> None:
+        self._in_flash(address, size)
         start = address // SECTOR * SECTOR
         end = -(-(address + size) // SECTOR) * SECTOR
         arguments = struct.pack("<II", start, end - start)
         self._run(Command.FLASH_ERASE, arguments, "erasing", timeout_ms=_SLOW_MS)
 
     def write_segment(self, segment: Segment, progress: Progress) -> None:
+        self._in_flash(segment.address, len(segment.data))
         if segment.address % PAGE:
             raise ValueError(f"{segment.address:#x} is not the start of a page")
         data = segment.data.ljust(-(-len(segment.data) // PAGE) * PAGE, b"\xff")

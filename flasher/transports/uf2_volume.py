@@ -28,7 +28,7 @@ from flasher.transports.interface import Capabilities, Progress, Transport
 INFO = "INFO_UF2.TXT"
 FILE = "COFFRET.UF2"
 _INFO_MAX = 2048
-_CHUNK = 16 * 1024
+_CHUNK = 8 * 1024
 # What a drive that has just been pulled, or left by itself, answers.
 _GONE = (errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOENT, errno.ENOTCONN, errno.ESTALE)
 
@@ -67,10 +67,7 @@ class Uf2Volume(Transport):
                 part = data[at : at + _CHUNK]
                 while part:
                     part = part[os.write(fd, part) :]
-                # To the device now: the progress is the board's, not the page cache's.
-                last = at + _CHUNK >= len(data)
-                with contextlib.suppress(*([OSError] if last else [])):
-                    os.fsync(fd)
+                os.fsync(fd)  # to the device now: the progress is the board's, not the cache's
                 progress(min(at + _CHUNK, len(data)), len(data))
         finally:
             with contextlib.suppress(OSError):

@@ -16,6 +16,8 @@
 #define FLASH_END 0x14000000u       // four windows on the same flash (data sheet, section 2.6.3)
 #define USB_RAM_BASE 0x50100000u
 #define USB_RAM_SIZE 0x1000u
+#define CACHE_RAM_BASE 0x15000000u
+#define CACHE_RAM_SIZE 0x4000u
 #define SYSTEM_BASE 0xE000E000u
 
 enum stop {                         // why core_run came back
@@ -75,6 +77,8 @@ struct core {
     const uint8_t *rom;
     uint8_t *flash, *ram, *usb_ram;
     uint32_t flash_mask;            // its size less one
+    uint8_t *cache_ram;             // the flash cache as memory, while there is no flash to be cached
+    uint8_t cache_bytes[CACHE_RAM_SIZE];
     bus_read read;
     bus_write write;
 };

@@ -18,6 +18,11 @@ static uint8_t *memory_at(const struct core *core, uint32_t address) {
     if (address - USB_RAM_BASE < USB_RAM_SIZE) {
         return core->usb_ram + (address - USB_RAM_BASE);
     }
+    // The cache is memory while it is off (section 2.6.3.1). Taken to be off exactly while the flash cannot be read, as it
+    // is in the ROM's USB boot loader, which uses it.
+    if (core->xip == 0u && address - CACHE_RAM_BASE < CACHE_RAM_SIZE) {
+        return core->cache_ram + (address - CACHE_RAM_BASE);
+    }
     return NULL;
 }
 

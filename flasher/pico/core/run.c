@@ -11,6 +11,7 @@ void core_reset(struct core *core) {
                          .rom = core->rom, .flash = core->flash, .ram = core->ram, .usb_ram = core->usb_ram,
                          .flash_mask = core->flash_mask, .read = core->read, .write = core->write};
     *core = fresh;
+    core->cache_ram = core->cache_bytes;
     uint32_t entry = 0;
     memcpy(&core->r[13], core->rom, 4u);
     memcpy(&entry, core->rom + 4, 4u);
