@@ -16,6 +16,7 @@ from attest.service import (
     challenge_api,
     discovery_api,
     inventory_api,
+    page,
     problem,
     provisioning_api,
 )
@@ -58,6 +59,7 @@ def make_app(settings: Settings) -> ASGIApp:
     problem.install(app)
     for part in (provisioning_api, inventory_api, discovery_api):
         app.include_router(part.router)
+    page.install(app)
     describe(app)
     return AccessLog(Front(ChallengeApi(service, metrics), app))
 

@@ -14,7 +14,7 @@ from attest.service.access import Gate
 from attest.service.appraiser import Appraiser
 from attest.service.batch import Batcher
 from attest.service.references import ReferenceBook
-from attest.service.session import Sealer
+from attest.service.session import Sealer, derive
 from attest.service.settings import Settings
 
 VERIFIER = "verifier"
@@ -33,6 +33,7 @@ class Service:
     sealer: Sealer
     references: ReferenceBook
     batcher: Batcher
+    page_key: bytes  # for the cookies of the page
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -53,6 +54,7 @@ class Service:
             sealer=Sealer(verifier),
             references=book,
             batcher=Batcher(inventory.engine, appraiser, book, notify=notify),
+            page_key=derive(verifier, b"coffret page 1"),
         )
 
     @property

@@ -54,9 +54,7 @@ class Sealer:
     """Turns sessions into ids and back. The MAC key comes from the verifier's private key."""
 
     def __init__(self, verifier: p256.PrivateKey) -> None:
-        secret = verifier.private_numbers().private_value.to_bytes(p256.COORDINATE, "big")
-        derive = HKDF(hashes.SHA256(), 32, salt=None, info=b"coffret challenge-response session 1")
-        self._key = derive.derive(secret)
+        self._key = derive(verifier, b"coffret challenge-response session 1")
 
     def seal(self, session: Session) -> str:
         """The id: URL-safe, up to 142 characters."""
@@ -93,6 +91,12 @@ class Sealer:
 
     def _mac(self, body: bytes) -> bytes:
         return hashlib.blake2b(body, key=self._key, digest_size=_MAC_BYTES).digest()
+
+
+def derive(verifier: p256.PrivateKey, purpose: bytes) -> bytes:
+    """A secret of 32 bytes for one purpose, the same on every host that has the key."""
+    secret = verifier.private_numbers().private_value.to_bytes(p256.COORDINATE, "big")
+    return HKDF(hashes.SHA256(), 32, salt=None, info=purpose).derive(secret)
 
 
 def _who(owner: str) -> bytes:

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One device's story, put together for people: who it is, what it runs, why it is not trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from attest import certificate as certificates
+from attest import evidence as tokens
+from attest import response
+from attest.appraisal import LIFECYCLE_NAMES
+from attest.errors import AttestError
+from attest.inventory import Device, Inventory
+from attest.service.fleet import Change, Fleet, Member, Result
+from attest.service.references import flow_policy
+from enclaves.policy import Policy
+from enclaves.policy_reader import PolicyError, read_policy
+from enclaves.proof import prove
+from enclaves.report import NO_DATA, sentences
+
+HISTORY = 60
+_FLASH = "Flash the bundle you released, or publish the one it runs: coffret publish BUNDLE."
+_STOP = "Take it out of service: this is not the board that was endorsed, or not as it left you."
+ADVICE = {
+    "appliance": _FLASH,
+    "board": _FLASH,
+    "boot": _STOP,
+    "caller": _STOP,
+    "certificate": _STOP,
+    "enclave": _FLASH,
+    "endorsement": "Provision the board with the operator's key: coffret provision.",
+    "evidence": _STOP,
+    "lifecycle": "Provision it and reset it: until then it may be open to debugging.",
+    "nonce": "Ask the board again; if it happens again, somebody replays old evidence.",
+    "policy": _FLASH,
+    "reference values": "Publish the bundle it should run: coffret publish BUNDLE.",
+    "runtime": _FLASH,
+    "security counter": "Update it: what it runs was withdrawn.",
+    "signature": _STOP,
+    "signing key": _FLASH,
+}
+NAMES = {
+    "appliance": "Appliance image",
+    "board": "Kind of board",
+    "boot": "Boot loader",
+    "caller": "Who asked for the evidence",
+    "certificate": "Certificate chain",
+    "endorsement": "Endorsement",
+    "evidence": "Evidence",
+    "lifecycle": "Life cycle",
+    "nonce": "Freshness",
+    "policy": "Flow policy",
+    "reference values": "Reference values",
+    "runtime": "Runtime",
+    "security counter": "Security counter",
+    "signature": "Signature of the evidence",
+    "signing key": "Signing key",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One claim as the page shows it. `mark` is ok, wrong or unchecked."""
+
+    name: str
+    mark: str
+    expected: str
+    found: str
+    why: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the evidence says that no claim repeats."""
+
+    lifecycle: str
+    security_counter: int
+    certificate: str
+    policy: bytes
+    parts: tuple[tuple[str, str, str], ...]  # name, version or "", digest
+
+
+@dataclass(frozen=True, slots=True)
+class Flows:
+    """What a flow policy lets leave the device. `known` False: nobody published it here."""
+
+    digest: str
+    known: bool
+    sentences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Everything the device page shows."""
+
+    member: Member
+    device: Device | None
+    latest: Result | None
+    lines: tuple[Line, ...]
+    facts: Facts | None
+    flows: Flows | None
+    expected_flows: Flows | None  # only when the device runs others
+    results: tuple[Result, ...]
+    changes: tuple[Change, ...]
+
+    @property
+    def silent(self) -> bool:
+        """Whether it is unknown only because it reports no more."""
+        return self.latest is not None and self.member.verdict != self.latest.verdict
+
+    @property
+    def wrong(self) -> tuple[Line, ...]:
+        """What is not as expected, the worst first."""
+        failing = [line for line in self.lines if line.mark != "ok"]
+        return tuple(sorted(failing, key=lambda line: line.mark != "wrong"))
+
+
+def tell(inventory: Inventory, member: Member) -> Story:
+    """Read the story of a device from the store."""
+    engine = inventory.engine
+    fleet = Fleet(engine)
+    results = fleet.results(member.instance_id, limit=HISTORY)
+    latest = results[0] if results else None
+    facts = None if latest is None else facts_of(latest)
+    wanted = None if latest is None else _expected_policy(latest)
+    flows = None if facts is None else _flows(engine, facts.policy)
+    differs = wanted is not None and facts is not None and wanted != facts.policy
+    return Story(
+        member=member,
+        device=inventory.device(member.instance_id),
+        latest=latest,
+        lines=() if latest is None else lines_of(latest),
+        facts=facts,
+        flows=flows,
+        expected_flows=_flows(engine, wanted) if differs and wanted is not None else None,
+        results=tuple(results),
+        changes=tuple(fleet.changes(member.instance_id)),
+    )
+
+
+def lines_of(result: Result) -> tuple[Line, ...]:
+    """A result's claims, each with its name in words and what to do about it."""
+    unchecked = {"cannot be checked", "none"}
+    lines = []
+    for claim in result.claims:
+        kind, _, part = str(claim["claim"]).partition(":")
+        name = NAMES.get(kind, kind) if not part else f"Enclave {part}"
+        mark = "ok" if claim["ok"] else "wrong"
+        if mark == "wrong" and claim["found"] in unchecked:
+            mark = "unchecked"
+        lines.append(
+            Line(
+                name=name,
+                mark=mark,
+                expected=str(claim["expected"]),
+                found=str(claim["found"]),
+                why=str(claim["why"]),
+                advice="" if mark == "ok" else ADVICE.get(kind, ""),
+            )
+        )
+    return tuple(lines)
+
+
+def facts_of(result: Result) -> Facts | None:
+    """What the evidence itself says; None when it is malformed."""
+    try:
+        answer = response.unpack(result.evidence)
+        token = tokens.read(answer.token)
+        boot = certificates.read(answer.certificate)
+    except AttestError:
+        return None
+    return Facts(
+        lifecycle=LIFECYCLE_NAMES.get(token.lifecycle >> 8, "reserved"),
+        security_counter=boot.security_counter,
+        certificate=boot.subject,
+        policy=boot.policy_digest,
+        parts=tuple((part.type, part.version or "", part.value.hex()) for part in token.components),
+    )
+
+
+def policy_of(engine: sa.Engine, digest: bytes) -> Policy | None:
+    """A published flow policy."""
+    document = flow_policy(engine, digest)
+    if document is None:
+        return None
+    try:
+        return read_policy(document)
+    except PolicyError:  # of a release with another format
+        return None
+
+
+def _flows(engine: sa.Engine, digest: bytes) -> Flows:
+    policy = policy_of(engine, digest)
+    if policy is None:
+        return Flows(digest.hex(), known=False)
+    said = sentences(policy.graph, prove(policy.graph)) or [NO_DATA]
+    return Flows(digest.hex(), known=True, sentences=tuple(said))
+
+
+def _expected_policy(result: Result) -> bytes | None:
+    for claim in result.claims:
+        if claim["claim"] == "policy":
+            try:
+                return bytes.fromhex(str(claim["expected"]))
+            except ValueError:
+                return None
+    return None
