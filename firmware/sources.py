@@ -107,6 +107,7 @@ UPSTREAM = Project(
         "LICENSE",
         "extmod/**/*.[ch]",
         "lib/libm/*.[ch]",
+        "lib/oofatfs/*",
         "lib/crypto-algorithms/*",
         "lib/re1.5/*.[ch]",
         "lib/uzlib/*.[ch]",
