@@ -15,12 +15,13 @@ import re
 import struct
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
+import boards
 from benchmarks.measure import Measure
-from benchmarks.stock_port import HEAP, StockPort
-from boards import Board
+from benchmarks.stock_port import HEAP, build_stock_port
+from benchmarks.workshop import BOARD, Workshop
 from firmware.bundle import Bundle
 from firmware.sources import UPSTREAM, find_tree
 from flasher.virtual import make_flash
@@ -93,19 +94,18 @@ def programs() -> Iterator[Path]:
     return (path for path in sorted(folder.glob("*.py")) if path.stem not in REFUSED)
 
 
-def speed(
-    board: Board, stock: StockPort, build: Callable[[Path], Bundle], folder: Path
-) -> Iterator[Measure]:
+def speed(workshop: Workshop) -> Iterator[Measure]:
     """One line a program, and the geometric mean of all ratios (below 1: sealed is faster)."""
+    stock = build_stock_port(workshop.means().toolchain, workshop.folder / "stock")
     ratios = []
     for path in programs():
         text = _HEAD + path.read_text() + _CHOOSE
-        here = folder / path.stem
+        here = workshop.folder / "speed" / path.stem
         here.mkdir(parents=True)
         (here / "appliance.toml").write_text(_MANIFEST)
         (here / "ticker.py").write_text(_TICKER)
         (here / "bench.py").write_text(text + _SEALED_TAIL)
-        sealed = _sealed(board, build(here), here)
+        sealed = _sealed(workshop.build(here), here)
         found = re.search(r"ticks (\d+)", said := stock.run(text + _STOCK_TAIL))
         assert found, f"{path.name} on the stock port: {said}"
         before = int(found[1]) * 40
@@ -115,8 +115,9 @@ def speed(
     yield Measure("speed, geometric mean", len(ratios), "programs", "stock", round(mean, 4))
 
 
-def _sealed(board: Board, bundle: Bundle, folder: Path) -> int:
+def _sealed(bundle: Bundle, folder: Path) -> int:
     """Instructions of the program's run."""
+    board = boards.load(BOARD)
     flash, stream = folder / "flash", folder / "stream"
     make_flash(board, flash, bundle.path("slot_a").read_bytes())
     assert board.emulator is not None

@@ -17,7 +17,7 @@ from elftools.elf.elffile import ELFFile
 from firmware.object_cache import Roots
 from firmware.qstrs import generate_headers
 from firmware.sources import UPSTREAM, Tree, find_tree
-from firmware.toolchain import CORES, CompileJob, ZigToolchain
+from firmware.toolchain import CORES, CompileJob, Toolchain
 
 _OWN = Path(__file__).parent / "stock"
 _LIBC = Path(__file__).parents[1] / "firmware" / "runtime" / "libc"
@@ -67,7 +67,7 @@ class StockPort:
         return text.partition(">OK")[2].partition("\x04")[0]
 
 
-def build_stock_port(toolchain: ZigToolchain, work: Path) -> StockPort:
+def build_stock_port(toolchain: Toolchain, work: Path) -> StockPort:
     """Builds it into `work`."""
     tree = find_tree(UPSTREAM)
     roots = Roots({"micropython": tree.path, "libc": _LIBC, "stock": _OWN, "work": work})
@@ -92,7 +92,10 @@ def _jobs(tree: Tree, work: Path) -> Iterator[CompileJob]:
     includes = (tree.path / "ports/qemu", tree.path, work, _OWN, _LIBC)
     for source in sources:
         unwanted = any(word in source.name for word in _NOT_HERE)
-        if not (unwanted or source.name.startswith("thumb_vfp_") or source.name == "modmachine.c"
-                and source.parent.name == "qemu"):
+        if not (
+            unwanted
+            or source.name.startswith("thumb_vfp_")
+            or (source.name == "modmachine.c" and source.parent.name == "qemu")
+        ):
             yield CompileJob(source, includes, _DEFINES, _FLAGS)
     yield CompileJob(_OWN / "start.c", includes, _DEFINES, (*_FLAGS, "-Wall", "-Wextra"))

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Instructions from reset to the monitor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
+
+import boards
+from benchmarks.counter import InstructionCounter
+from benchmarks.measure import Measure
+from benchmarks.workshop import BOARD, Workshop
+from flasher.virtual import make_flash
+
+
+def starts(workshop: Workshop) -> Iterator[Measure]:
+    """At the first start, which checks the signature, and at the second, which checks a MAC."""
+    board = boards.load(BOARD)
+    bundle = workshop.example("hello")
+    flash = workshop.folder / "starts.flash"
+    image = bundle.path("slot_a").read_bytes()
+    make_flash(board, flash, image)
+    monitor = address(bundle.folder / "elf" / "slot_a.elf", "monitor_start")
+    counts = []
+    for _ in range(2):
+        with InstructionCounter(board, bundle.path("boot"), flash) as counter:
+            counts.append(counter.run_to(monitor))
+    first, second = counts
+    yield Measure.beside("second start", second, "instructions", "first start", first)
+    yield Measure.beside("second start", second, "instructions", "image bytes", len(image))
+
+
+def address(elf: Path, symbol: str) -> int:
+    """Where a function begins."""
+    with elf.open("rb") as file:
+        table = ELFFile(file).get_section_by_name(".symtab")
+        assert isinstance(table, SymbolTableSection)
+        found = table.get_symbol_by_name(symbol) or []
+        assert len(found) == 1, f"{symbol} is not one symbol of {elf}"
+        return int(found[0]["st_value"])
