@@ -10,110 +10,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum
 
 from attest import certificate as certificates
-from attest import dice, endorsement, evidence, p256
+from attest import dice, endorsement, evidence, p256, policy
 from attest.certificate import Certificate
 from attest.corim import ReferenceValues
 from attest.endorsement import Endorsement
 from attest.errors import AttestError
 from attest.evidence import Component, Evidence
+from attest.flows import EMPTY, FlowBook
+from attest.policy import Policy, Rules
 from attest.response import Response
+from attest.verdict import Challenge, Claim, NonceState, Outcome, Verdict
 
-LIFECYCLE_SECURED = range(0x3000, 0x3100)  # RFC 9783 section 4.3.1
+__all__ = [
+    "Challenge",
+    "Claim",
+    "Expectations",
+    "NonceState",
+    "Outcome",
+    "Verdict",
+    "appraise",
+]
+
 CLIENT_MANAGER = -1  # the manager asks for evidence; nobody else can
-LIFECYCLE_NAMES = {
-    0x00: "unknown",
-    0x10: "assembly and test",
-    0x20: "provisioning",
-    0x30: "secured",
-    0x40: "non-PSA debug",
-    0x50: "recoverable debug",
-    0x60: "decommissioned",
-}
-
-
-class NonceState(Enum):
-    """What the verifier knows of the nonce it is shown."""
-
-    FRESH = "fresh"
-    USED = "used"
-    EXPIRED = "expired"
-    UNKNOWN = "unknown"
-
-
-class Outcome(Enum):
-    """WRONG makes a device untrusted; UNCHECKED, with nothing wrong, leaves it unknown."""
-
-    OK = "ok"
-    WRONG = "wrong"
-    UNCHECKED = "unchecked"
-
-
-@dataclass(frozen=True, slots=True)
-class Challenge:
-    """The nonce that the verifier sent, and its state at the moment the answer came."""
-
-    nonce: bytes
-    state: NonceState = NonceState.FRESH
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """One checked statement. `expected` and `found` are text, `why` explains a failure."""
-
-    claim: str
-    expected: str
-    found: str
-    outcome: Outcome
-    why: str = ""
-
-    @property
-    def ok(self) -> bool:
-        return self.outcome is Outcome.OK
-
-    def to_json(self) -> dict[str, object]:
-        return {
-            "claim": self.claim,
-            "expected": self.expected,
-            "found": self.found,
-            "ok": self.ok,
-            "why": self.why,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The result for one device. `device` is its instance id in hex, or "?" if it gave none."""
-
-    device: str
-    claims: tuple[Claim, ...]
-
-    @property
-    def verdict(self) -> str:
-        """trusted, untrusted or unknown."""
-        outcomes = {claim.outcome for claim in self.claims}
-        if not outcomes or Outcome.WRONG in outcomes:
-            return "untrusted"
-        return "unknown" if Outcome.UNCHECKED in outcomes else "trusted"
-
-    @property
-    def trusted(self) -> bool:
-        return self.verdict == "trusted"
-
-    @property
-    def differing(self) -> tuple[str, ...]:
-        """The names of the claims that are not as expected."""
-        return tuple(claim.claim for claim in self.claims if not claim.ok)
-
-    def to_json(self) -> dict[str, object]:
-        """The shape scripts rely on (`coffret attest --json`)."""
-        return {
-            "device": self.device,
-            "verdict": self.verdict,
-            "claims": [claim.to_json() for claim in self.claims],
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,37 +41,65 @@ class Expectations:
     """What the verifier holds against the evidence.
 
     `endorsement` is the bytes from the inventory or the device (None: never endorsed), `operator`
-    the key that must have signed it (None: this verifier has none), `references` the bundle's.
+    the key that must have signed it (None: this verifier has none), `references` the bundle's,
+    `policy` what the relying party asks besides, `flows` the flow policies whose text is known.
     """
 
     challenge: Challenge
     endorsement: bytes | None
     operator: p256.PublicKey | None
     references: ReferenceValues | None
+    policy: Policy = policy.DEFAULT
+    flows: FlowBook = EMPTY
 
 
-def appraise(response: Response, expected: Expectations) -> Verdict:
-    """Appraise one answer. Never raises for anything that a device sends."""
+def appraise(
+    response: Response, expected: Expectations, parsed: evidence.Token | None = None
+) -> Verdict:
+    """Appraise one answer. Never raises for anything that a device sends.
+
+    `parsed` is the response's token, for a caller that has parsed it already.
+    """
     try:
-        token = evidence.read(response.token)
+        token = parsed or evidence.parse(response.token)
     except AttestError as error:
-        return Verdict("?", (_wrong("evidence", "a PSA attestation token", "malformed", error),))
-    device = token.instance_id.hex()
+        broken = _wrong("evidence", "a PSA attestation token", "malformed", error)
+        return _verdict("?", [broken], expected)
+    told = token.evidence
+    device = told.instance_id.hex()
     try:
-        boot = certificates.read(response.certificate)
+        certificate = certificates.parse(response.certificate)
     except AttestError as error:
         broken = _wrong("certificate", "a DICE certificate", "malformed", error)
-        return Verdict(device, (_nonce(token, expected.challenge), broken))
-    endorsed, endorsement_claim = _endorsement(token, expected)
+        return _verdict(device, [_nonce(told, expected.challenge), broken], expected)
+    boot = certificate.certificate
+    endorsed, endorsement_claim = _endorsement(told, expected)
+    rules = expected.policy.rules_for(_appliance_name(expected))
     claims = [
-        _nonce(token, expected.challenge),
-        _signature(response, boot),
-        _certificate(response, boot, endorsed),
+        _nonce(told, expected.challenge),
+        *policy.check_age(rules, expected.challenge),
+        _signature(token, boot),
+        _certificate(certificate, endorsed),
         endorsement_claim,
-        *_state(token, boot),
-        *_references(token, boot, endorsed, expected.references),
+        *_state(told, boot, rules),
+        *_references(told, boot, endorsed, expected, rules),
     ]
-    return Verdict(device, tuple(claims))
+    return _verdict(device, claims, expected)
+
+
+def _verdict(device: str, claims: list[Claim], expected: Expectations) -> Verdict:
+    references = expected.references
+    return Verdict(
+        device=device,
+        claims=tuple(claims),
+        policy=expected.policy.identifier,
+        appliance=_appliance_name(expected),
+        version=None if references is None else references.version,
+    )
+
+
+def _appliance_name(expected: Expectations) -> str | None:
+    return None if expected.references is None else expected.references.appliance
 
 
 def _nonce(token: Evidence, challenge: Challenge) -> Claim:
@@ -168,22 +116,22 @@ def _nonce(token: Evidence, challenge: Challenge) -> Claim:
     return Claim("nonce", expected, found, Outcome.WRONG if why else Outcome.OK, why)
 
 
-def _signature(response: Response, boot: Certificate) -> Claim:
+def _signature(token: evidence.Token, boot: Certificate) -> Claim:
     wanted = f"signed by attestation key {boot.subject}"
     try:
-        evidence.check_signature(response.token, boot.alias_key)
+        token.verify(boot.alias_key)
     except AttestError as error:
         return _wrong("signature", wanted, "another signature", error)
     return _ok("signature", wanted)
 
 
-def _certificate(response: Response, boot: Certificate, endorsed: Endorsement | None) -> Claim:
+def _certificate(certificate: certificates.Parsed, endorsed: Endorsement | None) -> Claim:
     wanted = "issued by the device's endorsed identity key"
     if endorsed is None:
         why = "no endorsement says which identity key this device has"
         return Claim("certificate", wanted, "cannot be checked", Outcome.UNCHECKED, why)
     try:
-        certificates.check_issuer(boot, response.certificate, endorsed.identity.public_key)
+        certificate.verify(endorsed.identity.public_key)
     except AttestError as error:
         return _wrong("certificate", wanted, "another issuer or content", error)
     return _ok("certificate", wanted)
@@ -213,15 +161,16 @@ def _endorsement(token: Evidence, expected: Expectations) -> tuple[Endorsement |
     return endorsed, _ok("endorsement", wanted)
 
 
-def _state(token: Evidence, boot: Certificate) -> Iterator[Claim]:
+def _state(token: Evidence, boot: Certificate, rules: Rules) -> Iterator[Claim]:
     """Claims that need no reference values."""
-    name = LIFECYCLE_NAMES.get(token.lifecycle >> 8, "reserved")
+    name = policy.lifecycle_name(token.lifecycle)
     found = f"{name} (0x{token.lifecycle:04x}), boot mode {boot.mode}"
-    wanted = "secured (0x3000), boot mode 1"
-    if token.lifecycle not in LIFECYCLE_SECURED:
-        why = "the device is not in its secured state: it may be open to debugging"
+    mode = dice.Mode.NORMAL if name == "secured" else dice.Mode.DEBUG
+    wanted = f"{' or '.join(rules.lifecycle)}, boot mode {mode}"
+    if name not in rules.lifecycle:
+        why = f"the device is {name}: it may be open to debugging"
         yield Claim("lifecycle", wanted, found, Outcome.WRONG, why)
-    elif boot.mode != dice.Mode.NORMAL:
+    elif boot.mode != mode:
         why = "boot started this session before the device was secured: reset it"
         yield Claim("lifecycle", wanted, found, Outcome.WRONG, why)
     else:
@@ -235,28 +184,37 @@ def _references(
     token: Evidence,
     boot: Certificate,
     endorsed: Endorsement | None,
-    references: ReferenceValues | None,
+    expected: Expectations,
+    rules: Rules,
 ) -> Iterator[Claim]:
     """Claims against the bundle's reference values."""
+    references = expected.references
     if references is None:
         why = "there are no reference values: name the bundle the device should run"
         yield Claim("reference values", "a bundle", "none", Outcome.UNCHECKED, why)
         return
     yield _board(token, boot, references)
-    parts = {part.type: part for part in token.components}  # evidence.read saw to the fixed ones
+    parts = {part.type: part for part in token.components}  # the reader saw to the fixed ones
     yield _boot(parts["boot"], boot, endorsed, references)
     yield _digest("runtime", references.runtime, parts["runtime"].value)
-    yield _appliance(parts["appliance"], boot, references)
-    yield _measured(
-        "policy",
-        (references.policy,),
-        parts["policy"],
-        boot.policy_digest,
-        "another flow policy: other data may leave this device than the bundle says",
-    )
+    appliance = _appliance(parts["appliance"], boot, references)
+    yield appliance
+    if appliance.ok:
+        yield from policy.check_version(rules, references.version)
+    why = _flow_change(references.policy, boot.policy_digest, expected.flows)
+    yield _measured("policy", (references.policy,), parts["policy"], boot.policy_digest, why)
+    yield from policy.check_flows(rules, boot.policy_digest, expected.flows)
     yield from _enclaves(token, references)
     yield _signer(token, boot, references)
-    yield _counter(boot, references)
+    yield _counter(boot, references, rules)
+
+
+def _flow_change(expected: bytes, found: bytes, flows: FlowBook) -> str:
+    """Which flow changed, where both policies are known."""
+    changes = flows.changes(expected, found) if expected != found else ()
+    if changes:
+        return f"another flow policy: {'; '.join(changes)}"
+    return "another flow policy: other data may leave this device than the bundle says"
 
 
 def _board(token: Evidence, boot: Certificate, references: ReferenceValues) -> Claim:
@@ -320,9 +278,10 @@ def _signer(token: Evidence, boot: Certificate, references: ReferenceValues) -> 
     return Claim("signing key", expected.hex(), expected.hex(), Outcome.OK)
 
 
-def _counter(boot: Certificate, references: ReferenceValues) -> Claim:
-    expected, found = f"at least {references.security_counter}", str(boot.security_counter)
-    if boot.security_counter < references.security_counter:
+def _counter(boot: Certificate, references: ReferenceValues, rules: Rules) -> Claim:
+    least = max(references.security_counter, rules.minimum_security_counter)
+    expected, found = f"at least {least}", str(boot.security_counter)
+    if boot.security_counter < least:
         why = "an older image: known weaknesses may be open again"
         return Claim("security counter", expected, found, Outcome.WRONG, why)
     return Claim("security counter", expected, found, Outcome.OK)

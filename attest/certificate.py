@@ -69,8 +69,36 @@ def issue(
     return cose.sign1(cbor.encode(claims), identity, tagged=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A parsed certificate: its fields are allegations until `verify` has seen the signature."""
+
+    certificate: Certificate
+    message: cose.Sign1
+
+    def verify(self, identity: p256.PublicKey) -> Certificate:
+        """The fields, issued by this identity key. Raises CertificateError."""
+        if self.certificate.issuer != dice.key_id(identity):
+            raise CertificateError("certificate: issued by another key than this device's identity")
+        try:
+            cose.check1(self.message, identity)
+        except cose.CoseError as error:
+            raise CertificateError(f"certificate: {error}") from error
+        return self.certificate
+
+
 def read(data: bytes) -> Certificate:
-    """Parse WITHOUT verifying the signature. Raises CertificateError."""
+    """The fields WITHOUT verifying the signature. Raises CertificateError."""
+    return parse(data).certificate
+
+
+def verify(data: bytes, identity: p256.PublicKey) -> Certificate:
+    """Parse and verify under the device's identity key. Raises CertificateError."""
+    return parse(data).verify(identity)
+
+
+def parse(data: bytes) -> Parsed:
+    """Parse once, to verify later. Raises CertificateError."""
     if len(data) > MAX_BYTES:
         raise CertificateError(f"certificate of {len(data)} bytes, at most {MAX_BYTES} are read")
     try:
@@ -97,24 +125,8 @@ def read(data: bytes) -> Certificate:
     if subject != dice.key_id(alias):
         raise CertificateError("certificate: the subject is not the id of the subject's key")
     config = _descriptor(descriptor)
-    return Certificate(issuer, subject, code, *config, authority, mode, alias)
-
-
-def verify(data: bytes, identity: p256.PublicKey) -> Certificate:
-    """Parse and verify under the device's identity key. Raises CertificateError."""
-    certificate = read(data)
-    check_issuer(certificate, data, identity)
-    return certificate
-
-
-def check_issuer(certificate: Certificate, data: bytes, identity: p256.PublicKey) -> None:
-    """Verify that `identity` issued `data`, which `read` took. Raises CertificateError."""
-    if certificate.issuer != dice.key_id(identity):
-        raise CertificateError("certificate: issued by another key than this device's identity")
-    try:
-        cose.verify1(data, identity, tagged=False)
-    except cose.CoseError as error:
-        raise CertificateError(f"certificate: {error}") from error
+    certificate = Certificate(issuer, subject, code, *config, authority, mode, alias)
+    return Parsed(certificate, message)
 
 
 def cose_key(key: p256.PublicKey) -> bytes:

@@ -129,7 +129,7 @@ def verify(data: bytes, operator: p256.PublicKey) -> Endorsement:
     if message.protected != wanted or message.unprotected:
         raise EndorsementError("endorsement: the headers are not those of an endorsement")
     try:
-        cose.verify1(data, operator)
+        cose.check1(message, operator)
     except cose.CoseError as error:
         raise EndorsementError(f"endorsement: {error}") from error
     fields = Fields(payload, "endorsement", EndorsementError)

@@ -26,3 +26,11 @@ class EndorsementError(AttestError):
 
 class CorimError(AttestError):
     """The reference values are malformed or their signature does not verify."""
+
+
+class FlowsError(AttestError):
+    """The bytes are no flow policy document."""
+
+
+class ResultError(AttestError):
+    """The attestation result is malformed or its signature does not verify."""

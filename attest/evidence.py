@@ -76,11 +76,37 @@ class Evidence:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A parsed token: its claims, which are allegations until `verify` has seen the signature."""
+
+    evidence: Evidence
+    message: cose.Sign1
+
+    def verify(self, key: p256.PublicKey) -> Evidence:
+        """The claims, signed by this attestation key. Raises EvidenceError."""
+        try:
+            cose.check1(self.message, key)
+        except cose.CoseError as error:
+            raise EvidenceError(f"token: {error}") from error
+        return self.evidence
+
+
 def read(token: bytes) -> Evidence:
-    """Parse WITHOUT verifying the signature, for instance to find whose it claims to be.
+    """The claims WITHOUT verifying the signature, for instance to find whose it claims to be.
 
     Raises EvidenceError, which names the claim.
     """
+    return parse(token).evidence
+
+
+def verify(token: bytes, key: p256.PublicKey) -> Evidence:
+    """Parse and verify under the attestation key. Raises EvidenceError."""
+    return parse(token).verify(key)
+
+
+def parse(token: bytes) -> Token:
+    """Parse once, to verify later. Raises EvidenceError, which names the claim."""
     if len(token) > MAX_BYTES:
         raise EvidenceError(f"token of {len(token)} bytes, at most {MAX_BYTES} are read")
     try:
@@ -104,22 +130,7 @@ def read(token: bytes) -> Evidence:
     fields.end()
     if evidence.instance_id[0] != UEID_RAND:
         raise EvidenceError(f"token: instance id ({INSTANCE_ID}) is not of type RAND")
-    return evidence
-
-
-def verify(token: bytes, key: p256.PublicKey) -> Evidence:
-    """Parse and verify under the attestation key. Raises EvidenceError."""
-    evidence = read(token)
-    check_signature(token, key)
-    return evidence
-
-
-def check_signature(token: bytes, key: p256.PublicKey) -> None:
-    """Verify a token that `read` took. Raises EvidenceError."""
-    try:
-        cose.verify1(token, key)
-    except cose.CoseError as error:
-        raise EvidenceError(f"token: {error}") from error
+    return Token(evidence, message)
 
 
 def write(evidence: Evidence, key: p256.PrivateKey) -> bytes:

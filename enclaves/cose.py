@@ -82,7 +82,8 @@ def sign1(
 
 def signed_bytes(protected_bytes: bytes, payload: bytes, external_aad: bytes = b"") -> bytes:
     """The Sig_structure that is signed (RFC 9052 section 4.4)."""
-    return cbor.encode(["Signature1", protected_bytes, external_aad, payload])
+    parts = ["Signature1", protected_bytes, external_aad, payload]
+    return cbor2.dumps(parts)  # strings alone: deterministic as it is
 
 
 def read1(data: bytes, *, tagged: bool | None = True) -> Sign1:
@@ -126,9 +127,15 @@ def verify1(
     tagged: bool | None = True,
 ) -> Sign1:
     """Parse `data` and verify it with `key` (P-256). Raises CoseError unless all is good."""
+    message = read1(data, tagged=tagged)
+    check1(message, key, external_aad=external_aad)
+    return message
+
+
+def check1(message: Sign1, key: ec.EllipticCurvePublicKey, *, external_aad: bytes = b"") -> None:
+    """Verify with `key` (P-256) what `read1` gave. Raises CoseError unless all is good."""
     if not isinstance(key.curve, ec.SECP256R1):
         raise CoseError(f"ES256 needs a P-256 key, this one is {key.curve.name}")
-    message = read1(data, tagged=tagged)
     r = int.from_bytes(message.signature[:COORDINATE], "big")
     s = int.from_bytes(message.signature[COORDINATE:], "big")
     try:
@@ -139,7 +146,6 @@ def verify1(
         )
     except InvalidSignature as error:
         raise CoseError("COSE_Sign1: the signature does not verify with this key") from error
-    return message
 
 
 def _labelled(header: Mapping[object, object]) -> dict[Label, object]:
