@@ -24,6 +24,8 @@ from attest.appraisal import Challenge, Claim, Expectations, NonceState, Outcome
 from attest.corim import ReferenceValues, reference_values
 from attest.endorsement import Identity
 from attest.errors import AttestError
+from attest.flows import EMPTY, FlowBook
+from attest.policy import DEFAULT, Policy
 from attest.response import Response
 
 if TYPE_CHECKING:
@@ -31,13 +33,17 @@ if TYPE_CHECKING:
     from attest.p256 import PrivateKey, PublicKey
 
 __all__ = [
+    "DEFAULT",
+    "EMPTY",
     "AttestError",
     "Challenge",
     "Claim",
     "Expectations",
+    "FlowBook",
     "Identity",
     "NonceState",
     "Outcome",
+    "Policy",
     "ReferenceValues",
     "Response",
     "Verdict",
@@ -45,12 +51,15 @@ __all__ = [
     "attest",
     "endorse",
     "load_bundle",
+    "load_flows",
+    "load_policy",
     "new_challenge",
     "open_inventory",
     "reference_values",
 ]
 
 CORIM_FILE = "corim.cbor"
+FLOWS_FILE = "policy.cbor"
 
 
 def open_inventory(location: str | None = None) -> Inventory:
@@ -89,6 +98,8 @@ def attest(
     inventory: Inventory,
     operator: PublicKey | None,
     references: ReferenceValues | None,
+    policy: Policy = DEFAULT,
+    flows: FlowBook = EMPTY,
 ) -> Verdict:
     """Appraise a device's answer to `nonce`, record the verdict, and use the nonce up.
 
@@ -98,7 +109,8 @@ def attest(
     instance_id = response.device()
     device = None if instance_id is None else inventory.device(instance_id)
     endorsement = None if device is None else device.endorsement
-    verdict = appraise(response, Expectations(challenge, endorsement, operator, references))
+    expected = Expectations(challenge, endorsement, operator, references, policy, flows)
+    verdict = appraise(response, expected)
     inventory.record(response, verdict, nonce)
     return verdict
 
@@ -123,3 +135,39 @@ def load_bundle(bundle: Path, signer: PublicKey | None = None) -> ReferenceValue
         ) from error
     except AttestError as error:
         raise CoffretError(f"{path}: {error}", "build the bundle again", NO) from error
+
+
+def load_policy(path: Path | None) -> Policy:
+    """The verifier's policy in a `policy.toml`; the default one for None. Raises CoffretError."""
+    from attest import policy_file  # noqa: PLC0415
+
+    return DEFAULT if path is None else policy_file.read(path)
+
+
+def load_flows(*places: Path) -> FlowBook:
+    """The flow policies of these bundle folders and `policy.cbor` files; a CoRIM file has none.
+
+    Raises CoffretError for one that is there and malformed, or that cannot be read.
+    """
+    from boards.errors import NO, USAGE, CoffretError  # noqa: PLC0415
+
+    documents = []
+    for place in places:
+        path = place / FLOWS_FILE if place.is_dir() else place
+        if path.name == CORIM_FILE:
+            continue
+        try:
+            document = path.read_bytes()
+            FlowBook.of([document])
+        except FileNotFoundError:
+            if place.is_dir():
+                continue
+            raise CoffretError(f"no file {path}", "name a bundle or a policy.cbor", USAGE) from None
+        except OSError as error:
+            raise CoffretError(
+                f"cannot read {path}: {error.strerror}", "name a bundle or a policy.cbor", USAGE
+            ) from error
+        except AttestError as error:
+            raise CoffretError(f"{path}: {error}", "build the bundle again", NO) from error
+        documents.append(document)
+    return FlowBook.of(documents)

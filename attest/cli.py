@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 import attest
-from attest import keys, report, response, serve_cli
+from attest import keys, report, response, results, serve_cli
 from attest.errors import AttestError
 from attest.p256 import PublicKey
 from attest.paths import inventory_location
@@ -24,6 +24,20 @@ FOLDER = click.option(
     "--keys", "folder", type=click.Path(path_type=Path, file_okay=False), help="Folder of the keys."
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+POLICY = click.option(
+    "--policy",
+    "policy_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Your policy.toml: accepted versions, flows, age, lifecycle.",
+)
+FLOWS = click.option(
+    "--flows",
+    "flow_paths",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="A bundle or policy.cbor to name a changed flow by; repeat it for more.",
+)
+EXPLAIN = click.option("--explain", is_flag=True, help="The verdict in plain words.")
 INVENTORY = click.option("--inventory", "location", help="Inventory: a file or a database URL.")
 
 
@@ -31,6 +45,7 @@ def mount(group: click.Group) -> None:
     """Add this package's verbs to the front door."""
     group.add_command(keys_group)
     group.add_command(verify_command)
+    group.add_command(result_command)
     group.add_command(inventory_group)
     serve_cli.mount(group)
 
@@ -99,6 +114,22 @@ def public_key(role: str, folder: Path | None) -> None:
     type=click.Path(path_type=Path),
     help="Refuse reference values that this public key (PEM) did not sign.",
 )
+@POLICY
+@FLOWS
+@EXPLAIN
+@click.option(
+    "--result",
+    "result_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the signed result (EAR) here: FILE.jwt or FILE.cwt.",
+)
+@click.option(
+    "--dialect",
+    type=click.Choice(["ear-03", "veraison"]),
+    default="ear-03",
+    show_default=True,
+    help="How the result is written.",
+)
 @FOLDER
 @INVENTORY
 @JSON
@@ -110,6 +141,11 @@ def verify_command(
     bundle: Path,
     operator_key: Path | None,
     signing_key: Path | None,
+    policy_path: Path | None,
+    flow_paths: tuple[Path, ...],
+    explain: bool,
+    result_path: Path | None,
+    dialect: str,
     folder: Path | None,
     location: str | None,
     as_json: bool,
@@ -127,10 +163,48 @@ def verify_command(
         answer.endorsement or _known_endorsement(answer, location),
         operator,
         attest.load_bundle(bundle, signer),
+        attest.load_policy(policy_path),
+        attest.load_flows(bundle, *flow_paths),
     )
     verdict = attest.appraise(answer, expected)
-    _say(verdict.to_json(), report.lines(verdict), as_json)
+    if result_path is not None:
+        results.write(result_path, answer, verdict, _hex(nonce), dialect, folder)
+    lines = report.plain(verdict) if explain else report.lines(verdict)
+    _say(report.document(verdict), lines, as_json)
     context.exit(0 if verdict.trusted else NO)
+
+
+@click.command("result")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--verifier-key",
+    type=click.Path(path_type=Path),
+    help="The verifier's public key (PEM); default: your own verifier key.",
+)
+@FOLDER
+@JSON
+@click.pass_context
+def result_command(
+    context: click.Context,
+    file: Path,
+    verifier_key: Path | None,
+    folder: Path | None,
+    as_json: bool,
+) -> None:
+    """Check and show a signed result (EAR): FILE.jwt or FILE.cwt. Exit 0: affirming."""
+    key = keys.load_public(verifier_key) if verifier_key else keys.load("verifier", folder).public
+    received = results.read(file, key)
+    status = received.status.name.lower()
+    document = {
+        "status": status,
+        "vector": dict(received.vector),
+        "policies": list(received.policies),
+        "nonce": received.nonce.hex(),
+        "issued": received.issued,
+        "profile": received.profile,
+    }
+    _say(document, [f"{name}: {value}" for name, value in document.items()], as_json)
+    context.exit(0 if status == "affirming" else NO)
 
 
 @click.group("inventory")

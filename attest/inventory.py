@@ -121,8 +121,13 @@ class Inventory:
         return NonceState.EXPIRED if row.used is None else NonceState.USED
 
     def challenge(self, value: bytes, now: int | None = None) -> Challenge:
-        """Use a nonce up and say what it was worth."""
-        return Challenge(value, self.use_nonce(value, now))
+        """Use a nonce up and say what it was worth, and how old it was."""
+        at = _now(now)
+        state = self.use_nonce(value, at)
+        with self._engine.connect() as connection:
+            query = sa.select(NONCES.c.issued).where(NONCES.c.value == value)
+            issued = connection.execute(query).scalar_one_or_none()
+        return Challenge(value, state, None if issued is None else at - issued)
 
     # Devices
 

@@ -97,7 +97,7 @@ def read(path: Path) -> Policy:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ApplianceError([_syntax(path, str(error))]) from error
+        raise ApplianceError([_syntax(path, text, str(error))]) from error
     try:
         file = _File.model_validate(document)
     except ValidationError as error:
@@ -130,10 +130,11 @@ def _text(path: Path) -> str:
         ) from error
 
 
-def _syntax(path: Path, message: str) -> Problem:
-    what, _, place = message.partition(" (at line ")
-    number = place.split(",")[0]
-    line = int(number) if number.isdigit() else 1
+def _syntax(path: Path, text: str, message: str) -> Problem:
+    """tomllib says `what (at line N, column M)`, or `(at end of document)`."""
+    what, _, place = message.partition(" (at ")
+    number = place.removeprefix("line ").split(",")[0]
+    line = int(number) if number.isdigit() else text.count("\n") + 1
     return Problem(path, line, "policy", f"not TOML: {what}", "mend the syntax")
 
 

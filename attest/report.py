@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from attest.appraisal import Claim, Outcome, Verdict
+from attest.explain import explain
+from attest.verdict import Claim, Outcome, Verdict
 
 MARKS = {Outcome.OK: "ok", Outcome.WRONG: "NO", Outcome.UNCHECKED: "??"}
 SUMMARIES = {
@@ -21,6 +22,23 @@ def lines(verdict: Verdict, name: str | None = None) -> list[str]:
     summary = SUMMARIES[verdict.verdict].format(names=", ".join(verdict.differing))
     device = name or verdict.device
     return [_clean(line) for line in (*text, f"{device}: {verdict.verdict}; {summary}")]
+
+
+def plain(verdict: Verdict) -> list[str]:
+    """The verdict in plain words: a paragraph for each thing that is wrong."""
+    told = explain(verdict)
+    text = [told.headline]
+    for reason in told.reasons:
+        text += ["", f"{reason.claim}: {reason.means}", f"  {reason.do}", f"  Seen: {reason.seen}."]
+    return [_clean(line) for line in text]
+
+
+def document(verdict: Verdict) -> dict[str, object]:
+    """The verdict as JSON, with its explanation and the policy that was applied."""
+    return verdict.to_json() | {
+        "policy": verdict.policy,
+        "explanation": explain(verdict).to_json(),
+    }
 
 
 def _claim(claim: Claim, width: int) -> list[str]:

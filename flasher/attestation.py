@@ -19,6 +19,8 @@ def challenge(
     inventory: Inventory,
     operator: PublicKey | None,
     references: attest.ReferenceValues | None,
+    policy: attest.Policy = attest.DEFAULT,
+    flows: attest.FlowBook = attest.EMPTY,
 ) -> tuple[attest.Response, attest.Verdict]:
     """Asks the board at `port` for evidence over a new nonce and appraises it.
 
@@ -29,7 +31,7 @@ def challenge(
         nonce = attest.new_challenge(inventory)
         evidence = board.evidence(nonce)
     answer = attest.Response(evidence.token, evidence.certificate)
-    verdict = attest.attest(answer, nonce, inventory, operator, references)
+    verdict = attest.attest(answer, nonce, inventory, operator, references, policy, flows)
     instance_id = answer.device()
     device = None if instance_id is None else inventory.device(instance_id)
     endorsement = None if device is None else device.endorsement

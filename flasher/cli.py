@@ -165,6 +165,20 @@ def provision(
     type=click.Path(path_type=Path, dir_okay=False),
     help="Keep the evidence in this file, for `coffret verify`.",
 )
+@click.option(
+    "--policy",
+    "policy_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Your policy.toml: accepted versions, flows, age, lifecycle.",
+)
+@click.option(
+    "--flows",
+    "flow_paths",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="A bundle or policy.cbor to name a changed flow by; repeat it for more.",
+)
+@click.option("--explain", is_flag=True, help="The verdict in plain words.")
 @KEYS
 @INVENTORY
 @JSON
@@ -174,12 +188,23 @@ def attest(
     port: str | None,
     bundle: Path | None,
     save: Path | None,
+    policy_path: Path | None,
+    flow_paths: tuple[Path, ...],
+    explain: bool,
     folder: Path | None,
     location: str | None,
     as_json: bool,
 ) -> None:
     """Ask a board for fresh evidence and say whether to trust it. Exit 0: trusted."""
-    from attest import keys, load_bundle, open_inventory, report, response  # noqa: PLC0415
+    from attest import (  # noqa: PLC0415
+        keys,
+        load_bundle,
+        load_flows,
+        load_policy,
+        open_inventory,
+        report,
+        response,
+    )
     from flasher.attestation import challenge  # noqa: PLC0415
     from flasher.ports import choose  # noqa: PLC0415
 
@@ -188,14 +213,17 @@ def attest(
     if "operator" in keys.present(folder):
         operator = keys.load("operator", folder).public
     references = None if bundle is None else load_bundle(bundle)
+    policy = load_policy(policy_path)
+    flows = load_flows(*(() if bundle is None else (bundle,)), *flow_paths)
     inventory = open_inventory(location)
-    answer, verdict = challenge(path, inventory, operator, references)
+    answer, verdict = challenge(path, inventory, operator, references, policy, flows)
     if save is not None:
         response.save(save, answer)
     known = answer.device()
     device = None if known is None else inventory.device(known)
     name = None if device is None else device.name
-    _result(verdict.to_json(), report.lines(verdict, name), as_json)
+    lines = report.plain(verdict) if explain else report.lines(verdict, name)
+    _result(report.document(verdict), lines, as_json)
     context.exit(0 if verdict.trusted else NO)
 
 

@@ -11,7 +11,17 @@ from pathlib import Path
 import pytest
 import rich_click as click
 from click.testing import CliRunner, Result
-from simulated_device import GOOD, NONCE, REFERENCES, SIGNER, digest, expectations, private_key
+from simulated_device import (
+    GOOD,
+    GOOD_ENDORSEMENT,
+    NONCE,
+    OPERATOR,
+    REFERENCES,
+    SIGNER,
+    digest,
+    expectations,
+    private_key,
+)
 
 import attest
 from attest import cli, corim, keys, response
@@ -152,3 +162,67 @@ def test_report_lets_no_control_character_through() -> None:
         "?", (attest.Claim("evidence", "\x1b[2J", "\x07", attest.Outcome.WRONG, "\r\nfine"),)
     )
     assert all(line.isprintable() for line in lines(verdict))
+
+
+@pytest.fixture
+def third_party(tmp_path: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Arguments of somebody with the bundle, the public keys and a saved file, and nothing else."""
+    away = tmp_path / "away"
+    for variable in ("COFFRET_KEYS", "COFFRET_INVENTORY", "HOME"):
+        monkeypatch.setenv(variable, str(away / variable))
+    saved = replace(GOOD.answer(), endorsement=GOOD_ENDORSEMENT)
+    (tmp_path / "saved.cbor").write_bytes(response.pack(saved))
+    for role, key in (("operator", OPERATOR), ("signing", SIGNER)):
+        (tmp_path / f"{role}.pem").write_text(keys.public_pem(key.public_key()))
+    return [
+        *("verify", tmp_path / "saved.cbor", "--nonce", NONCE.hex(), "--bundle", bundle),
+        *("--operator-key", tmp_path / "operator.pem"),
+        *("--signing-key", tmp_path / "signing.pem"),
+    ]
+
+
+def test_a_third_party_verifies_a_saved_file_offline(
+    run: Run, third_party: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_network(*_: object) -> None:
+        raise AssertionError("verify opened a socket")
+
+    monkeypatch.setattr("socket.socket.__init__", no_network)
+    done = run(*third_party)
+    assert done.exit_code == 0, done.output
+    assert "trusted; every claim is as expected" in done.stdout
+    assert not (tmp_path / "away").exists()  # nor did it make keys or an inventory
+
+
+def test_verify_asks_what_the_policy_asks_and_signs_the_result(
+    run: Run, third_party: list[object], tmp_path: Path
+) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text('name = "mine"\nversions = ["2.0.0"]\n')
+    for name in ("result.jwt", "result.cwt"):
+        asked = [*third_party, "--policy", policy, "--result", tmp_path / name, "--explain"]
+        done = run(*asked, "--keys", tmp_path / "verifier")
+        assert done.exit_code == 1
+        assert "Do not rely on this device." in done.stdout
+        assert "does not accept" in done.stdout
+        read = run("result", tmp_path / name, "--keys", tmp_path / "verifier", "--json")
+        assert read.exit_code == 1
+        document = json.loads(read.stdout)
+        assert document["status"] == "contraindicated"
+        assert document["vector"]["executables"] == 96
+        assert document["policies"][0].startswith("mine@")
+        public = tmp_path / "stranger.pem"
+        public.write_text(keys.public_pem(private_key(5).public_key()))
+        refused = run("result", tmp_path / name, "--verifier-key", public)
+        assert isinstance(refused.exception, CoffretError)
+        assert refused.exception.exit_code == 1
+
+
+def test_an_appraised_result_can_be_affirming(
+    run: Run, third_party: list[object], tmp_path: Path
+) -> None:
+    result = [*third_party, "--result", tmp_path / "r.jwt", "--dialect", "veraison"]
+    assert run(*result, "--keys", tmp_path / "verifier").exit_code == 0
+    read = run("result", tmp_path / "r.jwt", "--keys", tmp_path / "verifier", "--json")
+    assert read.exit_code == 0
+    assert json.loads(read.stdout)["profile"] == "tag:github.com,2023:veraison/ear"
