@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from attest import certificate as certificates
 from attest import evidence as tokens
 from attest import response
-from attest.appraisal import LIFECYCLE_NAMES
 from attest.errors import AttestError
 from attest.inventory import Device, Inventory
+from attest.policy import lifecycle_name
 from attest.service.fleet import Change, Fleet, Member, Result
 from attest.service.references import flow_policy
 from enclaves.policy import Policy
@@ -173,7 +173,7 @@ def facts_of(result: Result) -> Facts | None:
     except AttestError:
         return None
     return Facts(
-        lifecycle=LIFECYCLE_NAMES.get(token.lifecycle >> 8, "reserved"),
+        lifecycle=lifecycle_name(token.lifecycle),
         security_counter=boot.security_counter,
         certificate=boot.subject,
         policy=boot.policy_digest,
