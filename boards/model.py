@@ -343,14 +343,15 @@ class Board(_Facts):
 
     @property
     def include_directories(self) -> tuple[Path, ...]:
-        """Where the C of the board's core and family has its headers."""
-        return (ROOT / "cores" / self.architecture, ROOT / "families" / self.family)
+        """Where the C of the board's core and family has its headers; the first found counts."""
+        cores = ROOT / "cores"
+        return (cores / self.architecture, cores / "common", ROOT / "families" / self.family)
 
     @property
     def boot_sources(self) -> tuple[Path, ...]:
         """What boot compiles of the core, the family and the board; the start comes first."""
-        start = ROOT / "cores" / self.architecture / "boot_start.c"
-        return (start, *(path for path in self._sources() if path != start and not _of_image(path)))
+        ours = [path for path in self._sources() if not _of_image(path)]
+        return tuple(sorted(ours, key=lambda path: path.name != "boot_start.c"))
 
     @property
     def image_sources(self) -> tuple[Path, ...]:
@@ -358,8 +359,12 @@ class Board(_Facts):
         return tuple(path for path in self._sources() if not self._of_boot(path))
 
     def _sources(self) -> Iterator[Path]:
-        for folder in (*self.include_directories, self.directory):
-            yield from (path for path in sorted(folder.iterdir()) if path.suffix in (".c", ".S"))
+        """A core's file stands in for the one of that name that the cores share."""
+        own, common, family = self.include_directories
+        yield from _c_files(own)
+        replaced = {path.name for path in _c_files(own)}
+        yield from (path for path in _c_files(common) if path.name not in replaced)
+        yield from (*_c_files(family), *_c_files(self.directory))
 
     def _of_boot(self, path: Path) -> bool:
         # boot_NAME.c, and drivers without interrupts: NAME_polled.c. Of a Secure world, flash too.
@@ -375,6 +380,10 @@ class Board(_Facts):
         from boards.config_header import config_header  # noqa: PLC0415 - it imports this module
 
         return config_header(self)
+
+
+def _c_files(folder: Path) -> tuple[Path, ...]:
+    return tuple(path for path in sorted(folder.iterdir()) if path.suffix in (".c", ".S"))
 
 
 def _of_image(path: Path) -> bool:

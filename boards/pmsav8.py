@@ -2,7 +2,7 @@
 """Register words of the Armv8-M memory protection unit, PMSAv8 (Arm DDI 0553, section B8.3).
 
 A region is any range of 32-byte granules. Regions must not overlap: an address in two of them
-faults, so the core (boards/cores/armv8m/core.c) fills what the image's tables leave open.
+faults, so the core (armv8m/core_protection.c) fills what the image's tables leave open.
 Privileged code can be denied writing and executing, never reading.
 """
 

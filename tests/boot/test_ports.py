@@ -23,7 +23,8 @@ CAPACITY = 1023  # BOARD_STREAM_CAPACITY
 @pytest.fixture
 def echo(kit: Kit, tmp_path: Path) -> Iterator[Machine]:
     """A board that echoes its port and its stream 0."""
-    sources = [HERE / "payload/ports.c", RUNTIME / "boot/string.c", *kit.board.image_sources[1:]]
+    drivers = [path for path in kit.board.image_sources if not path.stem.startswith("core")]
+    sources = [HERE / "payload/ports.c", RUNTIME / "boot/string.c", *drivers]
     body = link_payload(kit.board, sources, 0, kit.boot.elf.parent)
     flash = kit.flash(tmp_path / "nv", replace(kit, bodies=(body, body)).image(0))
     with kit.on(flash) as machine:

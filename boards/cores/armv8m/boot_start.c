@@ -3,18 +3,12 @@
 // after which the Secure world answers gateways (boot_gateways.c) and passes on the faults of those who reach for it.
 #include <string.h>
 
-#include "boot.h"
-#include "coffret/board.h"
+#include "boot_begin.h"
 #include "coffret/crypto.h"
 #include "gateways.h"
 #include "secure.h"
 
-// From boot.ld. The stack lies below .bss, at the bottom of boot's RAM. While the image runs it serves calls of the
-// monitor; those of tasks have another, at the top.
-extern uint32_t __boot_stack_top[];
-extern uint32_t __boot_bss_start[];
-extern uint32_t __boot_bss_end[];
-
+// While the image runs, boot's stack serves calls of the monitor; those of tasks have another, at the top of its RAM.
 #define BOOT_RAM_END (BOARD_BOOT_RAM_BASE + BOARD_BOOT_RAM_SIZE)
 #define TASK_STACK_SIZE 0x1800u
 
@@ -23,46 +17,30 @@ static void fault(void);
 static void secure_fault(void);
 static void memory_fault(void);
 
-struct vector_table {
-    uint32_t *stack;
-    void (*handlers[15])(void);
-};
-
-// Section B3.30. Boot takes no interrupt, so the table ends with the system exceptions; number 4 is MemManage, number 7
-// SecureFault.
-__attribute__((section(".vectors"), used)) static const struct vector_table vectors = {
+// Section B3.30. Number 4 is MemManage, number 7 SecureFault.
+__attribute__((section(".vectors"), used)) static const struct boot_vector_table vectors = {
     .stack = __boot_stack_top,
     .handlers = {reset, fault, fault, memory_fault, fault, fault, secure_fault, fault, fault, fault, fault, fault, fault, fault,
                  fault},
 };
 
-// Outlives a warm reset: neither cleared at the start nor loaded. Random after power-on, hence two words.
-#define FAULTED 0xFA017EDu
-__attribute__((section(".noinit"))) static volatile uint32_t fault_marker[2];
-
 __attribute__((used)) static void reset(void) {
     cpu_interrupts_disable();
     cpu_set_main_stack_limit(BOARD_BOOT_RAM_BASE);
-    for (uint32_t *word = __boot_bss_start; word < __boot_bss_end; word++) {
-        *word = 0;
-    }
+    boot_clear_variables();
     // With what the last run left there, its key among it.
     memset((void *)BOARD_SECURE_STATE_BASE, 0, BOARD_SECURE_STATE_SIZE);
     board_separate_worlds();
     secure_set_exceptions();
-    bool faulted = fault_marker[0] == FAULTED && fault_marker[1] == ~FAULTED;
-    fault_marker[0] = 0;
-    boot_main(faulted);
+    boot_main(boot_has_faulted());
 }
 
 // ---- faults ----
 
-// A fault in boot is a broken image header we failed to bound, or a broken part. Start again, but in recovery: the
-// same fault would only come again. Once an image runs, whoever made us stumble shall not choose recovery by it.
+// Start again, in recovery. Once an image runs, whoever made us stumble shall not choose recovery by it.
 __attribute__((used)) static void restart(void) {
     if (secure()->running == 0u) {
-        fault_marker[0] = FAULTED;
-        fault_marker[1] = ~FAULTED;
+        boot_remember_fault();
     }
     board_reset();
 }

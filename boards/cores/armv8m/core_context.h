@@ -8,6 +8,11 @@
 
 #include <stdint.h>
 
+// EXC_RETURN of the Non-secure world (section B3.21): thread mode, frame on the Non-secure stack.
+#define RETURN_TO_IDLE 0xFFFFFFB8u  // main stack
+#define RETURN_TO_TASK 0xFFFFFFBCu  // process stack
+#define RETURN_FRAME_IS_SECURE 0x40u // the task was interrupted inside a gateway
+
 struct core_context {
     uint32_t callee_saved[8];       // r4-r11
     uint32_t stack_pointer;         // PSP

@@ -4,10 +4,7 @@
 #ifndef ARMV8M_REGISTERS_H
 #define ARMV8M_REGISTERS_H
 
-#include "../armv7m/registers.h"
-
-// CFSR: the stack pointer went below its limit (section D1.2.269, UFSR.STKOF).
-#define FAULT_STATUS_STKOF (1u << 20)
+#include "../common/mainline.h"
 
 // ---- memory protection unit, PMSAv8 (section B8.3) ----
 

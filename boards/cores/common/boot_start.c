@@ -1,49 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where boot begins and where it ends: reset, faults, and the jump into the image.
-#include "boot.h"
-#include "board_config.h"
-#include "coffret/board.h"
-#include "registers.h"
-
-// From boot.ld. The stack lies below .bss, at the bottom of boot's RAM: an overflow leaves the RAM and faults.
-extern uint32_t __boot_stack_top[];
-extern uint32_t __boot_bss_start[];
-extern uint32_t __boot_bss_end[];
+// Where boot begins and where it ends, on Armv6-M and Armv7-M: reset, faults, and the jump into the image.
+#include "boot_begin.h"
 
 static void reset(void);
 static void fault(void);
 
-struct vector_table {
-    uint32_t *stack;
-    void (*handlers[15])(void);
-};
-
-// Armv7-M section B1.5.2. Boot takes no interrupt, so the table ends with the system exceptions.
-__attribute__((section(".vectors"), used)) static const struct vector_table vectors = {
+// DDI 0419 and 0403, section B1.5.2.
+__attribute__((section(".vectors"), used)) static const struct boot_vector_table vectors = {
     .stack = __boot_stack_top,
     .handlers = {reset, fault, fault, fault, fault, fault, fault, fault, fault, fault, fault, fault, fault, fault,
                  fault},
 };
 
-// Outlives a warm reset: neither cleared at the start nor loaded. Random after power-on, hence two words.
-#define FAULTED 0xFA017EDu
-__attribute__((section(".noinit"))) static volatile uint32_t fault_marker[2];
-
 static void reset(void) {
     cpu_interrupts_disable();
-    for (uint32_t *word = __boot_bss_start; word < __boot_bss_end; word++) {
-        *word = 0;
-    }
-    bool faulted = fault_marker[0] == FAULTED && fault_marker[1] == ~FAULTED;
-    fault_marker[0] = 0;
-    boot_main(faulted);
+    boot_clear_variables();
+    boot_main(boot_has_faulted());
 }
 
-// A fault in boot is a broken image header we failed to bound, or a broken part. Start again, but in recovery: the
-// same fault would only come again.
 static void fault(void) {
-    fault_marker[0] = FAULTED;
-    fault_marker[1] = ~FAULTED;
+    boot_remember_fault();
     board_reset();
 }
 
@@ -75,9 +51,9 @@ __attribute__((naked, noreturn)) static void wipe_and_enter(__attribute__((unuse
                      "mov r10, r3\n"
                      "mov r11, r3\n"
                      "mov r12, r3\n"
-                     "mvn r3, r3\n"
+                     "mvns r3, r3\n"
                      "mov lr, r3\n"
-                     "msr apsr_nzcvq, r0\n"
+                     "msr apsr, r0\n"
                      "dsb\n"
                      "isb\n"
                      "cpsie i\n"
