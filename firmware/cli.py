@@ -11,6 +11,7 @@ import hashlib
 import json
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from attest.p256 import PrivateKey
     from boards.model import Board
     from firmware.build import Means
-    from firmware.bundle import Facts
+    from firmware.bundle import Bundle, Facts
     from firmware.manifest import Manifest
+    from firmware.size_tree import Group
 
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 
@@ -47,6 +49,14 @@ def mount(group: click.Group) -> None:
     metavar="[FEATURE]",
     help="Say why a feature of the runtime, or each of them, is in; build nothing.",
 )
+@click.option(
+    "--size",
+    "size_picture",
+    is_flag=False,
+    flag_value="-",
+    metavar="[SVG]",
+    help="Say where the bytes of the image are; with a file's name, draw it there too.",
+)
 @JSON
 def build_command(
     appliance: Path,
@@ -54,6 +64,7 @@ def build_command(
     out: Path | None,
     key: Path | None,
     explain: str | None,
+    size_picture: str | None,
     as_json: bool,
 ) -> None:
     """Build APPLIANCE for a board into a bundle: two signed images, boot, policy, SBOM, CoRIM.
@@ -73,25 +84,57 @@ def build_command(
         if explain is not None:
             _explain(manifest, explain, as_json)
         else:
-            _build(manifest, board, out, key, as_json)
+            bundle = _build(manifest, board, out, key)
+            _report(manifest, bundle, size_picture, as_json)
     except ApplianceError as error:
         refuse(error, as_json)
 
 
-def _build(
-    manifest: Manifest, board: Board, out: Path | None, key: Path | None, as_json: bool
-) -> None:
+def _build(manifest: Manifest, board: Board, out: Path | None, key: Path | None) -> Bundle:
     from firmware.build import build  # noqa: PLC0415
-    from firmware.inspect import report  # noqa: PLC0415
 
     appliance = manifest.appliance
     target = out or Path("build") / f"{appliance.name}-{appliance.version}-{board.name}"
-    bundle = build(manifest, board, target.absolute(), _means(manifest, board, key))
-    if as_json:
-        document = {"bundle": str(target.absolute()), **bundle.facts.inspection()}
-        click.echo(json.dumps(document, indent=2))
-    else:
-        click.echo(f"{report(bundle)}\n\n{target}")
+    return build(manifest, board, target.absolute(), _means(manifest, board, key))
+
+
+def _report(manifest: Manifest, bundle: Bundle, picture: str | None, as_json: bool) -> None:
+    from firmware.inspect import report  # noqa: PLC0415
+
+    document = {"bundle": str(bundle.folder), **bundle.facts.inspection()}
+    text = report(bundle)
+    if picture is not None:
+        groups, lines = _sizes(manifest, bundle, picture)
+        document["size"] = [
+            {"part": g.part, "group": g.name, "bytes": g.size, "symbols": dict(g.symbols)}
+            for g in groups
+        ]
+        text = "\n".join(lines)
+    click.echo(json.dumps(document, indent=2) if as_json else f"{text}\n\n{bundle.folder}")
+
+
+def _sizes(
+    manifest: Manifest, bundle: Bundle, picture: str
+) -> tuple[Sequence[Group], Sequence[str]]:
+    """Where the bytes are, as values and as lines; drawn into a file unless its name is `-`."""
+    from boards.model import load as load_board  # noqa: PLC0415
+    from firmware.object_cache import write_atomically  # noqa: PLC0415
+    from firmware.size_tree import size_tree, sources_of, table  # noqa: PLC0415
+    from firmware.sources import find_trees  # noqa: PLC0415
+    from firmware.treemap import treemap  # noqa: PLC0415
+
+    facts = bundle.facts
+    owners: dict[str, list[str]] = {}
+    for enclave, modules in manifest.modules.items():
+        for module in modules:
+            owners.setdefault(module.name, []).append(enclave)
+    sources = sources_of(load_board(facts.board), find_trees())
+    elf = bundle.folder / "elf" / "slot_a.elf"
+    groups = size_tree(elf, facts.sizes.model_dump(), owners, sources)
+    if picture != "-":
+        title = f"{facts.appliance} {facts.version} for {facts.board}"
+        write_atomically(Path(picture), treemap(title, groups).encode())
+    return groups, tuple(table(groups, owners))
 
 
 @click.command("inspect")
