@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 import attest
-from attest import keys, report, response, results, serve_cli
+from attest import keys, log_cli, report, response, results, serve_cli
 from attest.errors import AttestError
 from attest.p256 import PublicKey
 from attest.paths import inventory_location
@@ -47,6 +47,7 @@ def mount(group: click.Group) -> None:
     group.add_command(verify_command)
     group.add_command(result_command)
     group.add_command(inventory_group)
+    group.add_command(log_cli.log_group)
     serve_cli.mount(group)
 
 

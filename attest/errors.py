@@ -34,3 +34,7 @@ class FlowsError(AttestError):
 
 class ResultError(AttestError):
     """The attestation result is malformed or its signature does not verify."""
+
+
+class LogError(AttestError):
+    """The transparency log cannot be used, or a proof about it does not hold."""

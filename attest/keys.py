@@ -2,8 +2,9 @@
 """Private keys of people: P-256 in PEM files (PKCS #8) that only their owner may read.
 
 Roles: `signing` signs images and reference values, `operator` endorses devices, `verifier` signs
-results and seals the challenges of `coffret serve`, `owner-NAME` grants releases of NAME's data. A
-key is a file, so a hardware token can take its place later without anything else changing.
+results and seals the challenges of `coffret serve`, `log` signs heads of the transparency log,
+`owner-NAME` grants releases of NAME's data. A key is a file, so a hardware token can take its place
+later without anything else changing.
 """
 
 from __future__ import annotations
@@ -15,17 +16,16 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from attest import p256
 from attest.paths import keys_folder
 from boards.errors import ENVIRONMENT, USAGE, CoffretError
+from enclaves import keys as pem
 
-ROLE = re.compile(r"signing|operator|verifier|owner-[a-z0-9][a-z0-9_-]{0,31}")
+ROLE = re.compile(r"signing|operator|verifier|log|owner-[a-z0-9][a-z0-9_-]{0,31}")
 SUFFIX = ".pem"
-MAX_BYTES = 16 * 1024
 
 
 class KeyFileError(CoffretError):
@@ -59,7 +59,7 @@ def path_of(role: str, folder: Path | None = None) -> Path:
     if not ROLE.fullmatch(role):
         raise KeyFileError(
             f"there is no key role {role!r}",
-            "use signing, operator, verifier or owner-NAME (NAME: a-z, 0-9, - and _, at most 32)",
+            "use signing, operator, verifier, log or owner-NAME (NAME: a-z, 0-9, -, _; at most 32)",
             USAGE,
         )
     return (folder or keys_folder()) / f"{role}{SUFFIX}"
@@ -80,14 +80,14 @@ def create(role: str, folder: Path | None = None) -> Key:
     """Make a new key. Raises KeyFileError when there is one already: it is never overwritten."""
     path = path_of(role, folder)
     private = ec.generate_private_key(ec.SECP256R1())
-    pem = private.private_bytes(
+    encoded = private.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_secret(path, pem)
+        write_secret(path, encoded)
     except FileExistsError:
         raise KeyFileError(
             f"there is a key for {role} already ({path})",
@@ -123,39 +123,21 @@ def present(folder: Path | None = None) -> list[str]:
 
 def load_private(path: Path) -> p256.PrivateKey:
     """Read a P-256 private key. Raises FileNotFoundError, or KeyFileError naming the mend."""
-    data = _read_private_file(path)
     try:
-        key = serialization.load_pem_private_key(data, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        # The cause is left out on purpose: it could quote what is in the file.
-        raise KeyFileError(
-            f"{path} is no unencrypted PEM private key", "coffret keys new makes one", USAGE
-        ) from None
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise KeyFileError(f"{path} is no P-256 key", "coffret keys new makes one", USAGE)
-    return key
+        return pem.parse_private(_read_private_file(path))
+    except pem.KeyFileError as error:
+        raise KeyFileError(f"{path}: {error}", "coffret keys new makes one", USAGE) from None
 
 
 def load_public(path: Path) -> p256.PublicKey:
     """Read a P-256 public key in PEM. Raises KeyFileError."""
+    mend = "coffret keys public ROLE > FILE writes one"
     try:
-        data = path.read_bytes()[:MAX_BYTES]
-        key = serialization.load_pem_public_key(data)
+        return pem.read_public(path)
     except OSError as error:
-        raise KeyFileError(
-            f"cannot read {path}: {error.strerror}",
-            "coffret keys public ROLE > FILE writes one",
-            ENVIRONMENT,
-        ) from error
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise KeyFileError(
-            f"{path} is no PEM public key", "coffret keys public ROLE > FILE writes one", USAGE
-        ) from error
-    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise KeyFileError(
-            f"{path} is no P-256 public key", "coffret keys public ROLE > FILE writes one", USAGE
-        )
-    return key
+        raise KeyFileError(f"cannot read {path}: {error.strerror}", mend, ENVIRONMENT) from error
+    except pem.KeyFileError as error:
+        raise KeyFileError(f"{path}: {error}", mend, USAGE) from error
 
 
 def public_pem(key: p256.PublicKey) -> str:
@@ -183,7 +165,7 @@ def _read_private_file(path: Path) -> bytes:
             raise KeyFileError(
                 f"others can read the key {path}", f"chmod 600 '{path}'", ENVIRONMENT
             )
-        return file.read(MAX_BYTES)
+        return file.read(pem.MAX_PEM_BYTES + 1)
 
 
 def write_secret(path: Path, data: bytes) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import hashlib
 
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from attest.errors import PublicKeyError
+from enclaves.keys import key_digest
+
+key_hash = key_digest  # MCUboot's key hash, and the token's signer id
 
 COORDINATE = 32
 XY_BYTES = 2 * COORDINATE
@@ -32,14 +34,6 @@ def from_xy(data: bytes) -> PublicKey:
         return ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
     except ValueError as error:
         raise PublicKeyError("a public key that is no point of P-256") from error
-
-
-def key_hash(key: PublicKey) -> bytes:
-    """SHA-256 of the DER SubjectPublicKeyInfo: MCUboot's key hash, and the token's signer id."""
-    der = key.public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    return hashlib.sha256(der).digest()
 
 
 def instance_id(identity: PublicKey) -> bytes:

@@ -23,6 +23,13 @@ def inventory_location() -> str:
     return str(_base("XDG_DATA_HOME", ".local/share") / "coffret" / "inventory.sqlite")
 
 
+def log_location() -> Path:
+    """`$COFFRET_LOG`, else `coffret/log.sqlite` beside the inventory's usual place."""
+    if chosen := os.environ.get("COFFRET_LOG"):
+        return Path(chosen)
+    return _base("XDG_DATA_HOME", ".local/share") / "coffret" / "log.sqlite"
+
+
 def _base(variable: str, fallback: str) -> Path:
     chosen = os.environ.get(variable)
     return Path(chosen) if chosen else Path.home() / fallback

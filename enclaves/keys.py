@@ -30,11 +30,15 @@ def key_digest(key: ec.EllipticCurvePublicKey) -> bytes:
 
 def read_public(path: Path) -> ec.EllipticCurvePublicKey:
     """The public key in a PEM file (`BEGIN PUBLIC KEY`). Raises KeyFileError, OSError."""
-    data = _read(path)
+    return parse_public(_read(path))
+
+
+def parse_public(data: bytes) -> ec.EllipticCurvePublicKey:
+    """The public key in PEM. Raises KeyFileError."""
     if b"PRIVATE KEY" in data:
         raise KeyFileError("a private key, where the public one belongs")
     try:
-        key = serialization.load_pem_public_key(data)
+        key = serialization.load_pem_public_key(_bounded(data))
     except (ValueError, UnsupportedAlgorithm) as error:
         raise KeyFileError("not a PEM public key (SubjectPublicKeyInfo)") from error
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
@@ -44,12 +48,18 @@ def read_public(path: Path) -> ec.EllipticCurvePublicKey:
 
 def read_private(path: Path) -> ec.EllipticCurvePrivateKey:
     """The private key in an unencrypted PKCS #8 or SEC 1 PEM file. Raises KeyFileError, OSError."""
+    return parse_private(_read(path))
+
+
+def parse_private(data: bytes) -> ec.EllipticCurvePrivateKey:
+    """The private key in unencrypted PEM. Raises KeyFileError, which quotes nothing of it."""
     try:
-        key = serialization.load_pem_private_key(_read(path), password=None)
-    except TypeError as error:
-        raise KeyFileError("an encrypted private key; decrypt it first") from error
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise KeyFileError("not a PEM private key") from error
+        key = serialization.load_pem_private_key(_bounded(data), password=None)
+    except TypeError:
+        raise KeyFileError("an encrypted private key; decrypt it first") from None
+    except (ValueError, UnsupportedAlgorithm):
+        # The cause is left out on purpose: it could quote what is in the file.
+        raise KeyFileError("not a PEM private key") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise KeyFileError("not a P-256 key")
     return key
@@ -74,7 +84,10 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
 
 def _read(path: Path) -> bytes:
     with path.open("rb") as file:
-        data = file.read(MAX_PEM_BYTES + 1)
+        return file.read(MAX_PEM_BYTES + 1)
+
+
+def _bounded(data: bytes) -> bytes:
     if len(data) > MAX_PEM_BYTES:
         raise KeyFileError(f"longer than {MAX_PEM_BYTES} bytes")
     return data

@@ -96,7 +96,7 @@ def test_keys_of_another_kind_are_refused(
         )
     )
     path.chmod(0o600)
-    with pytest.raises(keys.KeyFileError, match="no P-256 key"):
+    with pytest.raises(keys.KeyFileError, match="not a P-256 key"):
         keys.load("operator", tmp_path)
 
 
@@ -112,7 +112,7 @@ def test_public_key_travels_as_pem(tmp_path: Path) -> None:
     path = tmp_path / "public.pem"
     path.write_text(keys.public_pem(key.public))
     assert p256.xy(keys.load_public(path)) == p256.xy(key.public)
-    with pytest.raises(keys.KeyFileError, match="no PEM public key"):
+    with pytest.raises(keys.KeyFileError, match="a private key, where the public one belongs"):
         keys.load_public(key.path)
     with pytest.raises(keys.KeyFileError, match="cannot read"):
         keys.load_public(tmp_path / "missing.pem")
