@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from elftools.elf.elffile import ELFFile
 
@@ -18,6 +16,7 @@ from boards.model import Board
 from firmware.object_cache import Roots, write_atomically
 from firmware.sources import Tree
 from firmware.toolchain import CORES, CompileJob, Toolchain
+from firmware.trust import Trust, key_hash
 
 RUNTIME = Path(__file__).parent / "runtime"
 
@@ -50,33 +49,23 @@ class Boot:
     ram: int
 
 
-def key_hash(key: ec.EllipticCurvePublicKey) -> bytes:
-    """The KEYHASH of a signing key: SHA-256 of its DER SubjectPublicKeyInfo, 32 bytes."""
-    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return hashlib.sha256(der).digest()
-
-
-def keys_source(keys: Sequence[ec.EllipticCurvePublicKey]) -> str:
-    """The text of `keys.c`: the table of trusted keys, in the order given.
-
-    Raises BootError without a key, with one twice, or with a key that is not on P-256.
-    """
-    if not keys:
-        raise BootError("boot: no signing key", "give the public key of whoever signs the images")
+def keys_source(trust: Trust) -> str:
+    """The text of `keys.c`: the table of trusted keys, in the order given."""
     rows = []
-    for key in keys:
-        if not isinstance(key.curve, ec.SECP256R1):
-            raise BootError(f"boot: a signing key on {key.curve.name}", "use an ECDSA key on P-256")
-        point = key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-        rows.append(f"    {{{{{_bytes(key_hash(key))}}},\n     {{{_bytes(point[1:])}}}}},\n")
-    if len(set(rows)) != len(rows):
-        raise BootError("boot: a signing key is listed twice", "name each key once")
+    for trusted in trust.keys:
+        point = trusted.key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        role = "KEY_DEVELOPMENT" if trusted.development else "KEY_RELEASE"
+        rows.append(
+            f"    {{{{{_bytes(key_hash(trusted.key))}}},\n     {{{_bytes(point[1:])}}},\n"
+            f"     {trusted.generation}u, {role}}},\n"
+        )
     return (
         "// SPDX-License-Identifier: Apache-2.0\n"
         "// Made by firmware/boot_build.py: SHA-256 of the SubjectPublicKeyInfo, and the point.\n"
         '#include "boot/boot.h"\n\n'
         f"const struct boot_key boot_keys[] = {{\n{''.join(rows)}}};\n"
         f"const uint32_t boot_key_count = {len(rows)}u;\n"
+        f"const uint32_t boot_threshold = {trust.threshold}u;\n"
     )
 
 
@@ -86,18 +75,18 @@ def _bytes(data: bytes) -> str:
 
 def build_boot(
     board: Board,
-    keys: Sequence[ec.EllipticCurvePublicKey],
+    trust: Trust,
     toolchain: Toolchain,
     mbedtls: Tree,
     out: Path,
 ) -> Boot:
-    """Builds `out/boot.elf` and `out/boot.bin`. Raises BootError and ToolchainError.
+    """Builds `out/boot.elf` and `out/boot.bin`. Raises BootError, TrustError and ToolchainError.
 
     The bytes depend on the board, the keys, our sources and the pinned tree, on nothing else.
     """
     made = out / "boot"
     write_atomically(made / "board_config.h", board.config_header().encode())
-    write_atomically(made / "keys.c", keys_source(keys).encode())
+    write_atomically(made / "keys.c", keys_source(trust).encode())
     core = CORES[board.core]
     roots = Roots({"runtime": RUNTIME, "boards": BOARDS, "mbedtls": mbedtls.path, "boot": made})
     objects = toolchain.compile(_jobs(board, mbedtls, made), core, roots)
@@ -135,7 +124,7 @@ def _jobs(board: Board, mbedtls: Tree, made: Path) -> list[CompileJob]:
     ours += [*board.boot_sources, made / "keys.c"]
     if board.secure_world:
         ours.append(RUNTIME / "services/token.c")  # signed where the key is
-    theirs = [mbedtls.path / "library/sha256.c", mbedtls.path / "3rdparty/p256-m/p256-m/p256-m.c"]
+    theirs = [mbedtls.path / "library/sha256.c"]
     reserved = (*_RESERVED, *(_SECURE if board.secure_world else ()))
     flags = {path: (*reserved, *_WARNINGS) for path in ours} | dict.fromkeys(theirs, reserved)
     return [CompileJob(path, includes, defines, flags[path]) for path in (*ours, *theirs)]

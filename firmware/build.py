@@ -40,6 +40,7 @@ from firmware.sources import Trees
 from firmware.specialise import Specialisation
 from firmware.tables import Component, tables_c
 from firmware.toolchain import CORES, Toolchain
+from firmware.trust import Trust
 from firmware.typecheck import type_problems
 
 # Of the C in firmware/runtime and boards/; a test holds it against pyproject.toml.
@@ -94,8 +95,8 @@ def build(manifest: Manifest, board: Board, target: Path, means: Means) -> Bundl
     with _alone(means.work), staged(target) as folder:
         linked = compile_and_link(made, means, folder)
         with _step(means.say, "built boot"):
-            keys = (means.signer.public_key,)
-            boot = build_boot(board, keys, means.toolchain, means.trees.mbedtls, means.work)
+            trust = Trust.of([means.signer.public_key])
+            boot = build_boot(board, trust, means.toolchain, means.trees.mbedtls, means.work)
         with _step(means.say, "signed and packed"):
             _pack(made, linked, boot, means, folder)
             load_bundle(folder)

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from boards.model import Board
 from boards.uf2 import Segment, write_uf2
 from firmware.assertion_file import FILE_NAME as ASSERTION_FILE
-from firmware.boot_build import Boot, key_hash
+from firmware.boot_build import Boot
 from firmware.bundle import (
     FORMAT,
     SIGNING_KEY,
@@ -34,6 +34,7 @@ from firmware.plan import Plan
 from firmware.sbom import APACHE, MIT, Part, Tool, sbom
 from firmware.sources import Trees
 from firmware.tables import Component
+from firmware.trust import key_hash
 
 _FILES = Files()
 UF2_FILE = "appliance.uf2"

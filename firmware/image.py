@@ -14,21 +14,23 @@ import hashlib
 import importlib
 import io
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from boards.errors import NO, USAGE, CoffretError
 from boards.model import Board
+from firmware.trust import SIGNATURES_MAX, key_hash
 
 HEADER_SIZE = 0x200
 TLV_POLICY = 0xA0
 TLV_SBOM = 0xA1
 TLV_BOARD = 0xA2
+TLV_REVOKE = 0xA3
 # imgtool takes 12 characters at most; the appliance's own name is in the image's tables.
 BOOT_RECORD_TYPE = "appliance"
 
@@ -43,8 +45,11 @@ _PROTECTED = {
     TLV_POLICY: (32, 32),
     TLV_SBOM: (32, 32),
     TLV_BOARD: (1, 32),
+    TLV_REVOKE: (2, 2),
 }
-_OPEN = {_SHA256: (32, 32), _KEYHASH: (32, 32), _ECDSA: (8, 72)}
+_OPTIONAL = {TLV_REVOKE}
+# Key hash and signature in DER, each with its TLV's head.
+_SIGNATURE_ROOM = 4 + 32 + 4 + 72
 _HEADER = struct.Struct("<IIHHIIBBHII")
 
 
@@ -112,12 +117,24 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class ImageContent:
-    """What goes into an image beside its code. Digests are SHA-256, 32 bytes."""
+    """What goes into an image beside its code. Digests are SHA-256, 32 bytes.
+
+    `revokes_below`: once the image is confirmed, the device trusts no key of an older generation.
+    """
 
     version: Version
     security_counter: int
     policy_digest: bytes
     sbom_digest: bytes
+    revokes_below: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """One signature of an image: the signer's KEYHASH (32 bytes) and ECDSA in DER."""
+
+    key_hash: bytes
+    value: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +151,14 @@ class ImageFacts:
     sbom_digest: bytes
     board: str
     digest: bytes
-    key_hash: bytes
-    signature: bytes
+    signatures: tuple[Signature, ...]
     hashed_size: int
+    revokes_below: int = 0
+
+    @property
+    def key_hash(self) -> bytes:
+        """Of the first signer, whose image the device says it is; 32 bytes."""
+        return self.signatures[0].key_hash
 
 
 def wrap_image(
@@ -147,18 +169,47 @@ def wrap_image(
     `body` starts with the vector table, linked at the slot's base + 0x200. The same arguments give
     the same bytes. Raises ImageError if it does not fit the slot.
     """
+    image = add_signature(unsigned_image(body, slot, board, content), signer)
+    verify_image(image, signer.public_key, board, slot)  # never hand out what boot would refuse
+    return image
+
+
+def unsigned_image(body: bytes, slot: int, board: Board, content: ImageContent) -> bytes:
+    """The image without a signature: what `add_signature` takes. Raises ImageError."""
     region = board.slot(slot)
-    digest = bytes(_create(body, region.base, board, content, signer.public_key, None))
-    signature = signer.sign_digest(digest)
-    image = bytes(_create(body, region.base, board, content, signer.public_key, signature))
-    if len(image) > region.size:
+    image = _create(body, region.base, board, content)
+    room = SIGNATURES_MAX * _SIGNATURE_ROOM
+    if len(image) > region.size - room:
         raise ImageError(
-            f"image: {len(image)} bytes, the slot has {region.size}",
+            f"image: {len(image)} bytes, the slot has {region.size} less {room} for signatures",
             "use less: `coffret build --explain` says what each feature costs",
             USAGE,
         )
-    verify_image(image, signer.public_key, board, slot)  # never hand out what boot would refuse
     return image
+
+
+def add_signature(image: bytes, signer: ImageSigner) -> bytes:
+    """The image with one more signature behind those it has.
+
+    Raises ImageError if it is no image, if this key signed it already, or if it is full.
+    """
+    facts = read_image(image)
+    hashed = hashlib.sha256(image[: facts.hashed_size]).digest()
+    if hashed != facts.digest:
+        raise _refused("its digest is wrong: it was changed or cut")
+    whose = key_hash(signer.public_key)
+    if whose in {signature.key_hash for signature in facts.signatures}:
+        raise ImageError("image: this key has signed it already", "let another key sign", USAGE)
+    if len(facts.signatures) == SIGNATURES_MAX:
+        raise ImageError(
+            f"image: it has {SIGNATURES_MAX} signatures", "boot looks at no more than that", USAGE
+        )
+    value = signer.sign_digest(facts.digest)
+    more = struct.pack("<HH", _KEYHASH, len(whose)) + whose
+    more += struct.pack("<HH", _ECDSA, len(value)) + value
+    area = image[facts.hashed_size :]
+    head = struct.pack("<HH", _TLV_OPEN, len(area) + len(more))
+    return image[: facts.hashed_size] + head + area[4:] + more
 
 
 def _imgtool(module: str) -> Any:
@@ -166,15 +217,8 @@ def _imgtool(module: str) -> Any:
     return importlib.import_module(f"imgtool.{module}")
 
 
-def _create(
-    body: bytes,
-    address: int,
-    board: Board,
-    content: ImageContent,
-    key: ec.EllipticCurvePublicKey,
-    signature: bytes | None,
-) -> bytes:
-    """imgtool's image; without a signature the digest to be signed."""
+def _create(body: bytes, address: int, board: Board, content: ImageContent) -> bytes:
+    """imgtool's image, without a signature."""
     version = content.version
     image = _imgtool("image").Image(
         version=_imgtool("version").SemiSemVersion(
@@ -186,21 +230,21 @@ def _create(
     )
     image.payload = bytes(HEADER_SIZE) + body
     image.image_size = len(body)
+    custom = {
+        TLV_POLICY: content.policy_digest,
+        TLV_SBOM: content.sbom_digest,
+        TLV_BOARD: board.name.encode("ascii"),
+    }
+    if content.revokes_below:
+        custom[TLV_REVOKE] = struct.pack("<H", content.revokes_below)
     # imgtool narrates on standard output, which is for our JSON.
     with contextlib.redirect_stdout(io.StringIO()):
         image.create(
             key=None,
-            pub_key=_imgtool("keys").ECDSA256P1Public(key),
             public_key_format="hash",
             enckey=None,
             sw_type=BOOT_RECORD_TYPE,
-            custom_tlvs={
-                TLV_POLICY: content.policy_digest,
-                TLV_SBOM: content.sbom_digest,
-                TLV_BOARD: board.name.encode("ascii"),
-            },
-            vector_to_sign="digest" if signature is None else None,
-            fixed_sig=None if signature is None else {"value": signature},
+            custom_tlvs=custom,
         )
     return bytes(image.payload)
 
@@ -218,12 +262,14 @@ def read_image(data: bytes) -> ImageFacts:
     hashed_size = HEADER_SIZE + body_size + protected_size
     if hashed_size > len(data):
         raise _refused(f"the header promises {hashed_size} bytes, there are {len(data)}")
-    protected = _walk(data[HEADER_SIZE + body_size : hashed_size], _TLV_PROTECTED, _PROTECTED, True)
-    rest = _walk(data[hashed_size:], _TLV_OPEN, _OPEN, False)
-    missing = [f"{kind:#04x}" for kind in _PROTECTED if kind not in protected]
-    missing += [f"{kind:#04x}" for kind in _OPEN if kind not in rest]
+    protected: dict[int, bytes] = {}
+    for kind, value in _walk(data[HEADER_SIZE + body_size : hashed_size], _TLV_PROTECTED):
+        if kind in _PROTECTED:  # a later builder may have added others
+            _take(protected, kind, value, _PROTECTED[kind])
+    missing = [f"{kind:#04x}" for kind in _PROTECTED if kind not in {*protected, *_OPTIONAL}]
     if missing:
         raise _refused(f"TLV {', '.join(missing)} is missing")
+    digest, signatures = _read_open(data[hashed_size:])
     try:
         board = protected[TLV_BOARD].decode("ascii")
     except UnicodeDecodeError:
@@ -238,20 +284,17 @@ def read_image(data: bytes) -> ImageFacts:
         policy_digest=protected[TLV_POLICY],
         sbom_digest=protected[TLV_SBOM],
         board=board,
-        digest=rest[_SHA256],
-        key_hash=rest[_KEYHASH],
-        signature=rest[_ECDSA],
+        digest=digest,
+        signatures=signatures,
         hashed_size=hashed_size,
+        revokes_below=int.from_bytes(protected.get(TLV_REVOKE, b""), "little"),
     )
 
 
-def _walk(
-    area: bytes, magic: int, known: dict[int, tuple[int, int]], others: bool
-) -> dict[int, bytes]:
-    """The TLVs of one area, which is all of `area`; `others`: types we do not know are skipped."""
+def _walk(area: bytes, magic: int) -> Iterator[tuple[int, bytes]]:
+    """The TLVs of one area, which is all of `area`."""
     if len(area) < 4 or struct.unpack_from("<HH", area) != (magic, len(area)):
         raise _refused(f"a TLV area does not begin with {magic:#06x} and its length")
-    found: dict[int, bytes] = {}
     at = 4
     while at < len(area):
         if len(area) - at < 4:
@@ -261,15 +304,37 @@ def _walk(
         if len(value) != length:
             raise _refused(f"TLV {kind:#04x} is cut short")
         at += 4 + length
-        if kind not in known:
-            if not others:
-                raise _refused(f"TLV {kind:#04x} does not belong into the unprotected area")
-            continue
-        least, most = known[kind]
-        if kind in found or not least <= length <= most:
-            raise _refused(f"TLV {kind:#04x} is there twice or has {length} bytes")
-        found[kind] = value
-    return found
+        yield kind, value
+
+
+def _take(found: dict[int, bytes], kind: int, value: bytes, sizes: tuple[int, int]) -> None:
+    least, most = sizes
+    if kind in found or not least <= len(value) <= most:
+        raise _refused(f"TLV {kind:#04x} is there twice or has {len(value)} bytes")
+    found[kind] = value
+
+
+def _read_open(area: bytes) -> tuple[bytes, tuple[Signature, ...]]:
+    """Digest and signatures. Nobody signed this area, so nothing else may stand in it."""
+    digest: dict[int, bytes] = {}
+    key: dict[int, bytes] = {}
+    signatures: list[Signature] = []
+    for kind, value in _walk(area, _TLV_OPEN):
+        if kind == _SHA256:
+            _take(digest, kind, value, (32, 32))
+        elif kind == _KEYHASH:
+            _take(key, kind, value, (32, 32))
+        elif kind != _ECDSA:
+            raise _refused(f"TLV {kind:#04x} does not belong into the unprotected area")
+        elif not key or not 8 <= len(value) <= 72 or len(signatures) == SIGNATURES_MAX:
+            raise _refused("a signature has no key, has no signature's length, or is one too many")
+        else:
+            signatures.append(Signature(key.pop(_KEYHASH), value))
+    if not digest:
+        raise _refused(f"TLV {_SHA256:#04x} is missing")
+    if key:
+        raise _refused("a key is named and its signature is missing")
+    return digest[_SHA256], tuple(signatures)
 
 
 def verify_image(
@@ -280,21 +345,28 @@ def verify_image(
     Raises ImageError with what is wrong.
     """
     facts = read_image(data)
-    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if hashlib.sha256(data[: facts.hashed_size]).digest() != facts.digest:
         raise _refused("its digest is wrong: it was changed or cut")
-    if facts.key_hash != hashlib.sha256(der).digest():
+    if not facts.signatures:
+        raise _refused("it is not signed")
+    if facts.key_hash != key_hash(key):
         raise _refused("another key signed it")
-    try:
-        algorithm = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
-        key.verify(facts.signature, facts.digest, algorithm)
-    except InvalidSignature:
-        raise _refused("its signature is wrong") from None
+    if not is_signature(key, facts.digest, facts.signatures[0]):
+        raise _refused("its signature is wrong")
     if board is not None and facts.board != board.name:
         raise _refused(f"it is for the board {facts.board}, not {board.name}")
     if board is not None and slot is not None and facts.address != board.slot(slot).base:
         raise _refused(f"it is linked for {facts.address:#010x}, not for slot {'AB'[slot]}")
     return facts
+
+
+def is_signature(key: ec.EllipticCurvePublicKey, digest: bytes, signature: Signature) -> bool:
+    """Whether this key made the signature over the digest."""
+    try:
+        key.verify(signature.value, digest, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
+    except InvalidSignature:
+        return False
+    return signature.key_hash == key_hash(key)
 
 
 def _refused(what: str) -> ImageError:

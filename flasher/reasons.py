@@ -29,6 +29,11 @@ class Reason(IntEnum):
     FLASH = 14
     NOT_CONFIRMED = 15
     IDENTITY = 16
+    REVOKED = 17
+    THRESHOLD = 18
+    POST_QUANTUM = 19
+    REVOKES_ITSELF = 20
+    FAULT = 21
 
     @property
     def words(self) -> str:
@@ -62,6 +67,10 @@ IMAGE_ERRORS: dict[Reason, IMG_MGMT_ERR] = {
     Reason.COUNTER: IMG_MGMT_ERR.CURRENT_VERSION_IS_NEWER,
     Reason.NO_POLICY: IMG_MGMT_ERR.NO_TLVS,
     Reason.FLASH: IMG_MGMT_ERR.FLASH_READ_FAILED,
+    Reason.REVOKED: IMG_MGMT_ERR.INVALID_TLV,
+    Reason.THRESHOLD: IMG_MGMT_ERR.NO_TLVS,
+    Reason.POST_QUANTUM: IMG_MGMT_ERR.NO_TLVS,
+    Reason.REVOKES_ITSELF: IMG_MGMT_ERR.INVALID_TLV,
 }
 
 # What else the board answers about images: words and a mend.
@@ -117,5 +126,27 @@ _WORDS: dict[Reason, tuple[str, str]] = {
     Reason.IDENTITY: (
         "the board has no identity: its secret was never written or is damaged",
         "write the board's secret at the factory again; a virtual board: start a new one",
+    ),
+    Reason.REVOKED: (
+        "the image is signed with a key that was revoked, or with a development key while the "
+        "board is provisioned",
+        "sign it with a release key of the current generation: coffret sign",
+    ),
+    Reason.THRESHOLD: (
+        "the image has fewer good signatures than this board asks for",
+        "let the other signers add theirs: coffret sign",
+    ),
+    Reason.POST_QUANTUM: (
+        "the image's LMS signature, which this board asks for, is missing or false",
+        "add it: coffret sign --lms",
+    ),
+    Reason.REVOKES_ITSELF: (
+        "the image would revoke a key that signed it, and could never start again",
+        "sign it with keys of the generation that it leaves, or lower `revokes_below`",
+    ),
+    Reason.FAULT: (
+        "the check of the image contradicted itself: the processor made a mistake, perhaps because "
+        "somebody disturbed it",
+        "start the board again; if it happens again, do not trust it",
     ),
 }

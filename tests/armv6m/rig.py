@@ -16,6 +16,7 @@ from firmware.link import KEEP, RUNTIME, Layout, Statics, link_image, monitor_so
 from firmware.object_cache import Roots
 from firmware.sources import MBEDTLS, find_tree
 from firmware.toolchain import CORES, CompileJob, zig_toolchain
+from firmware.trust import Trust
 
 BOARD = boards.load("rpi-pico")
 PROGRAM = Path(__file__).parent / "program"
@@ -35,7 +36,7 @@ LAYOUT = Layout(
 def boot(directory: Path) -> Boot:
     """Boot for the Pico, with KEY."""
     tree = find_tree(MBEDTLS)
-    return build_boot(BOARD, [KEY.public_key()], zig_toolchain(), tree, directory)
+    return build_boot(BOARD, Trust.of([KEY.public_key()]), zig_toolchain(), tree, directory)
 
 
 def image(directory: Path, slot: int = 0) -> bytes:

@@ -28,6 +28,7 @@ from firmware.image import (
 from firmware.object_cache import Roots
 from firmware.sources import MBEDTLS, find_tree
 from firmware.toolchain import CORES, CompileJob, zig_toolchain
+from firmware.trust import Trust
 from tests.qemu import FlashFile, Machine
 
 PROGRAM = Path(__file__).parent / "program"
@@ -157,7 +158,7 @@ class Intruder:
 def build_kit(out: Path) -> Kit:
     """Boot for the board and the signed hostile image for slot A."""
     toolchain, core = zig_toolchain(), CORES[BOARD.core]
-    boot = build_boot(BOARD, [KEY.public_key()], toolchain, find_tree(MBEDTLS), out)
+    boot = build_boot(BOARD, Trust.of([KEY.public_key()]), toolchain, find_tree(MBEDTLS), out)
     config = out / "boot"
     drivers = [path for path in BOARD.image_sources if path.parent.name == "mps2"]
     sources = [PROGRAM / "intruder.c", RUNTIME / "boot/string.c"]

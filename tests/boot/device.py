@@ -19,6 +19,7 @@ from firmware.image import HEADER_SIZE, ImageContent, LocalSigner, Version, wrap
 from firmware.object_cache import Roots
 from firmware.sources import MBEDTLS, find_tree
 from firmware.toolchain import CORES, CompileJob, zig_toolchain
+from firmware.trust import Trust
 from tests.qemu import FlashFile, Machine
 from tests.store.store_model import records_in
 
@@ -27,6 +28,7 @@ PAYLOAD_RAM = 0x2010_0000
 
 OK, NO_IMAGE, HEADER, SLOT_ADDRESS, TOO_LARGE, TLV, BOARD, NO_HASH, HASH = range(9)
 KEY, NO_SIGNATURE, SIGNATURE, COUNTER, NO_POLICY, FLASH, NOT_CONFIRMED, IDENTITY = range(9, 17)
+REVOKED, THRESHOLD, POST_QUANTUM, REVOKES_ITSELF, FAULT = range(17, 22)
 
 # struct handoff (firmware/runtime/include/coffret/handoff.h).
 _HANDOFF = struct.Struct("<IHHIIBBBB32s32s32s32s32s32s33s3s32s64s64sH544s")
@@ -114,7 +116,7 @@ def build_kit(out: Path) -> Kit:
     board = boards.load("mps2-an385")
     key = ec.derive_private_key(0xC0FF8E7, ec.SECP256R1())
     toolchain = zig_toolchain()
-    boot = build_boot(board, [key.public_key()], toolchain, find_tree(MBEDTLS), out)
+    boot = build_boot(board, Trust.of([key.public_key()]), toolchain, find_tree(MBEDTLS), out)
     sources = [HERE / "payload/payload.c", RUNTIME / "boot/string.c"]
     sources += [*sorted((RUNTIME / "store").glob("*.c")), *board.boot_sources[1:]]
     a, b = (link_payload(board, sources, slot, out) for slot in (0, 1))

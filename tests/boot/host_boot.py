@@ -25,7 +25,7 @@ def load_boot(
         *(tree / "include", tree / "library", tree / "3rdparty/p256-m/p256-m"),
     ]
     crypto = sorted((RUNTIME / "crypto").glob("*.c"))
-    theirs = [tree / "library/sha256.c", tree / "3rdparty/p256-m/p256-m/p256-m.c"]
+    theirs = [tree / "library/sha256.c"]
     flags = ["-O1", "-g", "-shared", "-fPIC", '-DMBEDTLS_CONFIG_FILE="crypto_config.h"']
     flags += [argument for include in includes for argument in ("-I", str(include))]
     return ctypes.CDLL(str(compile_host([*crypto, *theirs, *sources], config, out, flags)))

@@ -11,15 +11,15 @@ int simulated_start(uint32_t *minimum);
 int simulated_start(uint32_t *minimum) {
     static struct store store;
     struct boot_state state;
-    struct image_info info;
-    struct image_macs macs = {.key = {1}};
+    struct checked_image image;
+    struct image_macs macs = {.key = {1}, .key_again = {1}};
     if (setjmp(simulated.off) != 0) {
         return POWER_CUT;
     }
     store_open(&store, STORE_AT);
     boot_state_load(&store, &state);
     (void)store_get(&store, STORE_IMAGE_MAC, macs.macs, sizeof macs.macs);
-    struct choice choice = choose_slot(&store, &state, &info, &macs);
+    struct choice choice = choose_slot(&store, &state, &image, &macs);
     if (macs.changed) {
         (void)store_put(&store, STORE_IMAGE_MAC, macs.macs, sizeof macs.macs);
     }

@@ -10,9 +10,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from firmware.boot_build import BootError, build_boot, key_hash, keys_source
+from firmware.boot_build import build_boot
 from firmware.sources import MBEDTLS, find_tree
 from firmware.toolchain import zig_toolchain
+from firmware.trust import Trust, TrustError, key_hash
 from tests.boot.device import Kit, handoff_of
 from tests.qemu import FlashFile, Machine, needs_qemu
 
@@ -21,8 +22,8 @@ KEYS = [ec.derive_private_key(number, ec.SECP256R1()) for number in (7, 8)]
 
 def test_boot_reproduces_in_another_place_without_a_cache(kit: Kit, tmp_path: Path) -> None:
     toolchain = zig_toolchain(tmp_path / "cache")
-    key = kit.key.public_key()
-    again = build_boot(kit.board, [key], toolchain, find_tree(MBEDTLS), tmp_path / "elsewhere")
+    trust = Trust.of([kit.key.public_key()])
+    again = build_boot(kit.board, trust, toolchain, find_tree(MBEDTLS), tmp_path / "elsewhere")
     assert again.binary.read_bytes() == kit.boot.binary.read_bytes()
     assert again.elf.read_bytes() == kit.boot.elf.read_bytes()
     assert again.digest == kit.boot.digest
@@ -30,8 +31,8 @@ def test_boot_reproduces_in_another_place_without_a_cache(kit: Kit, tmp_path: Pa
 
 @needs_qemu
 def test_boot_starts_images_of_each_of_its_keys(kit: Kit, tmp_path: Path) -> None:
-    public = [key.public_key() for key in KEYS]
-    boot = build_boot(kit.board, public, zig_toolchain(), find_tree(MBEDTLS), tmp_path)
+    trust = Trust.of(key.public_key() for key in KEYS)
+    boot = build_boot(kit.board, trust, zig_toolchain(), find_tree(MBEDTLS), tmp_path)
     assert boot.digest != kit.boot.digest, "the keys are measured"
     for key in KEYS:
         flash = FlashFile.factory(kit.board, tmp_path / "nv")
@@ -57,5 +58,11 @@ def test_key_hash_is_that_of_the_public_key_info() -> None:
 def test_keys_that_cannot_work_are_refused(
     keys: list[ec.EllipticCurvePublicKey], what: str
 ) -> None:
-    with pytest.raises(BootError, match=what):
-        keys_source(keys)
+    with pytest.raises(TrustError, match=what):
+        Trust.of(keys)
+
+
+@pytest.mark.parametrize("threshold", [0, 3])
+def test_threshold_that_no_image_could_reach_is_refused(threshold: int) -> None:
+    with pytest.raises(TrustError, match=f"{threshold} signatures of 2 keys"):
+        Trust.of((key.public_key() for key in KEYS), threshold)

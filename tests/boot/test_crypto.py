@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 import boards
 from tests.boot.host_boot import load_boot
 
+EQUAL = 0x5AA5C33C
 N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
@@ -204,7 +205,7 @@ def test_wycheproofs_signatures_are_judged_rightly(crypto: ctypes.CDLL) -> None:
         key = bytes.fromhex(group["publicKey"]["uncompressed"])[1:]
         digest = hashlib.sha256(bytes.fromhex(case["msg"])).digest()
         raw = from_der(crypto, bytes.fromhex(case["sig"]))
-        accepted = raw is not None and crypto.p256_verify(key, digest, raw) == 0
+        accepted = raw is not None and crypto.p256_verify(key, digest, raw) == EQUAL
         assert accepted == (case["result"] == "valid"), (case["tcId"], case["comment"])
         judged[case["result"]] += 1
     assert judged["valid"] > 100
@@ -251,9 +252,20 @@ def test_comparison_finds_every_difference(
 ) -> None:
     crypto.memory_compare.restype = ctypes.c_uint32
     size = ctypes.c_size_t(len(one))
-    assert crypto.memory_compare(one, bytes(one), size) == 0x5AA5C33C
+    assert crypto.memory_compare(one, bytes(one), size) == EQUAL
     if one:
         place = data.draw(st.integers(0, len(one) - 1))
         two = bytearray(one)
         two[place] ^= 1 << data.draw(st.integers(0, 7))
-        assert crypto.memory_compare(one, bytes(two), size) == 0xA55A3CC3
+        assert crypto.memory_compare(one, bytes(two), size) != EQUAL
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
+@settings(max_examples=300, deadline=None)
+def test_number_that_is_too_small_is_not_at_least(
+    crypto: ctypes.CDLL, value: int, minimum: int
+) -> None:
+    crypto.at_least.restype = ctypes.c_uint32
+    for one, other in ((value, minimum), (minimum, minimum), (minimum, minimum - 1)):
+        answer = crypto.at_least(ctypes.c_uint32(one), ctypes.c_uint32(other))
+        assert (answer == EQUAL) is (one >= other & 0xFFFFFFFF)

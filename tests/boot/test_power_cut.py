@@ -19,6 +19,7 @@ import boards
 from boards.model import Board
 from firmware.boot_build import RUNTIME, keys_source
 from firmware.image import ImageContent, LocalSigner, Version, wrap_image
+from firmware.trust import Trust
 from tests.boot.host_boot import load_boot
 
 HERE = Path(__file__).parent
@@ -77,7 +78,7 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
     directory = tmp_path_factory.mktemp("cut")
     board = small_board()
     key = ec.derive_private_key(0xC0FFEE, ec.SECP256R1())
-    (directory / "keys.c").write_text(keys_source([key.public_key()]))
+    (directory / "keys.c").write_text(keys_source(Trust.of([key.public_key()])))
     sources = [RUNTIME / "boot/image.c", RUNTIME / "boot/choice.c", directory / "keys.c"]
     sources += [*sorted((RUNTIME / "store").glob("*.c")), HERE / "simulated_choice.c"]
     library = load_boot(sources, directory, directory / "choice.so", board)

@@ -35,6 +35,7 @@ from firmware.link import (
 from firmware.object_cache import Roots
 from firmware.sources import MBEDTLS, find_tree
 from firmware.toolchain import CORES, CompileJob, zig_toolchain
+from firmware.trust import Trust
 from tests.qemu import FlashFile, Machine
 
 PROGRAM = Path(__file__).parent / "program"
@@ -132,8 +133,8 @@ def build(directory: Path, board_name: str = "mps2-an385", *, lto: bool = True) 
         board_name=board_name,
     )
     if board.secure_world:
-        keys = [KEY.public_key()]
-        boot = build_boot(board, keys, zig_toolchain(), find_tree(MBEDTLS), directory)
+        trust = Trust.of([KEY.public_key()])
+        boot = build_boot(board, trust, zig_toolchain(), find_tree(MBEDTLS), directory)
         return Program(board, image, boot.elf)
     return Program(board, image, stub(directory))
 

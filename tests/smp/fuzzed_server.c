@@ -21,8 +21,8 @@ static void simulated_finish(struct sha256_context *context, uint8_t digest[32])
     memset(digest, 0, 32);
     memcpy(digest, context->opaque, 4);
 }
-static int simulated_check(uint32_t slot, uint32_t minimum, struct image_info *info) {
-    memset(info, (int)minimum, sizeof *info);
+static int simulated_check(uint32_t slot, const struct image_limits *limits, struct image_info *info) {
+    memset(info, (int)limits->minimum_counter, sizeof *info);
     return slot == 0 ? 0 : 8;
 }
 

@@ -45,7 +45,7 @@ FLASH_ON_HOST, BOOT_ON_HOST = 0x7000_0000, 0x7200_0000
 INIT = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 UPDATE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 FINISH = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
-CHECK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_void_p)
+CHECK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_void_p)
 
 
 class Services(ctypes.Structure):
@@ -145,7 +145,8 @@ class SimulatedServices:
     def _finish(self, context: int, digest: int) -> None:
         ctypes.memmove(digest, self.hashes.pop(context).digest(), 32)
 
-    def _check(self, slot: int, minimum: int, info: int) -> int:  # noqa: ARG002 - boot's signature
+    def _check(self, slot: int, limits: int, info: int) -> int:  # noqa: ARG002 - boot's signature
+        minimum = ctypes.c_uint32.from_address(limits).value  # the first of struct image_limits
         self.checks.append((slot, minimum))
         if slot in self.reasons:
             return self.reasons[slot]

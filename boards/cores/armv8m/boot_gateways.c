@@ -12,7 +12,6 @@
 
 #define GATEWAY __attribute__((cmse_nonsecure_entry, used))
 
-#define LIFECYCLE_SECURED 0x3000u // RFC 9783 section 4.3.1
 #define ENDORSEMENT_MAX 1024u
 #define SETTINGS_LAST 31u
 #define SETTING_MAX 128u // sixteen of them leave room for boot's own records, whatever they hold
@@ -59,7 +58,7 @@ GATEWAY int gateway_version(void);
 GATEWAY int gateway_sha256_init(struct sha256_context *context);
 GATEWAY int gateway_sha256_update(struct sha256_context *context, const uint8_t *data, size_t length);
 GATEWAY int gateway_sha256_finish(struct sha256_context *context, uint8_t *digest);
-GATEWAY int gateway_check_image(uint32_t slot, uint32_t minimum_counter, struct image_info *info);
+GATEWAY int gateway_check_image(uint32_t slot, const struct image_limits *limits, struct image_info *info);
 GATEWAY int gateway_attest(const uint8_t *nonce, size_t length);
 GATEWAY int gateway_attest_read(uint32_t offset, uint8_t *data, size_t length);
 GATEWAY int gateway_flash_erase(uint32_t offset, size_t length);
@@ -122,16 +121,17 @@ int gateway_sha256_finish(struct sha256_context *context, uint8_t *digest) {
     return leave(on_copy(context, NULL, 0, digest));
 }
 
-int gateway_check_image(uint32_t slot, uint32_t minimum_counter, struct image_info *info) {
+int gateway_check_image(uint32_t slot, const struct image_limits *limits, struct image_info *info) {
     int error = enter();
     if (error != 0) {
         return error;
     }
-    if (!may_write(info, sizeof *info)) {
+    if (!may_read(limits, sizeof *limits) || !may_write(info, sizeof *info)) {
         return leave(GATEWAY_POINTER);
     }
+    struct image_limits asked = *limits;
     struct image_info found;
-    int reason = boot_check_image(slot, minimum_counter, &found);
+    int reason = boot_check_image(slot, &asked, &found);
     *info = found;
     return leave(reason);
 }
@@ -215,7 +215,7 @@ static bool is_setting(uint32_t key) { return key >= STORE_SETTINGS && key <= SE
 
 int gateway_store_get(uint32_t key, void *data, size_t capacity) {
     // The image MAC is nobody's but boot's; so is what nobody knows.
-    bool readable = (key >= STORE_BOOT_STATE && key <= STORE_BOOT_COUNT) || key == STORE_BUDGETS || is_setting(key);
+    bool readable = (key >= STORE_BOOT_STATE && key <= STORE_BOOT_COUNT) || key == STORE_BUDGETS || key == STORE_KEY_FLOOR || is_setting(key);
     if (!caller_is_privileged() || !readable) {
         return GATEWAY_DENIED;
     }

@@ -34,8 +34,8 @@ static void gateway_sha256_update(struct sha256_context *context, const uint8_t 
 static void gateway_sha256_finish(struct sha256_context *context, uint8_t digest[32]) {
     task_gateway(GATEWAY_SHA256_FINISH, (uint32_t)context, (uint32_t)digest, 0);
 }
-static int gateway_check_image(uint32_t slot, uint32_t minimum_counter, struct image_info *info) {
-    int reason = task_gateway(GATEWAY_CHECK_IMAGE, slot, minimum_counter, (uint32_t)info);
+static int gateway_check_image(uint32_t slot, const struct image_limits *limits, struct image_info *info) {
+    int reason = task_gateway(GATEWAY_CHECK_IMAGE, slot, (uint32_t)limits, (uint32_t)info);
     return reason < 0 ? REASON_FLASH : reason; // refused by the gateway itself: not a good image, for all we know
 }
 // No key is on this side.

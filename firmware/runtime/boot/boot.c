@@ -31,17 +31,6 @@ static struct handoff *handoff(void) { return (struct handoff *)BOARD_BOOT_HANDO
 
 static struct store store;
 
-// Without a record: a board that has its secret but not yet an endorsement (PSA RoT provisioning, RFC 9783 4.3.1).
-#define LIFECYCLE_PROVISIONING 0x2000u
-
-static uint16_t load_lifecycle(void) {
-    uint16_t lifecycle;
-    if (store_get(&store, STORE_LIFECYCLE, &lifecycle, sizeof lifecycle) != (int)sizeof lifecycle) {
-        return LIFECYCLE_PROVISIONING;
-    }
-    return lifecycle;
-}
-
 static uint32_t count_boot(void) {
     uint32_t count = 0;
     (void)store_get(&store, STORE_BOOT_COUNT, &count, sizeof count);
@@ -55,7 +44,9 @@ static uint32_t count_boot(void) {
 static void describe_device(const uint8_t *uds, struct handoff *facts) {
     facts->magic = HANDOFF_MAGIC;
     facts->version = HANDOFF_VERSION;
-    facts->lifecycle = load_lifecycle();
+    struct image_limits limits;
+    load_limits(&store, &limits);
+    facts->lifecycle = limits.lifecycle;
     facts->boot_count = count_boot();
     memcpy(facts->implementation_id, BOARD_IMPLEMENTATION_ID, sizeof BOARD_IMPLEMENTATION_ID - 1u);
     sha256(__boot_base, (size_t)(__boot_end - __boot_base), facts->boot_digest);
@@ -88,6 +79,7 @@ __attribute__((noreturn)) static void recover(const uint8_t *uds) {
 static void load_macs(const uint8_t *uds, const struct handoff *facts, struct image_macs *macs) {
     memset(macs, 0, sizeof *macs);
     dice_derive_secret(uds, "coffret image MAC", "", 0u, macs->key);
+    dice_derive_secret(uds, "coffret image MAC", "", 0u, macs->key_again);
     memcpy(macs->boot_digest, facts->boot_digest, sizeof macs->boot_digest);
     (void)store_get(&store, STORE_IMAGE_MAC, macs->macs, sizeof macs->macs);
 }
@@ -102,12 +94,11 @@ static void describe_image(const struct choice *choice, const struct image_info 
 }
 
 // Picks the image and completes the handoff for it. Returns the slot, or BOOT_SLOT_NONE.
-static uint8_t prepare_image(const uint8_t *uds, struct boot_state *state) {
+static uint8_t prepare_image(const uint8_t *uds, struct boot_state *state, struct checked_image *image) {
     struct handoff *facts = handoff();
-    struct image_info info;
     struct image_macs macs;
     load_macs(uds, facts, &macs);
-    struct choice choice = choose_slot(&store, state, &info, &macs);
+    struct choice choice = choose_slot(&store, state, image, &macs);
     if (macs.changed) {
         // Lost, it costs the next boot one signature check.
         (void)store_put(&store, STORE_IMAGE_MAC, macs.macs, sizeof macs.macs);
@@ -117,12 +108,29 @@ static uint8_t prepare_image(const uint8_t *uds, struct boot_state *state) {
         return BOOT_SLOT_NONE;
     }
     facts->last_reason = state->reason;
-    describe_image(&choice, &info, facts);
+    describe_image(&choice, &image->info, facts);
     return dice_certify(uds, &store, facts) == 0 ? choice.slot : BOOT_SLOT_NONE;
+}
+
+// Once more, and independent of all that was decided before: is what lies in `slot` what was verified? The address of
+// the jump is made of the answer, so that skipping the branch on it leads nowhere.
+__attribute__((noreturn)) static void start_image(const uint8_t *uds, uint32_t slot, const struct checked_image *image,
+                                                  struct boot_state *state) {
+    uint32_t address = slot_address(slot);
+    uint32_t proof = image_proof(address);
+    if (image->proof != proof) {
+        state->reason = REASON_FAULT;
+        (void)boot_state_save(&store, state);
+        recover(uds);
+    }
+    boot_lock_secrets();
+    // The header is 0x200 bytes, so the vector table behind it is aligned as VTOR asks.
+    boot_enter_image((address ^ image->proof ^ proof) + 0x200u);
 }
 
 void boot_main(bool faulted) {
     struct boot_state state;
+    static struct checked_image image; // no proof in it: RAM that was cleared
     board_init();
     store_open(&store, BOARD_STORE_OFFSET, BOARD_STORE_BANK_SIZE);
     boot_state_load(&store, &state);
@@ -141,12 +149,10 @@ void boot_main(bool faulted) {
         state.reason = REASON_IDENTITY;
         (void)boot_state_save(&store, &state);
     } else if (!asked && !faulted) {
-        slot = prepare_image(uds, &state);
+        slot = prepare_image(uds, &state, &image);
     }
     if (slot == BOOT_SLOT_NONE) {
         recover(uds);
     }
-    boot_lock_secrets();
-    // The header is 0x200 bytes, so the vector table behind it is aligned as VTOR asks.
-    boot_enter_image(slot_address(slot) + 0x200u);
+    start_image(uds, slot, &image, &state);
 }

@@ -28,27 +28,45 @@ __attribute__((noreturn)) void boot_enter_image(uint32_t table);
 
 // ---- keys.c (made by firmware/boot_build.py): whose images this boot starts ----
 
+enum boot_key_role { KEY_RELEASE = 0, KEY_DEVELOPMENT = 1 };
+
 struct boot_key {
     uint8_t hash[32];   // SHA-256 of the DER SubjectPublicKeyInfo: the KEYHASH TLV
     uint8_t key[64];    // X || Y
+    uint16_t generation;
+    uint16_t role;      // enum boot_key_role
 };
 extern const struct boot_key boot_keys[];
 extern const uint32_t boot_key_count;
+extern const uint32_t boot_threshold;   // so many of them must have signed; at least 1
 
 // ---- image.c: is it an image we may start ----
 
-// Memory of full checks. Once a signature was verified, a MAC under a device secret stands for it.
+// Memory of full checks. Once the signatures were verified, a MAC under a device secret stands for them.
 struct image_macs {
     uint8_t key[32];
+    uint8_t key_again[32];      // derived a second time: a skipped derivation would leave a key anybody knows
     uint8_t boot_digest[32];    // a boot with other keys must not trust the MACs of this one
     uint8_t macs[SLOTS][32];
     bool changed;               // save `macs`
 };
 
-// `macs` NULL: always the full check. Returns enum reason; `info` is complete only for REASON_OK.
-int image_check(uint32_t slot, uint32_t minimum_counter, struct image_info *info, struct image_macs *macs);
+// An image that was looked at. `proof` is a sum of the words that its comparisons returned, each of which is
+// MEMORY_EQUAL only if it held (coffret/crypto.h). It has the one value that image_proof() tells for its place only if
+// every check was made and held; so nobody needs to trust the branches in between. Written through memory, so that a
+// compiler cannot know its value.
+struct checked_image {
+    struct image_info info;     // complete only for REASON_OK
+    volatile uint32_t proof;
+};
+
+// `macs` NULL: always the full check. Returns enum reason.
+int image_check(uint32_t slot, const struct image_limits *limits, struct checked_image *image,
+                struct image_macs *macs);
+// What the proof of a good image at `address` is.
+uint32_t image_proof(uint32_t address);
 // The same as a boot service.
-int boot_check_image(uint32_t slot, uint32_t minimum_counter, struct image_info *info);
+int boot_check_image(uint32_t slot, const struct image_limits *limits, struct image_info *info);
 // Where the slot's image begins in the address space.
 uint32_t slot_address(uint32_t slot);
 
@@ -59,8 +77,8 @@ struct choice {
     bool trial;
 };
 
-// Follows and updates the boot state; saves it. `info` describes the chosen image.
-struct choice choose_slot(struct store *store, struct boot_state *state, struct image_info *info,
+// Follows and updates the boot state; saves it. `image` is the chosen one.
+struct choice choose_slot(struct store *store, struct boot_state *state, struct checked_image *image,
                           struct image_macs *macs);
 
 // ---- dice.c: who is this device, and what does it run ----

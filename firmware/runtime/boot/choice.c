@@ -18,14 +18,14 @@ static bool is_newer(const struct image_info *a, const struct image_info *b) {
 
 // The pending slot, at most once. That it was tried is in flash before anything of it runs or is even looked at: an
 // image that hangs, or breaks the check itself, has had its turn.
-static bool try_pending(struct store *store, struct boot_state *state, uint32_t minimum, struct image_info *info,
-                        struct image_macs *macs) {
+static bool try_pending(struct store *store, struct boot_state *state, const struct image_limits *limits,
+                        struct checked_image *image, struct image_macs *macs) {
     int reason = REASON_NOT_CONFIRMED;
     if ((state->flags & BOOT_TRIED) == 0u) {
         state->flags |= BOOT_TRIED;
         reason = REASON_FLASH;
         if (boot_state_save(store, state) == 0) {
-            reason = image_check(state->pending, minimum, info, macs);
+            reason = image_check(state->pending, limits, image, macs);
         }
     }
     if (reason == REASON_OK) {
@@ -38,13 +38,13 @@ static bool try_pending(struct store *store, struct boot_state *state, uint32_t 
 }
 
 // First flash: the newer of what is valid.
-static uint8_t first_slot(struct boot_state *state, uint32_t minimum, struct image_info *info,
+static uint8_t first_slot(struct boot_state *state, const struct image_limits *limits, struct checked_image *image,
                           struct image_macs *macs) {
-    struct image_info other;
-    int reason_a = image_check(0u, minimum, info, macs);
-    int reason_b = image_check(1u, minimum, &other, macs);
-    if (reason_b == REASON_OK && (reason_a != REASON_OK || is_newer(&other, info))) {
-        *info = other;
+    struct checked_image other;
+    int reason_a = image_check(0u, limits, image, macs);
+    int reason_b = image_check(1u, limits, &other, macs);
+    if (reason_b == REASON_OK && (reason_a != REASON_OK || is_newer(&other.info, &image->info))) {
+        *image = other;
         return 1u;
     }
     if (reason_a == REASON_OK) {
@@ -55,20 +55,21 @@ static uint8_t first_slot(struct boot_state *state, uint32_t minimum, struct ima
     return BOOT_SLOT_NONE;
 }
 
-struct choice choose_slot(struct store *store, struct boot_state *state, struct image_info *info,
+struct choice choose_slot(struct store *store, struct boot_state *state, struct checked_image *image,
                           struct image_macs *macs) {
-    uint32_t minimum = security_counter_load(store);
+    struct image_limits limits;
+    load_limits(store, &limits);
     struct choice choice = {.slot = BOOT_SLOT_NONE, .trial = false};
-    if (state->pending != BOOT_SLOT_NONE && try_pending(store, state, minimum, info, macs)) {
+    if (state->pending != BOOT_SLOT_NONE && try_pending(store, state, &limits, image, macs)) {
         choice.slot = state->pending;
         choice.trial = true;
         return choice; // the state was saved before the trial
     }
     if (state->active == BOOT_SLOT_NONE) {
-        state->active = first_slot(state, minimum, info, macs);
+        state->active = first_slot(state, &limits, image, macs);
         choice.slot = state->active;
     } else {
-        int reason = image_check(state->active, minimum, info, macs);
+        int reason = image_check(state->active, &limits, image, macs);
         if (reason == REASON_OK) {
             choice.slot = state->active;
         } else {
@@ -80,14 +81,16 @@ struct choice choose_slot(struct store *store, struct boot_state *state, struct 
         state->reason = REASON_FLASH;
     }
     if (choice.slot != BOOT_SLOT_NONE) {
-        // The confirmed image runs. Confirming is two records; this mends a cut between them.
-        if (security_counter_raise(store, info->security_counter) != 0) {
+        // The confirmed image runs. Confirming is two records; this mends a cut between them. What it revokes is
+        // revoked now: never while it is on trial, so that there is something to go back to.
+        if (security_counter_raise(store, image->info.security_counter) != 0 ||
+            key_floor_raise(store, image->info.revokes_below) != 0) {
             state->reason = REASON_FLASH;
         }
     } else if (state->active != BOOT_SLOT_NONE) {
         // Last resort. Not confirmed: `active` stays, and so does the counter.
         uint8_t other = (uint8_t)(1u - state->active);
-        if (image_check(other, minimum, info, macs) == REASON_OK) {
+        if (image_check(other, &limits, image, macs) == REASON_OK) {
             choice.slot = other;
         }
     }

@@ -22,19 +22,27 @@ enum tlv_type {
     TLV_ECDSA = 0x22,
     TLV_COUNTER = 0x50,
     TLV_POLICY = 0xA0,
-    TLV_BOARD = 0xA2
+    TLV_BOARD = 0xA2,
+    TLV_REVOKE = 0xA3
 };
+
+#define SIGNATURES_MAX 4u
 
 // What a walk over the TLVs found; pointers into the slot, NULL: not there.
 struct found {
     const uint8_t *digest;
-    const uint8_t *key_hash;
-    const uint8_t *signature;
     const uint8_t *counter;
     const uint8_t *policy;
     const uint8_t *board;
-    uint32_t signature_length;
+    const uint8_t *revoke;
+    const uint8_t *key_hash;    // of the signature that comes next
     uint32_t board_length;
+    uint32_t signatures;
+    struct {
+        const uint8_t *key_hash;
+        const uint8_t *value;
+        uint32_t length;
+    } signature[SIGNATURES_MAX];
 };
 
 static uint32_t u16(const uint8_t *at) { return (uint32_t)at[0] | (uint32_t)at[1] << 8; }
@@ -62,12 +70,15 @@ static int take_protected(struct found *found, uint32_t type, const uint8_t *val
     case TLV_BOARD:
         found->board_length = length;
         return take(&found->board, value, length, 1u, 32u);
+    case TLV_REVOKE:
+        return take(&found->revoke, value, length, 2u, 2u);
     default:
         return REASON_OK;
     }
 }
 
-// One entry of the other area: nobody signed it, so it holds these three and nothing else.
+// One entry of the other area: nobody signed it, so it holds these and nothing else. Each signature follows the hash of
+// its key.
 static int take_open(struct found *found, uint32_t type, const uint8_t *value, uint32_t length) {
     switch (type) {
     case TLV_SHA256:
@@ -75,8 +86,18 @@ static int take_open(struct found *found, uint32_t type, const uint8_t *value, u
     case TLV_KEYHASH:
         return take(&found->key_hash, value, length, 32u, 32u);
     case TLV_ECDSA:
-        found->signature_length = length;
-        return take(&found->signature, value, length, 8u, 72u);
+        if (length < 8u || length > 72u || found->signatures == SIGNATURES_MAX) {
+            return REASON_TLV;
+        }
+        if (found->key_hash == NULL) {
+            return REASON_KEY;
+        }
+        found->signature[found->signatures].key_hash = found->key_hash;
+        found->signature[found->signatures].value = value;
+        found->signature[found->signatures].length = length;
+        found->signatures++;
+        found->key_hash = NULL;
+        return REASON_OK;
     default:
         return REASON_TLV;
     }
@@ -106,8 +127,7 @@ static int walk(struct found *found, const uint8_t *area, uint32_t length,
 }
 
 // Header and TLV areas. `hashed`: bytes that the digest covers (header, body, protected TLVs).
-static int parse(uint32_t slot, struct found *found, struct image_info *info, uint32_t *hashed) {
-    const uint8_t *image = flash_address(slot_offset(slot));
+static int parse(uint32_t slot, const uint8_t *image, struct found *found, struct image_info *info, uint32_t *hashed) {
     if (u32(image) != IMAGE_MAGIC) {
         return REASON_NO_IMAGE;
     }
@@ -145,97 +165,196 @@ static int parse(uint32_t slot, struct found *found, struct image_info *info, ui
     info->version_minor = image[21];
     info->version_revision = (uint16_t)u16(image + 22);
     info->version_build = u32(image + 24);
-    return walk(found, area, open_size, take_open);
+    reason = walk(found, area, open_size, take_open);
+    if (found->counter == NULL) {
+        return reason != REASON_OK ? reason : REASON_TLV;
+    }
+    info->security_counter = u32(found->counter);
+    if (found->revoke != NULL) {
+        info->revokes_below = (uint16_t)u16(found->revoke);
+    }
+    if (found->signatures != 0u && found->key_hash != NULL) {
+        return REASON_TLV; // of a key without its signature
+    }
+    return reason;
 }
 
-static void image_mac(const struct image_macs *macs, uint32_t slot, const struct image_info *info, uint8_t mac[32]) {
+static void image_mac(const struct image_macs *macs, uint32_t slot, const struct image_limits *limits,
+                      const struct image_info *info, uint8_t mac[32]) {
+    // A device that revoked keys or was secured since must look at the signatures again.
+    const uint32_t context[] = {slot, limits->key_floor, is_secured(limits->lifecycle)};
     struct hmac_context hmac;
     hmac_init(&hmac, macs->key, sizeof macs->key);
-    hmac_update(&hmac, &slot, sizeof slot);
+    hmac_update(&hmac, context, sizeof context);
     hmac_update(&hmac, macs->boot_digest, sizeof macs->boot_digest);
     hmac_update(&hmac, info->digest, sizeof info->digest);
     hmac_update(&hmac, info->signer_id, sizeof info->signer_id);
     hmac_finish(&hmac, mac);
 }
 
-// The signature over the digest that we computed ourselves, by the key the image names, if it is one of ours.
-static int check_signature(const struct found *found, struct image_info *info) {
-    if (found->signature == NULL) {
-        return REASON_NO_SIGNATURE;
-    }
-    for (uint32_t i = 0; i < boot_key_count; i++) {
-        if (memory_compare(boot_keys[i].hash, info->signer_id, 32u) == MEMORY_EQUAL) {
-            uint8_t signature[P256_SIGNATURE_SIZE];
-            if (p256_signature_from_der(found->signature, found->signature_length, signature) != 0 ||
-                p256_verify(boot_keys[i].key, info->digest, signature) != 0) {
-                return REASON_SIGNATURE;
-            }
-            return REASON_OK;
-        }
-    }
-    return REASON_KEY;
+// MEMORY_EQUAL if this key may sign images of this device.
+static uint32_t key_counts(const struct boot_key *key, const struct image_limits *limits) {
+    uint32_t allowed = at_least(key->generation, limits->key_floor);
+    return is_secured(limits->lifecycle) ? allowed + at_least(KEY_RELEASE, key->role) - MEMORY_EQUAL : allowed;
 }
 
-// What must hold beside the signature; only looked at once the digest is known to be right.
-static int check_claims(const struct found *found, uint32_t minimum_counter, struct image_info *info) {
-    if (found->counter == NULL) {
-        return REASON_TLV;
+// Which of our keys has this hash; boot_key_count: none.
+static uint32_t find_key(const uint8_t *hash) {
+    uint32_t i = 0;
+    while (i < boot_key_count && memory_compare(boot_keys[i].hash, hash, 32u) != MEMORY_EQUAL) {
+        i++;
     }
-    info->security_counter = u32(found->counter);
-    if (info->security_counter < minimum_counter) {
+    return i;
+}
+
+// The signatures over the digest that we computed ourselves. `word` becomes MEMORY_EQUAL if boot_threshold keys of ours
+// made good ones, and only then. The first signature names the signer (DICE's authority), so it must be one that counts;
+// of the others those that do not count are passed over, so that an image outlives the revocation of a spare key.
+static int check_signatures(const struct found *found, const struct image_limits *limits, struct image_info *info,
+                            volatile uint32_t *word) {
+    uint32_t sum = 0;
+    uint32_t used = 0; // a bit a key
+    uint32_t good = 0;
+    if (found->signatures == 0u) {
+        return REASON_NO_SIGNATURE;
+    }
+    for (uint32_t i = 0; i < found->signatures && good < boot_threshold; i++) {
+        uint8_t signature[P256_SIGNATURE_SIZE];
+        uint32_t number = find_key(found->signature[i].key_hash);
+        const struct boot_key *key = &boot_keys[number];
+        bool known = number < boot_key_count;
+        uint32_t counts = known ? key_counts(key, limits) : 0u;
+        if (counts != MEMORY_EQUAL || (used >> number & 1u) != 0u) {
+            if (i == 0u) {
+                return known ? REASON_REVOKED : REASON_KEY;
+            }
+            continue;
+        }
+        if (info->revokes_below > key->generation) {
+            return REASON_REVOKES_ITSELF;
+        }
+        if (p256_signature_from_der(found->signature[i].value, found->signature[i].length, signature) != 0) {
+            return REASON_SIGNATURE;
+        }
+        uint32_t verified = p256_verify(key->key, info->digest, signature);
+        if (verified != MEMORY_EQUAL) {
+            return REASON_SIGNATURE;
+        }
+        sum += counts + verified;
+        used |= 1u << number;
+        good++;
+    }
+    uint32_t keys = 0;
+    for (uint32_t bits = used; bits != 0u; bits &= bits - 1u) {
+        keys++;
+    }
+    *word = MEMORY_EQUAL + sum - 2u * MEMORY_EQUAL * boot_threshold + 5u * (keys ^ boot_threshold);
+    return good < boot_threshold ? REASON_THRESHOLD : REASON_OK;
+}
+
+// How the proof goes on from one check to the next: order counts, and no sum of a few words makes up for another.
+static uint32_t proof_step(uint32_t proof, uint32_t word) { return (proof << 7 | proof >> 25) + word; }
+
+#define PROOF_START 0x6B2E91D4u
+#define PROOF_STEPS 5
+
+uint32_t image_proof(uint32_t address) {
+    uint32_t proof = PROOF_START ^ address;
+    for (int step = 0; step < PROOF_STEPS; step++) {
+        proof = proof_step(proof, MEMORY_EQUAL);
+    }
+    return proof;
+}
+
+// What must hold beside the signature. Two steps of the proof.
+static int check_claims(const struct found *found, const struct image_limits *limits, struct checked_image *image) {
+    static const char name[] = BOARD_NAME;
+    uint32_t counter = at_least(image->info.security_counter, limits->minimum_counter);
+    image->proof = proof_step(image->proof, counter);
+    if (counter != MEMORY_EQUAL) {
         return REASON_COUNTER;
     }
     if (found->policy == NULL) {
         return REASON_NO_POLICY;
     }
-    memcpy(info->policy_digest, found->policy, 32u);
-    static const char name[] = BOARD_NAME;
-    if (found->board == NULL || found->board_length != sizeof name - 1u ||
-        memory_compare(found->board, name, sizeof name - 1u) != MEMORY_EQUAL) {
+    memcpy(image->info.policy_digest, found->policy, 32u);
+    if (found->board == NULL || found->board_length != sizeof name - 1u) {
         return REASON_BOARD;
     }
-    return REASON_OK;
+    uint32_t board = memory_compare(found->board, name, sizeof name - 1u);
+    image->proof = proof_step(image->proof, board);
+    return board == MEMORY_EQUAL ? REASON_OK : REASON_BOARD;
 }
 
-int image_check(uint32_t slot, uint32_t minimum_counter, struct image_info *info, struct image_macs *macs) {
+// The MAC of an image that was verified before, else its signatures. Two steps of the proof.
+static int check_origin(uint32_t slot, const struct found *found, const struct image_limits *limits,
+                        struct checked_image *image, struct image_macs *macs, uint8_t mac[32]) {
+    volatile uint32_t word = 0;
+    uint32_t key = MEMORY_EQUAL;
+    int reason = REASON_OK;
+    if (macs != NULL) {
+        image_mac(macs, slot, limits, &image->info, mac);
+        key = memory_compare(macs->key, macs->key_again, sizeof macs->key);
+        word = memory_compare(mac, macs->macs[slot], 32u);
+    }
+    if (word != MEMORY_EQUAL || key != MEMORY_EQUAL) {
+        reason = check_signatures(found, limits, &image->info, &word);
+        if (macs != NULL && reason == REASON_OK) {
+            macs->changed = true;
+        }
+        key = MEMORY_EQUAL;
+    }
+    image->proof = proof_step(image->proof, word);
+    image->proof = proof_step(image->proof, key);
+    return reason;
+}
+
+int image_check(uint32_t slot, const struct image_limits *limits, struct checked_image *image,
+                struct image_macs *macs) {
     struct found found = {0};
+    struct image_info *info = &image->info;
     uint32_t hashed;
+    uint8_t mac[32];
     memset(info, 0, sizeof *info);
+    image->proof = 0;
     if (slot >= SLOTS) {
         return REASON_NO_IMAGE;
     }
-    int reason = parse(slot, &found, info, &hashed);
+    const uint8_t *start = flash_address(slot_offset(slot));
+    int reason = parse(slot, start, &found, info, &hashed);
     if (reason != REASON_OK) {
         return reason;
     }
     if (found.digest == NULL) {
         return REASON_NO_HASH;
     }
-    sha256(flash_address(slot_offset(slot)), hashed, info->digest);
-    if (memory_compare(info->digest, found.digest, 32u) != MEMORY_EQUAL) {
+    sha256(start, hashed, info->digest);
+    image->proof = PROOF_START ^ (uint32_t)(uintptr_t)start;
+    uint32_t same = memory_compare(info->digest, found.digest, 32u);
+    image->proof = proof_step(image->proof, same);
+    if (same != MEMORY_EQUAL) {
         return REASON_HASH;
     }
-    if (found.key_hash == NULL) {
-        return REASON_KEY;
+    if (found.signatures != 0u) {
+        memcpy(info->signer_id, found.signature[0].key_hash, 32u);
     }
-    memcpy(info->signer_id, found.key_hash, 32u);
-    uint8_t mac[32];
-    if (macs != NULL) {
-        image_mac(macs, slot, info, mac);
+    reason = check_origin(slot, &found, limits, image, macs, mac);
+    if (reason == REASON_OK) {
+        reason = check_claims(&found, limits, image);
     }
-    if (macs == NULL || memory_compare(mac, macs->macs[slot], 32u) != MEMORY_EQUAL) {
-        reason = check_signature(&found, info);
-        if (reason != REASON_OK) {
-            return reason;
-        }
-        if (macs != NULL) {
-            memcpy(macs->macs[slot], mac, 32u);
-            macs->changed = true;
+    if (macs != NULL && macs->changed && reason == REASON_OK) {
+        // Kept only as far as the proof is right: a MAC that a fault let through would be believed for ever.
+        uint32_t wrong = image->proof ^ image_proof((uint32_t)(uintptr_t)start);
+        for (uint32_t i = 0; i < sizeof mac; i++) {
+            macs->macs[slot][i] = (uint8_t)(mac[i] ^ wrong >> 8u * (i % 4u));
         }
     }
-    return check_claims(&found, minimum_counter, info);
+    return reason;
 }
 
-int boot_check_image(uint32_t slot, uint32_t minimum_counter, struct image_info *info) {
-    return image_check(slot, minimum_counter, info, NULL);
+int boot_check_image(uint32_t slot, const struct image_limits *limits, struct image_info *info) {
+    struct checked_image image;
+    int reason = image_check(slot, limits, &image, NULL);
+    *info = image.info;
+    return reason;
 }

@@ -41,8 +41,8 @@ void smp_boot_state(struct boot_state *state) {
     boot_state_load(recovery.facts->store, state);
 }
 
-uint32_t smp_minimum_counter(void) {
-    return security_counter_load(recovery.facts->store);
+void smp_limits(struct image_limits *limits) {
+    load_limits(recovery.facts->store, limits);
 }
 
 bool smp_mark_test(uint8_t slot) {

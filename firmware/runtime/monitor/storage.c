@@ -12,7 +12,6 @@
 #define SETTINGS_LAST 31u       // keys STORE_SETTINGS.. that a service may use
 #define SETTING_MAX 128u        // sixteen of them leave room for boot's own records, whatever they hold
 #define ENDORSEMENT_MAX 1024u
-#define LIFECYCLE_SECURED 0x3000u // RFC 9783 section 4.3.1
 
 static struct store store MONITOR_BSS;
 
@@ -58,7 +57,7 @@ static int32_t syscall_error_of(int result) {
 
 RARE int32_t storage_get(uint32_t key, void *to, uint32_t capacity) {
     // Not the image MAC and nothing unknown: those are boot's.
-    bool readable = (key >= STORE_BOOT_STATE && key <= STORE_BOOT_COUNT) || (key >= STORE_SETTINGS && key <= SETTINGS_LAST);
+    bool readable = (key >= STORE_BOOT_STATE && key <= STORE_BOOT_COUNT) || key == STORE_KEY_FLOOR || (key >= STORE_SETTINGS && key <= SETTINGS_LAST);
     return readable ? syscall_error_of(store_get(&store, (uint8_t)key, to, capacity)) : ERR_DENIED;
 }
 

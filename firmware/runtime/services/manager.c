@@ -16,7 +16,6 @@
 
 #define FOREVER 0xFFFFFFFFu
 #define ENDORSEMENT_MAX 1024u
-#define LIFECYCLE_SECURED 0x3000u // RFC 9783 section 4.3.1
 
 #define MANAGER_BSS __attribute__((section(".manager.bss")))
 
@@ -58,10 +57,11 @@ void smp_boot_state(struct boot_state *state) {
     boot_state_decode(state, store_read(STORE_BOOT_STATE, state, sizeof *state));
 }
 
-uint32_t smp_minimum_counter(void) {
-    uint32_t counter;
-    int32_t length = store_read(STORE_SECURITY_COUNTER, &counter, sizeof counter);
-    return length == (int32_t)sizeof counter ? counter : 0;
+void smp_limits(struct image_limits *limits) {
+    memset(limits, 0, sizeof *limits);
+    (void)store_read(STORE_SECURITY_COUNTER, &limits->minimum_counter, sizeof limits->minimum_counter);
+    (void)store_read(STORE_KEY_FLOOR, &limits->key_floor, sizeof limits->key_floor);
+    (void)store_read(STORE_LIFECYCLE, &limits->lifecycle, sizeof limits->lifecycle);
 }
 
 bool smp_mark_test(uint8_t slot) {
@@ -91,6 +91,7 @@ const uint8_t *smp_slot_address(uint8_t slot) {
 int smp_slot_claim(uint8_t slot) {
     struct boot_state state;
     struct image_info info;
+    struct image_limits limits;
     if (slot == coffret_counts.slot) {
         return IMAGE_NO_FREE_SLOT;
     }
@@ -99,8 +100,8 @@ int smp_slot_claim(uint8_t slot) {
         return IMAGE_ALREADY_PENDING;
     }
     // On trial: the confirmed image there is what the board falls back to, if it still is an image.
-    if (state.active == slot &&
-        server.services->check_image(slot, smp_minimum_counter(), &info) == REASON_OK) {
+    smp_limits(&limits);
+    if (state.active == slot && server.services->check_image(slot, &limits, &info) == REASON_OK) {
         return IMAGE_NO_FREE_SLOT;
     }
     return SMP_OK;
@@ -183,7 +184,7 @@ static int read_endorsement(struct smp_server *unused, const struct cbor_value *
     return SMP_OK;
 }
 
-static bool is_secured(void) {
+static bool already_secured(void) {
     uint16_t lifecycle;
     return store_read(STORE_LIFECYCLE, &lifecycle, sizeof lifecycle) == (int32_t)sizeof lifecycle &&
            lifecycle == LIFECYCLE_SECURED;
@@ -197,7 +198,7 @@ static int write_endorsement(struct smp_server *unused, const struct cbor_value 
     }
     // In this order a cut in between leaves a board that can be endorsed again.
     if (store_write(STORE_ENDORSEMENT, given->data, given->length) != 0 ||
-        (!is_secured() && store_write(STORE_LIFECYCLE, &secured, sizeof secured) != 0)) {
+        (!already_secured() && store_write(STORE_LIFECYCLE, &secured, sizeof secured) != 0)) {
         return SMP_UNKNOWN;
     }
     cbor_write_map(reply, 0);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "coffret/boot_services.h"
 #include "coffret/boot_state.h"
 #include "coffret/syscall.h"
 
@@ -24,7 +25,8 @@ void smp_reset(bool recovery);
 // The slot this code runs from: 0, 1, or BOOT_SLOT_NONE in recovery.
 uint8_t smp_running_slot(void);
 void smp_boot_state(struct boot_state *state);
-uint32_t smp_minimum_counter(void);
+// What the device asks of an image.
+void smp_limits(struct image_limits *limits);
 // One trial boot for `slot`. False: it could not be stored.
 bool smp_mark_test(uint8_t slot);
 // Confirm the running image; `slot` is what the host named, BOOT_SLOT_NONE: it named none. 0 or an enum image_error.

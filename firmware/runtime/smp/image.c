@@ -77,7 +77,9 @@ int smp_image_refuse(struct smp_server *server, uint8_t slot, uint8_t reason) {
         [REASON_NO_HASH] = IMAGE_HASH_NOT_FOUND,   [REASON_HASH] = IMAGE_INVALID_HASH,
         [REASON_KEY] = IMAGE_INVALID_TLV,          [REASON_NO_SIGNATURE] = IMAGE_NO_TLVS,
         [REASON_SIGNATURE] = IMAGE_INVALID_TLV,    [REASON_COUNTER] = IMAGE_CURRENT_NEWER,
-        [REASON_NO_POLICY] = IMAGE_NO_TLVS,        [REASON_FLASH] = IMAGE_FLASH_READ};
+        [REASON_NO_POLICY] = IMAGE_NO_TLVS,        [REASON_FLASH] = IMAGE_FLASH_READ,
+        [REASON_REVOKED] = IMAGE_INVALID_TLV,      [REASON_THRESHOLD] = IMAGE_NO_TLVS,
+        [REASON_POST_QUANTUM] = IMAGE_NO_TLVS,     [REASON_REVOKES_ITSELF] = IMAGE_INVALID_TLV};
     server->refused_slot = slot;
     server->refused_reason = reason;
     smp_refused(slot, reason);
@@ -86,7 +88,9 @@ int smp_image_refuse(struct smp_server *server, uint8_t slot, uint8_t reason) {
 
 int smp_image_check(struct smp_server *server, uint8_t slot) {
     struct image_info info;
-    int reason = server->services->check_image(slot, smp_minimum_counter(), &info);
+    struct image_limits limits;
+    smp_limits(&limits);
+    int reason = server->services->check_image(slot, &limits, &info);
     return reason == REASON_OK ? (int)SMP_OK : smp_image_refuse(server, slot, (uint8_t)reason);
 }
 

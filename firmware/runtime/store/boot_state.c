@@ -60,3 +60,25 @@ int security_counter_raise(struct store *store, uint32_t counter) {
     }
     return store_put(store, STORE_SECURITY_COUNTER, &counter, sizeof counter);
 }
+
+void load_limits(const struct store *store, struct image_limits *limits) {
+    *limits = (struct image_limits){.minimum_counter = security_counter_load(store),
+                                    .key_floor = key_floor_load(store)};
+    if (store_get(store, STORE_LIFECYCLE, &limits->lifecycle, sizeof limits->lifecycle) !=
+        (int)sizeof limits->lifecycle) {
+        limits->lifecycle = LIFECYCLE_PROVISIONING;
+    }
+}
+
+uint16_t key_floor_load(const struct store *store) {
+    uint16_t floor;
+    int length = store_get(store, STORE_KEY_FLOOR, &floor, sizeof floor);
+    return length == (int)sizeof floor ? floor : 0;
+}
+
+int key_floor_raise(struct store *store, uint16_t floor) {
+    if (floor <= key_floor_load(store)) {
+        return 0;
+    }
+    return store_put(store, STORE_KEY_FLOOR, &floor, sizeof floor);
+}

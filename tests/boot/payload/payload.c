@@ -60,6 +60,7 @@ struct call {
     uint8_t key[32];
     uint8_t digest[32];
     uint8_t signature[64];
+    struct image_limits limits;
     struct image_info info;
     int result;
     uint8_t kind; // 's' sign, 'v' verify
@@ -74,7 +75,7 @@ static void unprivileged_call(void) {
     if (c->kind == 's') {
         c->result = services()->p256_sign(c->key, c->digest, c->signature);
     } else {
-        c->result = services()->check_image(c->slot, 0, &c->info);
+        c->result = services()->check_image(c->slot, &c->limits, &c->info);
     }
     __asm__ volatile("svc 0");
     for (;;) {
@@ -227,6 +228,7 @@ static void obey(const char *line) {
     case 'v': // vSLOT: check an image
         call()->kind = 'v';
         call()->slot = nibble(line[1]);
+        call()->limits = (struct image_limits){.lifecycle = LIFECYCLE_PROVISIONING};
         call_service();
         say_number((uint32_t)call()->result);
         say(" ");

@@ -7,11 +7,18 @@
 #include <stdint.h>
 
 #define BOOT_SERVICES_MAGIC 0x56534643u // "CFSV"
-#define BOOT_SERVICES_VERSION 1u
+#define BOOT_SERVICES_VERSION 2u
 #define BOOT_SERVICES_OFFSET 0x100u     // from boot's vector table
 
 struct sha256_context {
     uint32_t opaque[28];                // room for mbedtls_sha256_context (static assertion in crypto/)
+};
+
+// What a device asks of an image beside its signatures.
+struct image_limits {
+    uint32_t minimum_counter;           // security counters below it are refused
+    uint16_t key_floor;                 // signing keys of a generation below it are revoked
+    uint16_t lifecycle;                 // PSA value: in a secured device a development key counts for nothing
 };
 
 struct image_info {
@@ -23,6 +30,8 @@ struct image_info {
     uint8_t digest[32];                 // SHA256 TLV, checked
     uint8_t policy_digest[32];
     uint8_t signer_id[32];
+    uint16_t revokes_below;             // once confirmed: the device's new key floor
+    uint16_t reserved;
 };
 
 struct boot_services {
@@ -33,8 +42,8 @@ struct boot_services {
     void (*sha256_finish)(struct sha256_context *context, uint8_t digest[32]);
     // RFC 6979 with SHA-256; signature = r || s, big endian. 0 on success.
     int (*p256_sign)(const uint8_t private_key[32], const uint8_t digest[32], uint8_t signature[64]);
-    // Full check of the image in slot 0 or 1 (reads the slot; `check_counter` non-zero: against the stored minimum given).
-    int (*check_image)(uint32_t slot, uint32_t minimum_counter, struct image_info *info);
+    // Full check of the image in slot 0 or 1. Returns enum reason.
+    int (*check_image)(uint32_t slot, const struct image_limits *limits, struct image_info *info);
 };
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "coffret/boot_services.h"
 #include "coffret/store.h"
 
 #define BOOT_SLOT_NONE 0xFFu
@@ -41,5 +42,19 @@ int boot_state_set_recovery(struct store *store, int recovery);
 uint32_t security_counter_load(const struct store *store);
 // Never lowers it.
 int security_counter_raise(struct store *store, uint32_t counter);
+
+// The generation below which signing keys are revoked, 0 when there is none.
+uint16_t key_floor_load(const struct store *store);
+// Never lowers it.
+int key_floor_raise(struct store *store, uint16_t floor);
+
+// Lifecycle states (RFC 9783 section 4.3.1): the upper byte is the state. Without a record: a board that has its secret
+// but not yet an endorsement.
+#define LIFECYCLE_PROVISIONING 0x2000u
+#define LIFECYCLE_SECURED 0x3000u
+static inline int is_secured(uint16_t lifecycle) { return (lifecycle & 0xFF00u) == LIFECYCLE_SECURED; }
+
+// What the device asks of an image.
+void load_limits(const struct store *store, struct image_limits *limits);
 
 #endif

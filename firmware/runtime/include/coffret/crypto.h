@@ -35,7 +35,7 @@ void hkdf(uint8_t *output, size_t length, const uint8_t *key, size_t key_length,
           size_t salt_length, const char *info);
 
 // ---- P-256 (SEC 1, FIPS 186-5) ----
-// All return 0 on success.
+// All but p256_verify return 0 on success.
 
 // The private key that RFC 6979 section 3.2 steps b to h draw from a 32-byte seed. Cheap.
 int p256_private_from_seed(const uint8_t seed[32], uint8_t private_key[P256_PRIVATE_SIZE]);
@@ -44,8 +44,9 @@ int p256_public_from(const uint8_t private_key[P256_PRIVATE_SIZE], uint8_t publi
 // Deterministic ECDSA (RFC 6979) with SHA-256 over a digest.
 int p256_sign(const uint8_t private_key[P256_PRIVATE_SIZE], const uint8_t digest[SHA256_SIZE],
               uint8_t signature[P256_SIGNATURE_SIZE]);
-int p256_verify(const uint8_t public_key[P256_PUBLIC_SIZE], const uint8_t digest[SHA256_SIZE],
-                const uint8_t signature[P256_SIGNATURE_SIZE]);
+// MEMORY_EQUAL if the signature is good, any other word if not (see memory_compare).
+uint32_t p256_verify(const uint8_t public_key[P256_PUBLIC_SIZE], const uint8_t digest[SHA256_SIZE],
+                     const uint8_t signature[P256_SIGNATURE_SIZE]);
 // An ECDSA signature from DER (RFC 3279 section 2.2.3) to r || s. Strict: shortest form, above zero, nothing behind
 // it; whether r and s are below n is for p256_verify. Returns 0, or -1 and `signature` is not to be used.
 int p256_signature_from_der(const uint8_t *der, size_t length, uint8_t signature[P256_SIGNATURE_SIZE]);
@@ -55,10 +56,11 @@ int p256_signature_from_der(const uint8_t *der, size_t length, uint8_t signature
 // Zeroes memory; never optimised away.
 void wipe(void *data, size_t length);
 
-// Whether two byte strings are equal, in time that does not depend on where they differ. The answer is one of two
-// words far apart in Hamming distance, so that one skipped instruction or flipped bit does not turn one into the other.
+// Whether two byte strings are equal, in time that does not depend on where they differ: MEMORY_EQUAL, or any other
+// word. The answer is computed, not branched to, so that one skipped instruction does not turn a difference into it.
 #define MEMORY_EQUAL 0x5AA5C33Cu
-#define MEMORY_DIFFERS 0xA55A3CC3u
 uint32_t memory_compare(const void *a, const void *b, size_t length);
+// MEMORY_EQUAL if value >= minimum, made in the same way.
+uint32_t at_least(uint32_t value, uint32_t minimum);
 
 #endif

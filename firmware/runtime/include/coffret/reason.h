@@ -20,7 +20,12 @@ enum reason {
     REASON_NO_POLICY = 13,
     REASON_FLASH = 14,
     REASON_NOT_CONFIRMED = 15,
-    REASON_IDENTITY = 16        // no device secret: boot stops in recovery, whatever the slots hold
+    REASON_IDENTITY = 16,       // no device secret: boot stops in recovery, whatever the slots hold
+    REASON_REVOKED = 17,        // by a revoked key, or by a development key on a secured device
+    REASON_THRESHOLD = 18,      // good signatures, but not as many as boot asks for
+    REASON_POST_QUANTUM = 19,   // the LMS signature that boot asks for is missing or false
+    REASON_REVOKES_ITSELF = 20, // it would revoke a key that signed it
+    REASON_FAULT = 21           // the check contradicts itself: an instruction went wrong, perhaps on purpose
 };
 
 #endif

@@ -17,6 +17,7 @@ enum store_key {
     STORE_CERTIFICATE = 6,      // cached DICE certificate
     STORE_IMAGE_MAC = 7,
     STORE_BUDGETS = 8,          // what gates used of their windows (monitor/gate.c)
+    STORE_KEY_FLOOR = 9,        // uint16_t: signing keys of an older generation are revoked
     STORE_SETTINGS = 16         // and up
 };
 

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whose images a boot starts: its keys with their generations and roles, and how many must sign."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from boards.errors import USAGE, CoffretError
+
+# runtime/boot/image.c: a bit a key in a word, and so many signatures in an image.
+KEYS_MAX = 16
+SIGNATURES_MAX = 4
+
+
+class TrustError(CoffretError):
+    """Keys that cannot work together."""
+
+    def __init__(self, message: str, mend: str) -> None:
+        super().__init__(message, mend, USAGE)
+
+
+def key_hash(key: ec.EllipticCurvePublicKey) -> bytes:
+    """The KEYHASH of a signing key: SHA-256 of its DER SubjectPublicKeyInfo, 32 bytes."""
+    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(der).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedKey:
+    """A key that boot knows. An image can revoke all keys of generations below its signers'.
+
+    A `development` key counts for nothing once the device is secured (provisioned).
+    """
+
+    key: ec.EllipticCurvePublicKey
+    generation: int = 0
+    development: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """The keys of one boot; an image needs good signatures by `threshold` of them.
+
+    Raises TrustError without a key, with one twice, one that is not on P-256, or a threshold that
+    no image could reach.
+    """
+
+    keys: tuple[TrustedKey, ...]
+    threshold: int = 1
+
+    @classmethod
+    def of(cls, keys: Iterable[ec.EllipticCurvePublicKey], threshold: int = 1) -> Trust:
+        """Release keys, all of one generation."""
+        return cls(tuple(TrustedKey(key) for key in keys), threshold)
+
+    def __post_init__(self) -> None:
+        if not self.keys:
+            mend = "give the public key of whoever signs the images"
+            raise TrustError("boot: no signing key", mend)
+        for trusted in self.keys:
+            curve = trusted.key.curve
+            if not isinstance(curve, ec.SECP256R1):
+                raise TrustError(
+                    f"boot: a signing key on {curve.name}", "use an ECDSA key on P-256"
+                )
+            if not 0 <= trusted.generation <= 0xFFFF:
+                raise TrustError(
+                    f"boot: a key of generation {trusted.generation}", "count from 0 to 65535"
+                )
+        if len({key_hash(trusted.key) for trusted in self.keys}) != len(self.keys):
+            raise TrustError("boot: a signing key is listed twice", "name each key once")
+        if len(self.keys) > KEYS_MAX:
+            raise TrustError(
+                f"boot: {len(self.keys)} signing keys", f"boot has room for {KEYS_MAX}"
+            )
+        if not 1 <= self.threshold <= min(len(self.keys), SIGNATURES_MAX):
+            most = min(len(self.keys), SIGNATURES_MAX)
+            raise TrustError(
+                f"boot: {self.threshold} signatures of {len(self.keys)} keys",
+                f"ask for 1 to {most}",
+            )
