@@ -376,7 +376,7 @@ def test_records_can_be_filled_but_boots_own_still_fit(fresh: Intruder) -> None:
     assert fresh.read(counted, 4)[:2] == bytes([0, 0xFF])
 
 
-@pytest.mark.parametrize("key", [0, IMAGE_MAC, 9, 32, 256 + ENDORSEMENT])
+@pytest.mark.parametrize("key", [0, IMAGE_MAC, 10, 32, 256 + ENDORSEMENT])
 def test_boots_macs_cannot_be_read(intruder: Intruder, key: int) -> None:
     assert intruder.gateway(Gateway.STORE_GET, key, intruder.buffer, 64) == DENIED
 

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+// Boot for the Pico on the emulated Cortex-M0+, with one instruction skipped: each that is executed, in turn. Board
+// initialisation, the flash driver and the certificate are done by the host at their entry points; everything else is
+// boot's own code, instruction by instruction.
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../../flasher/pico/core/core.h"
+
+#define FLASH_SIZE 0x200000u
+
+enum outcome {
+    OUT_OF_TIME = 0,            // it neither starts anything nor gives up: a watchdog's matter
+    STARTED_A = 1,
+    STARTED_B = 2,
+    RECOVERY = 3,
+    RESET = 4,                  // a fault of boot's, or its own wish
+    AT_STOP = 5
+};
+
+enum hook { HOOK_RETURN_1, HOOK_RETURN_2, HOOK_RETURN_3, HOOK_FLASH_ERASE, HOOK_FLASH_PROGRAM, HOOK_RECOVERY, HOOK_RESET, HOOKS };
+
+// What Python knows of boot and of the board.
+struct facts {
+    uint32_t hooks[HOOKS];
+    uint32_t start, stack;      // boot's vector table
+    uint32_t slot_a, slot_b, slot_size;
+    uint32_t store, store_size; // offsets in the flash
+    uint32_t ram_used;          // bytes from the start of the RAM that boot uses
+    uint32_t verify;            // entry of p256_verify
+};
+
+struct machine {
+    struct core core;
+    bool wild;                  // the flash was changed outside the record store
+    uint8_t ram[RAM_SIZE];
+    uint8_t flash[FLASH_SIZE];
+};
+
+static uint8_t rom[ROM_SIZE];
+static bool special[0x10000];   // by the lower bits of an address: a hook may be there
+static uint8_t usb_ram[USB_RAM_SIZE];
+
+static bool no_read(uint32_t address, uint32_t size, uint32_t *value) {
+    (void)address;
+    (void)size;
+    *value = 0;
+    return true;
+}
+static bool no_write(uint32_t address, uint32_t size, uint32_t value) {
+    (void)address;
+    (void)size;
+    (void)value;
+    return true;
+}
+
+static void attach(struct machine *machine) {
+    machine->core.rom = rom;
+    machine->core.flash = machine->flash;
+    machine->core.flash_mask = FLASH_SIZE - 1u;
+    machine->core.ram = machine->ram;
+    machine->core.usb_ram = usb_ram;
+    machine->core.read = no_read;
+    machine->core.write = no_write;
+    machine->core.code = NULL;
+    forget_permissions(&machine->core);
+}
+
+size_t machine_size(void) { return sizeof(struct machine); }
+uint8_t *machine_flash(struct machine *machine) { return machine->flash; }
+uint64_t machine_instructions(const struct machine *machine) { return machine->core.instructions; }
+uint32_t machine_place(const struct machine *machine) { return machine->core.r[15]; }
+
+void machine_reset(struct machine *machine, const struct facts *facts) {
+    memset(&machine->core, 0, sizeof machine->core);
+    memset(machine->ram, 0, sizeof machine->ram);
+    attach(machine);
+    core_reset(&machine->core);
+    machine->core.xip = 1u;
+    machine->core.r[13] = facts->stack;
+    machine->core.r[15] = facts->start & ~1u;
+    machine->core.thumb = true;
+    machine->core.vector_table = facts->start; // not used: a fault ends the run
+    machine->wild = false;
+    for (int hook = 0; hook < HOOKS; hook++) {
+        special[facts->hooks[hook] >> 1 & 0xFFFFu] = true;
+    }
+}
+
+static void machine_copy(struct machine *to, const struct machine *from, const struct facts *facts) {
+    to->core = from->core;
+    memcpy(to->ram, from->ram, facts->ram_used);
+    memcpy(to->ram + RAM_SIZE - 0x4000u, from->ram + RAM_SIZE - 0x4000u, 0x4000u);
+    memcpy(to->flash + facts->store, from->flash + facts->store, facts->store_size);
+    if (to->wild || from->wild) {
+        memcpy(to->flash, from->flash, FLASH_SIZE);
+    }
+    to->wild = from->wild;
+    attach(to);
+}
+
+static void leave(struct core *core, uint32_t result) {
+    core->r[0] = result;
+    core->r[15] = core->r[14] & ~1u;
+}
+
+static void changed(struct machine *machine, const struct facts *facts, uint32_t offset, uint32_t length) {
+    machine->wild = machine->wild || offset < facts->store || offset + length > facts->store + facts->store_size;
+}
+
+static void program(struct machine *machine, const struct facts *facts) {
+    struct core *core = &machine->core;
+    uint32_t offset = core->r[0], length = core->r[2];
+    uint32_t result = 0;
+    for (uint32_t i = 0; i < length && result == 0; i++) {
+        uint32_t byte;
+        if (offset + i >= FLASH_SIZE || !load(core, core->r[1] + i, 1u, &byte)) {
+            core->faulted = false;
+            result = (uint32_t)-1;
+        } else {
+            machine->flash[offset + i] &= (uint8_t)byte;
+        }
+    }
+    changed(machine, facts, offset, length);
+    leave(core, result);
+}
+
+static void erase(struct machine *machine, const struct facts *facts) {
+    struct core *core = &machine->core;
+    uint32_t offset = core->r[0], length = core->r[1];
+    if (offset > FLASH_SIZE || length > FLASH_SIZE - offset) {
+        leave(core, (uint32_t)-1);
+        return;
+    }
+    memset(machine->flash + offset, 0xFF, length);
+    changed(machine, facts, offset, length);
+    leave(core, 0);
+}
+
+static uint32_t size_at(struct core *core) { // bytes of the next instruction
+    uint32_t half;
+    return fetch(core, core->r[15], &half) && half >> 11 >= 0x1Du ? 4u : 2u;
+}
+
+// One instruction, or one hook. False: the run is over.
+static bool step(struct machine *machine, const struct facts *facts, enum outcome *outcome) {
+    struct core *core = &machine->core;
+    uint32_t at = core->r[15];
+    if (at - facts->slot_a < facts->slot_size || at - facts->slot_b < facts->slot_size) {
+        *outcome = at - facts->slot_a < facts->slot_size ? STARTED_A : STARTED_B;
+        return false;
+    }
+    for (int hook = special[at >> 1 & 0xFFFFu] ? 0 : HOOKS; hook < HOOKS; hook++) {
+        if (at != facts->hooks[hook]) {
+            continue;
+        }
+        switch (hook) {
+        case HOOK_RETURN_1:
+        case HOOK_RETURN_2:
+        case HOOK_RETURN_3: leave(core, 0); return true;
+        case HOOK_FLASH_ERASE: erase(machine, facts); return true;
+        case HOOK_FLASH_PROGRAM: program(machine, facts); return true;
+        case HOOK_RECOVERY: *outcome = RECOVERY; return false;
+        default: *outcome = RESET; return false;
+        }
+    }
+    uint32_t instruction;
+    if (fetch(core, at, &instruction)) {
+        core->r[15] = at + 2u;
+        core->instructions++;
+        execute(core, instruction);
+    }
+    if (core->faulted || !core->thumb || core->reset_wanted) {
+        *outcome = RESET;
+        return false;
+    }
+    return true;
+}
+
+enum outcome machine_run(struct machine *machine, const struct facts *facts, uint64_t limit, uint32_t stop) {
+    enum outcome outcome = OUT_OF_TIME;
+    while (machine->core.instructions < limit) {
+        if (machine->core.r[15] == stop) {
+            return AT_STOP;
+        }
+        if (!step(machine, facts, &outcome)) {
+            return outcome;
+        }
+    }
+    return OUT_OF_TIME;
+}
+
+void machine_skip(struct machine *machine) { machine->core.r[15] += size_at(&machine->core); }
+
+// The same registers, and the same memory from the stack pointer on: it will go on in the same way.
+static bool same(const struct machine *a, const struct machine *b, const struct facts *facts) {
+    uint32_t above = a->core.r[13] - RAM_BASE;
+    return memcmp(a->core.r, b->core.r, sizeof a->core.r) == 0 && a->core.n == b->core.n && a->core.z == b->core.z &&
+           a->core.c == b->core.c && a->core.v == b->core.v && above < facts->ram_used && !a->wild && !b->wild &&
+           memcmp(a->flash + facts->store, b->flash + facts->store, facts->store_size) == 0 &&
+           memcmp(a->ram + above, b->ram + above, facts->ram_used - above) == 0 &&
+           memcmp(a->ram + RAM_SIZE - 0x4000u, b->ram + RAM_SIZE - 0x4000u, 0x4000u) == 0;
+}
+
+// ---- the sweep ----
+
+struct result {
+    uint32_t place;             // of the skipped instruction
+    uint32_t outcome;
+    uint32_t joined;            // it came back into step with the undisturbed run
+};
+
+// Code whose loops run long. `arithmetic`: of P-256. Skipped at in its first passes, arithmetic over the whole run and the
+// rest once more for each place of boot that called it; code that is not heavy, in its first LIGHT_PASSES.
+struct heavy { uint32_t start, end, arithmetic; };
+
+#define PASSES 2u
+#define LIGHT_PASSES 100u
+#define SEEN 0x40000u
+static struct { uint32_t at, from; uint32_t count; } seen[SEEN];
+
+static const struct heavy *heavy_at(const struct heavy *heavy, uint32_t count, uint32_t at) {
+    static uint32_t last;
+    if (last < count && at - heavy[last].start < heavy[last].end - heavy[last].start) {
+        return &heavy[last];
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (at - heavy[i].start < heavy[i].end - heavy[i].start) {
+            last = i;
+            return &heavy[i];
+        }
+    }
+    return NULL;
+}
+
+// Whether this pass over `at`, called from `from`, is one of the first `most`.
+static bool early(uint32_t at, uint32_t from, uint32_t most) {
+    uint32_t place = (at * 2654435761u ^ from * 40503u) % SEEN;
+    while (seen[place].at != 0u && (seen[place].at != at || seen[place].from != from)) {
+        place = (place + 1u) % SEEN;
+    }
+    seen[place].at = at;
+    seen[place].from = from;
+    return seen[place].count < most && ++seen[place].count != 0u;
+}
+
+static struct machine *at_verify; // where the undisturbed run enters the signature check the first time
+
+// How a run that has gone astray ends. One that is back in step with the undisturbed run when the signature check
+// begins ends as that did: the machine has no other state.
+static enum outcome finish(struct machine *machine, const struct facts *facts, uint64_t limit, enum outcome undisturbed,
+                           uint32_t *joined) {
+    enum outcome outcome = machine_run(machine, facts, limit, at_verify != NULL ? facts->verify : 0u);
+    if (outcome != AT_STOP) {
+        return outcome;
+    }
+    if (same(machine, at_verify, facts)) {
+        *joined = 1u;
+        return undisturbed;
+    }
+    return machine_run(machine, facts, limit, 0u);
+}
+
+// Walks the undisturbed run of `golden` from where it stands, and at every `stride`-th instruction (from `phase`) tries
+// what skipping it would do. Returns how many were tried; `keep` is called for each with the machine as it ended.
+typedef void (*keeper)(const struct result *result, struct machine *machine);
+
+uint64_t sweep(struct machine *golden, struct machine *scratch, struct machine *verify, const struct facts *facts,
+               const struct heavy *heavy, uint32_t heavy_count, uint64_t stride, uint64_t phase, uint64_t limit,
+               keeper keep) {
+    enum outcome undisturbed;
+    uint64_t tried = 0, number = 0;
+    uint32_t from = 0;
+    memset(seen, 0, sizeof seen);
+    // Once as it should be.
+    scratch->wild = true;
+    machine_copy(scratch, golden, facts);
+    at_verify = NULL;
+    undisturbed = machine_run(scratch, facts, limit, facts->verify);
+    if (undisturbed == AT_STOP) {
+        at_verify = verify;
+        at_verify->wild = true;
+        machine_copy(at_verify, scratch, facts);
+        undisturbed = machine_run(scratch, facts, limit, 0u);
+    }
+    for (;;) {
+        uint32_t at = golden->core.r[15];
+        const struct heavy *here = heavy_at(heavy, heavy_count, at);
+        from = here == NULL ? at : from;
+        bool wanted = here == NULL ? early(at, 0, LIGHT_PASSES) : early(at, here->arithmetic ? 1u : from, PASSES);
+        if (at == facts->verify && at_verify != NULL) {
+            at_verify = NULL; // from here on every run goes to its own end
+        }
+        for (int hook = 0; hook < HOOKS; hook++) {
+            wanted = wanted && at != facts->hooks[hook];
+        }
+        if (wanted && number++ % stride == phase) {
+            struct result result = {.place = at};
+            machine_copy(scratch, golden, facts);
+            machine_skip(scratch);
+            result.outcome = finish(scratch, facts, golden->core.instructions + limit, undisturbed,
+                                    &result.joined);
+            keep(&result, scratch);
+            tried++;
+        }
+        enum outcome outcome;
+        if (!step(golden, facts, &outcome) || golden->core.instructions > limit) {
+            return tried;
+        }
+    }
+}
