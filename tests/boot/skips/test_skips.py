@@ -11,7 +11,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, utils
@@ -38,7 +37,10 @@ class FixedSigner:
     """A signature that somebody made up."""
 
     value: bytes
-    public_key: ec.EllipticCurvePublicKey = KEY.public_key()
+
+    @property
+    def public_key(self) -> ec.EllipticCurvePublicKey:
+        return KEY.public_key()
 
     def sign_digest(self, digest: bytes) -> bytes:  # noqa: ARG002 - whatever it is
         return self.value
@@ -146,8 +148,8 @@ def test_undisturbed_boot_starts_what_is_signed_and_nothing_else(rig: Rig, runni
 @pytest.mark.parametrize("name", NAMES)
 def test_sampled_skip_starts_nothing_unsigned(rig: Rig, running: bytes, name: str) -> None:
     flash, success = unsigned_flash(rig, running, name)
-    skips = list(rig.sweep(flash, stride=331, phase=17))
-    assert len(skips) > 10
+    skips = rig.sweep(flash, arithmetic=False, stride=211, phase=17)
+    assert len(skips) > 30
     assert report(name, skips, success) == []
 
 
@@ -155,6 +157,7 @@ def test_sampled_skip_starts_nothing_unsigned(rig: Rig, running: bytes, name: st
 @pytest.mark.parametrize("name", NAMES)
 def test_no_skip_starts_anything_unsigned(rig: Rig, running: bytes, name: str) -> None:
     flash, success = unsigned_flash(rig, running, name)
-    skips = list(rig.sweep(flash))
-    assert len(skips) > 5_000
+    # What happens inside the arithmetic is the same for every false signature.
+    skips = rig.sweep(flash, arithmetic=name == "forged")
+    assert len(skips) > 4_000
     assert report(name, skips, success) == []
