@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from boards.errors import NO
+from boards.errors import NO, CoffretError
 
 if TYPE_CHECKING:
     from flasher.virtual import VirtualBoard
@@ -179,6 +179,22 @@ def provision(
     help="A bundle or policy.cbor to name a changed flow by; repeat it for more.",
 )
 @click.option("--explain", is_flag=True, help="The verdict in plain words.")
+@click.option("--watch", is_flag=True, help="Go on, and report to a verifier service.")
+@click.option("--service", help="With --watch: URL of the service (coffret serve).")
+@click.option(
+    "--access-key",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="With --watch: file with an access key that may attest.",
+)
+@click.option(
+    "--ca",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="With --watch: CA of the service's certificate (PEM).",
+)
+@click.option(
+    "--every", type=click.FloatRange(0.1), default=60.0, help="With --watch: seconds, default 60."
+)
+@click.option("--rounds", type=click.IntRange(1), help="With --watch: end after so many.")
 @KEYS
 @INVENTORY
 @JSON
@@ -191,11 +207,28 @@ def attest(
     policy_path: Path | None,
     flow_paths: tuple[Path, ...],
     explain: bool,
+    watch: bool,
+    service: str | None,
+    access_key: Path | None,
+    ca: Path | None,
+    every: float,
+    rounds: int | None,
     folder: Path | None,
     location: str | None,
     as_json: bool,
 ) -> None:
-    """Ask a board for fresh evidence and say whether to trust it. Exit 0: trusted."""
+    """Ask a board for fresh evidence and say whether to trust it. Exit 0: trusted.
+
+    With --watch every board at hand is asked again and again, and the service judges; --json
+    prints one document a line then.
+    """
+    if watch:
+        if service is None or access_key is None:
+            raise CoffretError(
+                "--watch needs a service to report to", "give --service URL and --access-key FILE"
+            )
+        _watch(port, service, access_key, ca, every, rounds, as_json)
+        return
     from attest import (  # noqa: PLC0415
         keys,
         load_bundle,
@@ -225,6 +258,36 @@ def attest(
     lines = report.plain(verdict) if explain else report.lines(verdict, name)
     _result(report.document(verdict), lines, as_json)
     context.exit(0 if verdict.trusted else NO)
+
+
+def _watch(
+    port: str | None,
+    service: str,
+    access_key: Path,
+    ca: Path | None,
+    every: float,
+    rounds: int | None,
+    as_json: bool,
+) -> None:
+    """Report until SIGTERM or Ctrl-C."""
+    import json  # noqa: PLC0415
+    import signal  # noqa: PLC0415
+    import threading  # noqa: PLC0415
+
+    from attest.service.client import Client, read_key  # noqa: PLC0415
+    from flasher.ports import choose, find  # noqa: PLC0415
+    from flasher.watch import watch  # noqa: PLC0415
+
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+
+    def ports() -> list[str]:
+        return [choose(port)] if port is not None else [each.path for each in find() if each.known]
+
+    with Client(service, read_key(access_key), ca) as client:
+        for seen in watch(client, ports, every, stop, rounds):
+            click.echo(json.dumps(seen.to_json()) if as_json else seen.line())
 
 
 @click.command()
