@@ -15,11 +15,24 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from attest.appraisal import Verdict
 from attest.response import Response, pack
 from attest.tables import ATTESTATIONS, NONCES, NOTICES, STANDINGS, new_id
+from attest.verdict import Claim, Outcome, Verdict
 
 FOREVER = 1 << 62
+_WORST_FIRST = (
+    "evidence",
+    "nonce",
+    "age",
+    "signature",
+    "endorsement",
+    "certificate",
+    "boot",
+    "signing key",
+    "lifecycle",
+    "flows",
+    "policy",
+)
 TRUSTED = "everything is as expected"
 
 
@@ -51,7 +64,9 @@ class Finding:
         **more: str | None,
     ) -> Finding:
         """The finding that a verdict is, at the time `at`; `more` are the optional fields."""
-        claims = json.dumps([claim.to_json() for claim in verdict.claims])
+        claims = json.dumps(
+            [claim.to_json() | {"outcome": claim.outcome.value} for claim in verdict.claims]
+        )
         return cls(
             id=new_id(),
             instance_id=instance_id,
@@ -66,12 +81,18 @@ class Finding:
 
 
 def why(verdict: Verdict) -> str:
-    """One sentence for a list: the first thing that is wrong, or that could not be checked."""
+    """One sentence for a list: what is worst, or the first thing that could not be checked."""
     failing = [claim for claim in verdict.claims if not claim.ok]
-    worst = next(
-        (c for c in failing if c.outcome.value == "wrong"), failing[0] if failing else None
-    )
-    return TRUSTED if worst is None else f"{worst.claim}: {worst.why}"
+    if not failing:
+        return TRUSTED
+    worst = min(failing, key=lambda claim: (claim.outcome is not Outcome.WRONG, _rank(claim)))
+    return f"{worst.claim}: {worst.why}"
+
+
+def _rank(claim: Claim) -> int:
+    """Who somebody is comes before what it runs, and what it lets out before its version."""
+    kind = claim.claim.partition(":")[0]
+    return _WORST_FIRST.index(kind) if kind in _WORST_FIRST else len(_WORST_FIRST)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,13 @@ def mount(group: click.Group) -> None:
 @click.option("--signing-key", type=FILE, help="Who signs bundles (PEM); default: your own.")
 @click.option("--policy", type=FILE, help="What else must hold: a policy.toml.")
 @click.option(
+    "--dialect",
+    type=click.Choice(["veraison", "ear-03"]),
+    default="veraison",
+    show_default=True,
+    help="Of the signed results (EAR).",
+)
+@click.option(
     "--max-age",
     type=click.IntRange(1),
     default=3600,
@@ -65,6 +72,7 @@ def serve_command(
     operator_key: Path | None,
     signing_key: Path | None,
     policy: Path | None,
+    dialect: str,
     max_age: int,
     webhook: str | None,
     webhook_secret: Path | None,
@@ -98,6 +106,7 @@ def serve_command(
         operator_key=operator_key,
         signing_key=signing_key,
         policy=policy,
+        dialect=dialect,
         max_age=max_age,
         tls=tls,
         webhook=hook,

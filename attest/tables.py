@@ -8,6 +8,7 @@ the two together. Times are whole seconds since 1970, UTC.
 from __future__ import annotations
 
 import itertools
+import os
 import secrets
 import time
 
@@ -122,14 +123,24 @@ NOTICES = sa.Table(
     sa.Index("notice_of_device", "instance_id", "id"),
 )
 
-_COUNTER = itertools.count(secrets.randbits(12))
-_PROCESS = secrets.randbits(10)
 
-
-def new_id(now: float | None = None) -> int:
-    """A key for a new row, 63 bits: it grows with time, and processes choose without asking.
+class _Ids:
+    """Keys for new rows, 63 bits: they grow with time, and processes choose without asking.
 
     41 bits of milliseconds, 10 of the process, 12 of a counter.
     """
-    milliseconds = int((time.time() if now is None else now) * 1000)
-    return milliseconds << 22 | _PROCESS << 12 | next(_COUNTER) & 0xFFF
+
+    def __init__(self) -> None:
+        self.choose()
+        os.register_at_fork(after_in_child=self.choose)
+
+    def choose(self) -> None:
+        self._process = secrets.randbits(10)
+        self._counter = itertools.count(secrets.randbits(12))
+
+    def __call__(self, now: float | None = None) -> int:
+        milliseconds = int((time.time() if now is None else now) * 1000)
+        return milliseconds << 22 | self._process << 12 | next(self._counter) & 0xFFF
+
+
+new_id = _Ids()

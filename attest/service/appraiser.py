@@ -5,9 +5,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from attest import evidence, p256
+from attest import ear, evidence, p256
 from attest.appraisal import Challenge, Expectations, NonceState, Verdict, appraise
+from attest.ear import Dialect, Issuer
 from attest.errors import AttestError
+from attest.evidence import Token
+from attest.policy import Policy
 from attest.record import Finding
 from attest.response import Response
 from attest.service.references import ReferenceBook
@@ -23,9 +26,11 @@ class Answer:
     reporter: str
     at: int
 
-    @property
-    def state(self) -> NonceState:
-        return NonceState.EXPIRED if self.at > self.session.expires else NonceState.FRESH
+    def challenge(self) -> Challenge:
+        """What the session was worth when the answer came."""
+        late = self.at > self.session.expires
+        state = NonceState.EXPIRED if late else NonceState.FRESH
+        return Challenge(self.session.nonce, state, self.at - self.session.issued)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,39 +41,48 @@ class Appraised:
     finding: Finding
 
 
+@dataclass(frozen=True, slots=True)
 class Appraiser:
-    """Appraises answers against endorsements that the caller looked up."""
+    """Appraises answers against endorsements that the caller looked up, and signs the results."""
 
-    def __init__(self, operator: p256.PublicKey | None, references: ReferenceBook) -> None:
-        self._operator = operator
-        self._references = references
+    operator: p256.PublicKey | None
+    references: ReferenceBook
+    policy: Policy
+    issuer: Issuer
+    dialect: Dialect
 
-    def appraise(
-        self, answer: Answer, token: evidence.Evidence | None, endorsement: bytes | None
-    ) -> Appraised:
-        """Never raises for anything that a device sends. `token` is what `read` gave."""
-        references = None if token is None else self._references.choose(token)
-        challenge = Challenge(answer.session.nonce, answer.state)
-        expected = Expectations(challenge, endorsement, self._operator, references)
-        verdict = appraise(answer.response, expected)
+    def appraise(self, answer: Answer, token: Token | None, endorsement: bytes | None) -> Appraised:
+        """Never raises for anything that a device sends. `token` is what `parse` gave."""
+        told = None if token is None else token.evidence
+        references = None if told is None else self.references.choose(told)
+        expected = Expectations(
+            answer.challenge(),
+            endorsement,
+            self.operator,
+            references,
+            self.policy,
+            self.references.flows,
+        )
+        verdict = appraise(answer.response, expected, token)
+        result = ear.Result(verdict, answer.session.nonce, answer.at, told)
         finding = Finding.of(
             answer.response,
-            None if token is None else token.instance_id,
+            None if told is None else told.instance_id,
             verdict,
             answer.session.nonce,
             answer.at,
-            result=None,
+            result=ear.to_jwt(result, self.issuer, self.dialect),
             reporter=answer.reporter,
-            appliance=None if references is None else references.appliance,
-            version=None if token is None else _version(token),
+            appliance=verdict.appliance,
+            version=None if told is None else _version(told),
         )
         return Appraised(verdict, finding)
 
 
-def read(answer: Answer) -> evidence.Evidence | None:
+def parse(answer: Answer) -> Token | None:
     """The answer's token, not verified yet; None when it is malformed."""
     try:
-        return evidence.read(answer.response.token)
+        return evidence.parse(answer.response.token)
     except AttestError:
         return None
 

@@ -17,9 +17,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from attest.record import FOREVER, Finding, Use, keep, use_nonces
-from attest.service.appraiser import Answer, Appraised, Appraiser, read
+from attest.service.appraiser import Answer, Appraised, Appraiser, parse
 from attest.service.logs import note_all
-from attest.service.references import ReferenceBook
 from attest.tables import DEVICES
 
 LARGEST = 64  # answers in one transaction
@@ -44,12 +43,9 @@ class _Waiting:
 class Batcher:
     """Appraises and keeps answers, many at a time. One for each process."""
 
-    def __init__(
-        self, engine: sa.Engine, appraiser: Appraiser, references: ReferenceBook, *, notify: bool
-    ) -> None:
+    def __init__(self, engine: sa.Engine, appraiser: Appraiser, *, notify: bool) -> None:
         self._engine = engine
         self._appraiser = appraiser
-        self._references = references
         self._notify = notify
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(WAITING)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="appraise")
@@ -102,9 +98,9 @@ class Batcher:
     def _settle(self, answers: Sequence[Answer]) -> list[Appraised | Exception]:
         """Appraise and commit; in the order that the answers came in."""
         began = time.perf_counter()
-        self._references.refresh()
-        tokens = [read(answer) for answer in answers]
-        devices = [None if token is None else token.instance_id for token in tokens]
+        self._appraiser.references.refresh()
+        tokens = [parse(answer) for answer in answers]
+        devices = [None if token is None else token.evidence.instance_id for token in tokens]
         endorsements = self._endorsements({device for device in devices if device is not None})
         appraised = [
             self._appraiser.appraise(answer, token, endorsements.get(device))

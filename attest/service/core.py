@@ -8,7 +8,8 @@ from typing import Self
 
 import sqlalchemy as sa
 
-from attest import keys, p256
+from attest import keys, load_policy, p256
+from attest.ear import Dialect, Issuer
 from attest.inventory import Inventory
 from attest.service.access import Gate
 from attest.service.appraiser import Appraiser
@@ -42,7 +43,13 @@ class Service:
         verifier = keys.load_or_create(VERIFIER, settings.keys).private
         operator = _public(settings, "operator")
         book = ReferenceBook(inventory.engine)
-        appraiser = Appraiser(operator, book)
+        appraiser = Appraiser(
+            operator,
+            book,
+            load_policy(settings.policy),
+            Issuer(verifier),
+            Dialect(settings.dialect),
+        )
         notify = settings.webhook is not None
         return cls(
             settings=settings,
@@ -53,7 +60,7 @@ class Service:
             gate=Gate(inventory.engine),
             sealer=Sealer(verifier),
             references=book,
-            batcher=Batcher(inventory.engine, appraiser, book, notify=notify),
+            batcher=Batcher(inventory.engine, appraiser, notify=notify),
             page_key=derive(verifier, b"coffret page 1"),
         )
 

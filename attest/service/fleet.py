@@ -79,7 +79,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One attestation of the history. `claims` as `Claim.to_json` writes them."""
+    """One attestation of the history. `claims` as `attest.record` keeps them."""
 
     id: int
     instance_id: bytes | None
@@ -97,7 +97,10 @@ class Result:
             "device": None if self.instance_id is None else self.instance_id.hex(),
             "time": self.time,
             "verdict": self.verdict,
-            "claims": list(self.claims),
+            "claims": [
+                {key: value for key, value in claim.items() if key != "outcome"}
+                for claim in self.claims
+            ],
             "nonce": self.nonce.hex(),
             "result": self.ear,
             "reporter": self.reporter,

@@ -255,6 +255,10 @@ def _moment(seconds: int | None) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
+
+
 def _iso(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -269,7 +273,7 @@ _TEMPLATES = Environment(
 _TEMPLATES.filters["moment"] = _moment
 _TEMPLATES.filters["iso"] = _iso
 _TEMPLATES.filters["thousands"] = lambda number: f"{number:,}".replace(",", "\u202f")
-_TEMPLATES.filters["sentence"] = lambda text: f"{text[:1].upper()}{text[1:]}."
+_TEMPLATES.filters["sentence"] = _sentence
 _TEMPLATES.globals["words"] = WORDS
 
 

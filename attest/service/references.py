@@ -10,8 +10,9 @@ import sqlalchemy as sa
 
 from attest import corim, p256
 from attest.corim import ReferenceValues
-from attest.errors import CorimError
+from attest.errors import CorimError, FlowsError
 from attest.evidence import Evidence
+from attest.flows import EMPTY, FlowBook
 from attest.record import insert_for
 from attest.tables import CORIMS, POLICIES
 from enclaves.policy import policy_digest
@@ -53,6 +54,7 @@ class ReferenceBook:
         self._read_at = float("-inf")
         self._by_image: dict[bytes, ReferenceValues] = {}
         self._newest_first: list[ReferenceValues] = []
+        self.flows = EMPTY  # the published flow policies
 
     def refresh(self) -> None:
         """Look whether something was added or withdrawn; costs nothing when asked often."""
@@ -64,7 +66,10 @@ class ReferenceBook:
             stamp = connection.execute(
                 sa.select(CORIMS.c.id, CORIMS.c.active).order_by(CORIMS.c.id)
             ).all()
-        if stamp == self._stamp:
+            published = connection.execute(
+                sa.select(POLICIES.c.digest).order_by(POLICIES.c.digest)
+            ).all()
+        if (stamp, published) == self._stamp:
             return
         known = [reference for reference in listing(self._engine) if reference.active]
         self._newest_first = [reference.values for reference in known]
@@ -73,7 +78,8 @@ class ReferenceBook:
             for values in reversed(self._newest_first)
             for image in (values.image_a, values.image_b)
         }
-        self._stamp = stamp
+        self.flows = _flow_book(self._engine)
+        self._stamp = (stamp, published)
 
     def choose(self, evidence: Evidence) -> ReferenceValues | None:
         """The reference values of the image that the evidence names, or else those nearest to it.
@@ -172,6 +178,20 @@ def flow_policy(engine: sa.Engine, digest: bytes) -> bytes | None:
     with engine.connect() as connection:
         found: bytes | None = connection.execute(query).scalar_one_or_none()
     return found
+
+
+def _flow_book(engine: sa.Engine) -> FlowBook:
+    """What was published, but for documents of a release with another format."""
+    with engine.connect() as connection:
+        documents = connection.execute(sa.select(POLICIES.c.content)).scalars().all()
+    readable = []
+    for document in documents:
+        try:
+            FlowBook.of([document])
+        except FlowsError:
+            continue
+        readable.append(document)
+    return FlowBook.of(readable)
 
 
 def _likeness(values: ReferenceValues, parts: dict[str, bytes]) -> int:

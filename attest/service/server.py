@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """The processes: a parent that holds the port and keeps its workers alive, and the workers.
 
-A worker that dies is started anew; the port stays open meanwhile, so clients wait instead of being
-turned away. A worker whose parent dies ends at once: nothing acknowledged is only in its memory.
+The port stays open while a dead worker is replaced, so clients wait instead of being turned away.
+A worker whose parent dies ends at once: nothing acknowledged is only in its memory.
 """
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import signal
 import socket
+import ssl
 import sys
 from functools import partial
 
 import uvicorn
-from starlette.types import ASGIApp
-from uvicorn.supervisors import Multiprocess
 
 from attest.service import logs
 from attest.service.app import make_app
@@ -24,6 +24,7 @@ from attest.service.core import Service
 from attest.service.notices import load_secret
 from attest.service.protocol import CertificateProtocol
 from attest.service.settings import Settings
+from attest.service.supervisor import Supervisor
 from boards.errors import ENVIRONMENT, CoffretError
 
 BACKLOG = 2048
@@ -38,11 +39,25 @@ def serve(settings: Settings, host: str, port: int, workers: int) -> None:
     if settings.webhook is not None:
         load_secret(settings.webhook.secret)
     listener = _listen(host, port)
+    scheme = "http" if settings.tls is None else "https"
+    bound, number = listener.getsockname()[:2]
+    where = f"[{bound}]" if ":" in bound else bound
+    logs.note("listening", url=f"{scheme}://{where}:{number}", workers=workers, pid=os.getpid())
+    gc.collect()
+    gc.freeze()  # what is loaded stays, and the workers share its pages
+    with listener:
+        work = partial(_work, settings, listener, os.getpid())
+        Supervisor(work, workers, GRACE + 1).run()
+    logs.note("ended")
+
+
+def _work(settings: Settings, listener: socket.socket, parent: int) -> None:
+    """A worker, in its process."""
+    end_with(parent)
     tls = settings.tls
+    client_ca = None if tls is None else tls.client_ca
     config = uvicorn.Config(
-        partial(worker_app, settings, os.getpid()),
-        factory=True,
-        workers=workers,
+        make_app(settings),
         loop="uvloop",
         http=CertificateProtocol,
         ws="none",
@@ -51,30 +66,21 @@ def serve(settings: Settings, host: str, port: int, workers: int) -> None:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        date_header=True,
         timeout_graceful_shutdown=GRACE,
         ssl_certfile=None if tls is None else tls.certificate,
         ssl_keyfile=None if tls is None else tls.key,
-        ssl_ca_certs=None if tls is None or tls.client_ca is None else str(tls.client_ca),
-        ssl_cert_reqs=2 if tls is not None and tls.client_ca is not None else 0,
+        ssl_ca_certs=None if client_ca is None else str(client_ca),
+        ssl_cert_reqs=ssl.CERT_NONE if client_ca is None else ssl.CERT_REQUIRED,
     )
-    scheme = "http" if tls is None else "https"
-    bound, number = listener.getsockname()[:2]
-    where = f"[{bound}]" if ":" in bound else bound
-    logs.note("listening", url=f"{scheme}://{where}:{number}", workers=workers, pid=os.getpid())
-    with listener:
-        Multiprocess(config, [listener]).run()
-    logs.note("ended")
+    uvicorn.Server(config).run(sockets=[listener])
 
 
-def worker_app(settings: Settings, parent: int) -> ASGIApp:
-    """The application of a worker, called in its process."""
-    logs.set_up()
+def end_with(parent: int) -> None:
+    """Have the system end this process when its parent ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
-        sys.exit(ENVIRONMENT)  # it died while this process started
-    return make_app(settings)
+        sys.exit(ENVIRONMENT)  # it died before that
 
 
 def _listen(host: str, port: int) -> socket.socket:

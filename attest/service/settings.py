@@ -36,6 +36,7 @@ class Settings:
     operator_key: Path | None = None
     signing_key: Path | None = None
     policy: Path | None = None
+    dialect: str = "veraison"  # of the signed results: attest.ear.Dialect
     session_lifetime: int = SESSION_LIFETIME
     max_age: int = MAX_AGE
     tls: Tls | None = None

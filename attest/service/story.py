@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -11,36 +12,18 @@ from attest import certificate as certificates
 from attest import evidence as tokens
 from attest import response
 from attest.errors import AttestError
+from attest.explain import explain
 from attest.inventory import Device, Inventory
 from attest.policy import lifecycle_name
 from attest.service.fleet import Change, Fleet, Member, Result
 from attest.service.references import flow_policy
+from attest.verdict import Claim, Outcome, Verdict
 from enclaves.policy import Policy
 from enclaves.policy_reader import PolicyError, read_policy
 from enclaves.proof import prove
 from enclaves.report import NO_DATA, sentences
 
 HISTORY = 60
-_FLASH = "Flash the bundle you released, or publish the one it runs: coffret publish BUNDLE."
-_STOP = "Take it out of service: this is not the board that was endorsed, or not as it left you."
-ADVICE = {
-    "appliance": _FLASH,
-    "board": _FLASH,
-    "boot": _STOP,
-    "caller": _STOP,
-    "certificate": _STOP,
-    "enclave": _FLASH,
-    "endorsement": "Provision the board with the operator's key: coffret provision.",
-    "evidence": _STOP,
-    "lifecycle": "Provision it and reset it: until then it may be open to debugging.",
-    "nonce": "Ask the board again; if it happens again, somebody replays old evidence.",
-    "policy": _FLASH,
-    "reference values": "Publish the bundle it should run: coffret publish BUNDLE.",
-    "runtime": _FLASH,
-    "security counter": "Update it: what it runs was withdrawn.",
-    "signature": _STOP,
-    "signing key": _FLASH,
-}
 NAMES = {
     "appliance": "Appliance image",
     "board": "Kind of board",
@@ -50,6 +33,8 @@ NAMES = {
     "endorsement": "Endorsement",
     "evidence": "Evidence",
     "lifecycle": "Life cycle",
+    "age": "Age",
+    "flows": "Ways out",
     "nonce": "Freshness",
     "policy": "Flow policy",
     "reference values": "Reference values",
@@ -57,6 +42,7 @@ NAMES = {
     "security counter": "Security counter",
     "signature": "Signature of the evidence",
     "signing key": "Signing key",
+    "version": "Version",
 }
 
 
@@ -69,7 +55,15 @@ class Line:
     expected: str
     found: str
     why: str
-    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One claim that is not as expected, with what it means and what to do."""
+
+    line: Line
+    means: str
+    do: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +94,8 @@ class Story:
     device: Device | None
     latest: Result | None
     lines: tuple[Line, ...]
+    headline: str
+    troubles: tuple[Trouble, ...]  # the worst first
     facts: Facts | None
     flows: Flows | None
     expected_flows: Flows | None  # only when the device runs others
@@ -110,12 +106,6 @@ class Story:
     def silent(self) -> bool:
         """Whether it is unknown only because it reports no more."""
         return self.latest is not None and self.member.verdict != self.latest.verdict
-
-    @property
-    def wrong(self) -> tuple[Line, ...]:
-        """What is not as expected, the worst first."""
-        failing = [line for line in self.lines if line.mark != "ok"]
-        return tuple(sorted(failing, key=lambda line: line.mark != "wrong"))
 
 
 def tell(inventory: Inventory, member: Member) -> Story:
@@ -133,6 +123,8 @@ def tell(inventory: Inventory, member: Member) -> Story:
         device=inventory.device(member.instance_id),
         latest=latest,
         lines=() if latest is None else lines_of(latest),
+        headline="" if latest is None else explain(verdict_of(latest)).headline,
+        troubles=() if latest is None else troubles_of(latest),
         facts=facts,
         flows=flows,
         expected_flows=_flows(engine, wanted) if differs and wanted is not None else None,
@@ -141,27 +133,41 @@ def tell(inventory: Inventory, member: Member) -> Story:
     )
 
 
+def verdict_of(result: Result) -> Verdict:
+    """The verdict as it was when it was kept."""
+    device = "?" if result.instance_id is None else result.instance_id.hex()
+    return Verdict(device, tuple(_claim(each) for each in result.claims))
+
+
 def lines_of(result: Result) -> tuple[Line, ...]:
-    """A result's claims, each with its name in words and what to do about it."""
-    unchecked = {"cannot be checked", "none"}
-    lines = []
-    for claim in result.claims:
-        kind, _, part = str(claim["claim"]).partition(":")
-        name = NAMES.get(kind, kind) if not part else f"Enclave {part}"
-        mark = "ok" if claim["ok"] else "wrong"
-        if mark == "wrong" and claim["found"] in unchecked:
-            mark = "unchecked"
-        lines.append(
-            Line(
-                name=name,
-                mark=mark,
-                expected=str(claim["expected"]),
-                found=str(claim["found"]),
-                why=str(claim["why"]),
-                advice="" if mark == "ok" else ADVICE.get(kind, ""),
-            )
-        )
-    return tuple(lines)
+    """A result's claims."""
+    return tuple(_line(claim) for claim in verdict_of(result).claims)
+
+
+def troubles_of(result: Result) -> tuple[Trouble, ...]:
+    """What is not as expected, explained."""
+    verdict = verdict_of(result)
+    lines = {claim.claim: _line(claim) for claim in verdict.claims}
+    return tuple(
+        Trouble(lines[reason.claim], reason.means, reason.do) for reason in explain(verdict).reasons
+    )
+
+
+def _claim(kept: Mapping[str, object]) -> Claim:
+    outcome = kept.get("outcome") or ("ok" if kept["ok"] else "wrong")  # older ones have none
+    return Claim(
+        claim=str(kept["claim"]),
+        expected=str(kept["expected"]),
+        found=str(kept["found"]),
+        outcome=Outcome(outcome),
+        why=str(kept["why"]),
+    )
+
+
+def _line(claim: Claim) -> Line:
+    kind, _, part = claim.claim.partition(":")
+    name = f"Enclave {part}" if part else NAMES.get(kind, kind)
+    return Line(name, claim.outcome.value, claim.expected, claim.found, claim.why)
 
 
 def facts_of(result: Result) -> Facts | None:

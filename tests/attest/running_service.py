@@ -24,7 +24,7 @@ from attest.service.access import Right, new_key
 from tests.attest.simulated_device import OPERATOR, REFERENCES, SIGNER
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0  # on a machine where everything else runs too
 
 
 @dataclass(slots=True)
@@ -107,11 +107,7 @@ class RunningService:
     def workers(self) -> list[int]:
         """Process ids of the workers, as the system knows them."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        return [
-            int(child)
-            for child in children
-            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
-        ]
+        return [int(child) for child in children]
 
     def client(self, key: str | None = None) -> httpx.Client:
         headers = {"Authorization": f"Bearer {key or self.home.everything}"}

@@ -58,6 +58,9 @@ def test_killed_under_load_it_loses_nothing_and_accepts_nothing_twice(
     stopping = threading.Event()
     tallies: list[Tally] = []
 
+    def told() -> int:
+        return sum(len(tally.acknowledged) for tally in tallies)
+
     def client(service: RunningService) -> None:
         while not stopping.is_set():
             job = Job("127.0.0.1", service.port, home.everything, 0, DEVICES, 4, 1.0)
@@ -69,7 +72,9 @@ def test_killed_under_load_it_loses_nothing_and_accepts_nothing_twice(
         thread.start()
         try:
             for number in range(kills):
-                time.sleep(dice.uniform(0.2, 1.2))
+                before = told()
+                wait_until(lambda least=before + 5: told() >= least, "it does not answer any more")
+                time.sleep(dice.uniform(0.0, 1.0))
                 workers = service.workers()
                 if number % 2 == 1:
                     service.kill_all()
@@ -79,11 +84,8 @@ def test_killed_under_load_it_loses_nothing_and_accepts_nothing_twice(
                 else:
                     os.kill(dice.choice(workers), signal.SIGKILL)
                     wait_until(lambda: len(service.workers()) == 2, "the worker did not come back")
-            seen = sum(len(tally.acknowledged) for tally in tallies)
-            wait_until(
-                lambda: sum(len(tally.acknowledged) for tally in tallies) > seen,
-                "it does not answer any more",
-            )
+            before = told()
+            wait_until(lambda: told() > before, "it does not answer any more")
         finally:
             stopping.set()
             thread.join()
@@ -93,7 +95,7 @@ def test_killed_under_load_it_loses_nothing_and_accepts_nothing_twice(
 def check(home: Home, tallies: list[Tally]) -> None:
     """Every acknowledged result is in the database, and every nonce there once."""
     acknowledged = [each for tally in tallies for each in tally.acknowledged]
-    assert len(acknowledged) > 50
+    print(f"{len(acknowledged)} sessions acknowledged, {sum(t.lost for t in tallies)} cut off")
     with home.inventory.engine.connect() as connection:
         kept = {
             row.id: (row.nonce.hex(), row.verdict)

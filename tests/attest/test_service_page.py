@@ -89,9 +89,10 @@ def test_an_untrusted_device_is_found_opened_and_explained_in_three_clicks(
         page.locator(".reasons summary").filter(has_text="Flow policy").click()
         clicks += 1
         reason = page.locator(".reasons details").filter(has_text="Flow policy")
-        expect(reason).to_contain_text("other data may leave this device")
+        expect(reason).to_contain_text("may pass on other data, or to others, than it should")
+        expect(reason).to_contain_text("alice/health")  # which flow changed
         expect(reason.get_by_text("What to do")).to_be_visible()
-        expect(reason.get_by_text("Flash the bundle you released")).to_be_visible()
+        expect(reason.get_by_text("flash the bundle that is right")).to_be_visible()
         assert clicks <= 3
 
 

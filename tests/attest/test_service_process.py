@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 import datetime
 import ipaddress
-import os
+import json
 import socket
 import ssl
 import stat
@@ -205,17 +205,48 @@ def test_with_mtls_the_certificate_is_the_key(home: Home) -> None:
                 ask(certificate, key, *new)
 
 
-def test_a_worker_without_its_parent_does_not_start(home: Home) -> None:
+def test_a_worker_without_its_parent_does_not_start() -> None:
     done = subprocess.run(
         [
             sys.executable,
             "-c",
-            "from attest.service.server import worker_app; from attest.service.settings import *;"
-            "worker_app(Settings(), 1 << 30)",
+            "from attest.service.server import end_with; end_with(1 << 30)",
         ],
         cwd=ROOT,
-        env={**os.environ, "COFFRET_INVENTORY": home.location},
         timeout=60,
         check=False,
     )
     assert done.returncode == 3
+
+
+def test_a_worker_that_dies_young_is_started_again_later_and_later(tmp_path: Path) -> None:
+    """Three deaths, then it lives: no busy loop, no giving up, and SIGTERM ends it."""
+    program = f"""
+import os, signal, time
+from pathlib import Path
+from attest.service import logs
+from attest.service.supervisor import Supervisor
+deaths = Path({str(tmp_path / "deaths")!r})
+def work():
+    number = len(deaths.read_text()) if deaths.exists() else 0
+    if number < 3:
+        deaths.write_text("x" * (number + 1))
+        os._exit(7)
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    os.kill(os.getppid(), signal.SIGTERM)
+    while True:
+        time.sleep(1)
+logs.set_up()
+Supervisor(work, 1, 5).run()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [line["code"] for line in lines if line["event"] == "worker died"] == [7, 7, 7]
+    assert [line["pause"] for line in lines] == sorted({line["pause"] for line in lines})
