@@ -107,6 +107,9 @@ def _devices(board: Board) -> Iterator[tuple[str, str]]:
     for usb_id in board.host.usb_ids_of("application")[:1]:
         yield "USB_VENDOR", f"0x{usb_id.vendor:04X}u"
         yield "USB_PRODUCT", f"0x{usb_id.product:04X}u"
+    for device in board.device.values():
+        if device.temperature is not None:
+            yield "ADC_TEMPERATURE", f"{device.temperature}u"
     yield "STREAMS", f"{len(board.stream)}u"
     # One initialiser a stream: base, receive interrupt, transmit interrupt.
     rows = ", ".join(f"{{{_word(s.base)}, {s.irq_rx}u, {s.irq_tx}u}}" for s in board.stream)

@@ -10,15 +10,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from boards.devices import SHARED_DEVICES, Device, Pins
 from boards.errors import USAGE, CoffretError
+from boards.facts import Address, Facts, Identifier, Size
 
 ROOT = Path(__file__).parent
-
-Address = Annotated[int, Field(ge=0, le=0xFFFF_FFFF)]
-Size = Annotated[int, Field(gt=0, le=0x1_0000_0000)]
-Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,15}$")]
 
 
 class BoardError(CoffretError):
@@ -28,11 +26,7 @@ class BoardError(CoffretError):
         super().__init__(message, mend, USAGE)
 
 
-class _Facts(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Region(_Facts):
+class Region(Facts):
     """An address range; bytes."""
 
     base: Address
@@ -48,14 +42,14 @@ class Region(_Facts):
         return self.base <= other.base and other.end <= self.end
 
 
-class Extent(_Facts):
+class Extent(Facts):
     """A part of the flash: offset from its base, bytes."""
 
     offset: Address
     size: Size
 
 
-class StoreExtent(_Facts):
+class StoreExtent(Facts):
     """The record store: equal banks one behind the other."""
 
     offset: Address
@@ -67,7 +61,7 @@ class StoreExtent(_Facts):
         return self.bank_size * self.banks
 
 
-class Flash(_Facts):
+class Flash(Facts):
     """Non-volatile memory that is read in place; `erase_size` and `program_size` in bytes."""
 
     base: Address
@@ -103,7 +97,7 @@ class Flash(_Facts):
         return self
 
 
-class Memory(_Facts):
+class Memory(Facts):
     """Memories and what boot keeps in them.
 
     `ram` is the image's. Boot uses a part of it before the image runs; where there is a Secure
@@ -140,7 +134,7 @@ class Memory(_Facts):
         return self
 
 
-class Mpu(_Facts):
+class Mpu(Facts):
     """`flash` and `ram`: what the monitor's own regions cover, where a memory answers at more
     addresses than its own; else the memory itself.
     """
@@ -151,7 +145,7 @@ class Mpu(_Facts):
     ram: Region | None = None
 
 
-class Management(_Facts):
+class Management(Facts):
     """The UART that speaks SMP."""
 
     base: Address
@@ -160,22 +154,22 @@ class Management(_Facts):
     baud: int
 
 
-class Timer(_Facts):
+class Timer(Facts):
     base: Address
     irq: int
 
 
-class Watchdog(_Facts):
+class Watchdog(Facts):
     base: Address
 
 
-class SystemController(_Facts):
+class SystemController(Facts):
     """Where the part tells why it was reset."""
 
     base: Address
 
 
-class Stream(_Facts):
+class Stream(Facts):
     """A byte link behind a driver of the monitor; a sink names it by `number`."""
 
     number: Annotated[int, Field(ge=0, le=7)]
@@ -186,23 +180,14 @@ class Stream(_Facts):
     irq_tx: int
 
 
-class Device(_Facts):
-    """A peripheral that one enclave can be granted: one MPU region of `size` bytes."""
-
-    kind: Literal["uart", "gpio", "i2c", "spi", "adc", "timer", "rng"]
-    base: Address
-    size: Size
-    irqs: tuple[int, ...] = ()
-
-
-class Security(_Facts):
+class Security(Facts):
     """Where the identity's secret lives; `root` becomes a part of the implementation id."""
 
     root: Literal["flash", "otp", "secure-world"]
     note: str
 
 
-class UsbId(_Facts):
+class UsbId(Facts):
     """A USB device that the board shows itself as, and what answers there.
 
     `mode`: coffret's own firmware (`application`, which its recovery shares), a boot loader in the
@@ -220,7 +205,7 @@ TransportName = Literal[
 ]
 
 
-class Host(_Facts):
+class Host(Facts):
     """How a computer reaches the board: `transports`, the one to prefer first.
 
     `uf2_family` and `uf2_label` (of the USB drive) go with `uf2`, `probe_target` (pyOCD's name of
@@ -252,7 +237,7 @@ class Host(_Facts):
         return tuple(usb_id for usb_id in self.usb_ids if usb_id.mode == mode)
 
 
-class Emulator(_Facts):
+class Emulator(Facts):
     """How to run without the board. Arguments hold `{boot}`, `{flash}`, `{port}`, `{stream0}`, ...
 
     `program` is on the PATH, or `python`: a module for the Python that asks. `further` names lines
@@ -277,7 +262,7 @@ class Emulator(_Facts):
         return (self.program, *(argument.format_map(values) for argument in self.arguments))
 
 
-class Board(_Facts):
+class Board(Facts):
     """One board. `name` is its folder's name."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
@@ -297,7 +282,8 @@ class Board(_Facts):
     watchdog: Watchdog | None = None
     system_controller: SystemController | None = None
     stream: tuple[Stream, ...] = ()
-    device: dict[Identifier, Device] = {}
+    device: dict[Identifier, Device] = Field(default_factory=dict)
+    pins: Pins = Pins()
     host: Host
     emulator: Emulator | None = None
 
@@ -306,8 +292,9 @@ class Board(_Facts):
         if [stream.number for stream in self.stream] != list(range(len(self.stream))):
             raise ValueError("stream numbers do not count up from 0")
         names = [stream.name for stream in self.stream] + list(self.device)
+        names += [*self.pins.by_name, *SHARED_DEVICES]
         if len(set(names)) != len(names):
-            raise ValueError("a stream and a device share a name")
+            raise ValueError("two of the streams, devices and pins share a name")
         if len(self.implementation_id) > 32:
             raise ValueError("name and security.root make an implementation id over 32 bytes")
         if self.boot_in_flash:
@@ -358,7 +345,15 @@ class Board(_Facts):
         """The C of the core, the family and the board that the image compiles."""
         return tuple(path for path in self._sources() if not self._of_boot(path))
 
+    @property
+    def vm_sources(self) -> tuple[Path, ...]:
+        """The drivers that enclaves run themselves: vm_NAME.c, unprivileged, part of the VM."""
+        return tuple(path for path in self._files() if _of_vm(path))
+
     def _sources(self) -> Iterator[Path]:
+        return (path for path in self._files() if not _of_vm(path))
+
+    def _files(self) -> Iterator[Path]:
         """A core's file stands in for the one of that name that the cores share."""
         own, common, family = self.include_directories
         yield from _c_files(own)
@@ -387,8 +382,12 @@ def _c_files(folder: Path) -> tuple[Path, ...]:
 
 
 def _of_image(path: Path) -> bool:
-    """core.c and core_NAME.c, and drivers with interrupts: NAME_interrupts.c."""
-    return path.stem.split("_")[0] == "core" or path.stem.endswith("_interrupts")
+    """core.c and core_NAME.c, drivers with interrupts: NAME_interrupts.c, and device_NAME.c."""
+    return path.stem.split("_")[0] in ("core", "device") or path.stem.endswith("_interrupts")
+
+
+def _of_vm(path: Path) -> bool:
+    return path.stem.startswith("vm_")
 
 
 def names() -> tuple[str, ...]:

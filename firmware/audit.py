@@ -19,6 +19,7 @@ from boards.model import Region
 from enclaves import cbor
 from enclaves.labels import from_mask
 from firmware import table_reader as reader
+from firmware.devices import NO_IRQ, DeviceKind
 from firmware.mpu_words import decode
 from firmware.plan import FLAGS, NO_GATE, TO_SINK, ChannelKind, Flag, Kind, Plan, Task
 from firmware.tables import Component, components, grant_words, memory_words, window_words
@@ -59,7 +60,7 @@ def audit_image(
     differences = list(_against_plan(tables, plan, slot, runtime))
     flows: Mapping[str, Any] = {}
     try:
-        flows = flows_of(tables, plan)
+        flows = flows_of(tables)
         differences += _against_policy(flows, policy_document)
     except (IndexError, KeyError, ValueError) as error:
         differences.append(f"the tables name what is not there: {error}")
@@ -117,6 +118,23 @@ def _against_plan(
         components=tuple(
             reader.ComponentRow(c.type, c.version, c.digest) for c in components(plan, runtime)
         ),
+        devices=tuple(
+            reader.DeviceRow(
+                d.name,
+                d.base,
+                d.size,
+                d.functions,
+                d.irq,
+                int(d.kind),
+                d.id,
+                d.task,
+                d.event,
+                d.function,
+                int(d.implied),
+                d.pins,
+            )
+            for d in plan.devices
+        ),
     )
     yield from _compare("", tables, expected)
 
@@ -172,14 +190,13 @@ def _pair(words: Any) -> tuple[int, int]:
     return words.rbar, words.attributes
 
 
-def flows_of(tables: reader.Tables, plan: Plan) -> dict[str, Any]:
+def flows_of(tables: reader.Tables) -> dict[str, Any]:
     """The flow graph that the tables make, by name, in the shape of the policy document.
 
     Raises IndexError or KeyError when a number in them names nothing.
     """
     tags, tasks = tables.tags, tables.tasks
     code = {c.type.removeprefix("enclave:"): c.digest for c in tables.components}
-    devices = {(d.base, d.size): name for name, d in plan.board.device.items()}
 
     def names(bits: int) -> list[str]:
         return sorted(from_mask(bits, tags))
@@ -198,13 +215,9 @@ def flows_of(tables: reader.Tables, plan: Plan) -> dict[str, Any]:
                 "life": _LIVES.get(row.flags, f"flags {row.flags:#x}"),
                 "slice_ms": tasks[row.partition].slice_ms,
                 "code": code[row.name],
-                "devices": [
-                    devices.get((area.base, area.size), f"{area.size:#x} bytes at {area.base:#x}")
-                    for words in row.grants
-                    for area in decode(words, plan.board.mpu.flavour)
-                ],
+                "devices": [d.name for d in tables.devices if d.task == number and not d.implied],
             }
-            for row in tasks
+            for number, row in enumerate(tasks)
             if row.kind == Kind.ENCLAVE
         ],
         "sinks": [{"name": s.name, "accepts": names(s.accepts)} for s in tables.sinks],
@@ -265,8 +278,39 @@ def _without(row: Mapping[str, Any], *keys: str) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in keys}
 
 
+def _registers(tables: reader.Tables, flavour: str) -> Iterator[str]:
+    """What an enclave's protection regions open beside its memory is what its devices say."""
+    for number, row in enumerate(tables.tasks):
+        if row.kind != Kind.ENCLAVE:
+            continue
+        said = sorted((d.base, d.size) for d in tables.devices if d.task == number and d.size)
+        opened = sorted(
+            (area.base, area.size) for words in row.grants for area in decode(words, flavour)
+        )
+        if said != opened:
+            yield f"{row.name}: its regions open {opened}, its devices have {said}"
+
+
+def _pins(tables: reader.Tables) -> Iterator[str]:
+    """One pin, one enclave; one interrupt of a device, one enclave."""
+    owners: dict[tuple[str, int], str] = {}
+    for row in tables.devices:
+        if not row.task < tables.enclaves:
+            yield f"{row.name} belongs to no enclave"
+            continue
+        name = tables.tasks[row.task].name
+        mine = [("pin", row.id)] if row.kind == DeviceKind.PIN else []
+        if row.kind != DeviceKind.PIN and row.irq != NO_IRQ:
+            mine = [("interrupt", row.irq)]
+        for what in mine:
+            if owners.setdefault(what, name) != name:
+                yield f"{what[0]} {what[1]} belongs to {owners[what]} and {name}"
+
+
 def _isolation(tables: reader.Tables, plan: Plan) -> Iterator[str]:
     """The MPU words by themselves: who can reach what."""
+    yield from _registers(tables, plan.board.mpu.flavour)
+    yield from _pins(tables)
     private = [("the monitor", plan.monitor)]
     if plan.queues is not None:
         private.append(("the queues", plan.queues))

@@ -127,9 +127,18 @@ def compile_and_link(made: Design, means: Means, folder: Path) -> Linked:
     modules = [FrozenModule(module.name, module.path) for module in modules_of(made.manifest)]
     with _step(means.say, "compiled the virtual machine"):
         core = CORES[board.core]
-        vm = build_vm(modules, made.switches, core, toolchain, means.trees, means.work / "vm")
+        vm = build_vm(
+            modules,
+            made.switches,
+            core,
+            toolchain,
+            means.trees,
+            means.work / "vm",
+            board=board,
+        )
     with _step(means.say, "compiled monitor and services"):
-        native = compile_native(board, toolchain, means.work)
+        devices = bool(made.plan.devices)
+        native = compile_native(board, toolchain, means.work, devices=devices)
     digest = runtime_digest(board, means.trees.micropython.identity, made.switches)
     runtime = Component("runtime", RUNTIME_VERSION, digest)
     images: list[LinkedImage] = []

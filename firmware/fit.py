@@ -3,7 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from boards.model import Board
+from firmware.devices import (
+    device_problems,
+    event_problems,
+    grantable,
+    granted_devices,
+    has_device,
+)
 from firmware.manifest import Manifest
 from firmware.memory import DoesNotFitError
 from firmware.problems import Problem
@@ -17,28 +26,17 @@ def board_problems(manifest: Manifest, board: Board) -> list[Problem]:
     streams = {stream.name: stream for stream in board.stream}
     problems: list[Problem] = []
     for index, name in enumerate(manifest.requires.devices):
-        if name not in streams and name not in board.device:
+        if name not in streams and not has_device(board, name):
             what = f"{board.name} has no {name}"
-            mend = f"choose another board, or {did_you_mean(name, {**streams, **board.device})}"
+            mend = f"choose another board, or {did_you_mean(name, {**streams, **grantable(board)})}"
             problems.append(manifest.problem(("requires", "devices", index), what, mend))
-    granted: set[str] = set()
-    for enclave, table in manifest.enclaves.items():
-        for index, name in enumerate(table.devices):
-            granted.add(name)
-            if name in board.device:
-                continue
-            if name in streams:
-                what = f"{name} belongs to a driver of the monitor"
-                mend = f'declare [sink.{name}] and a channel to = "{name}"'
-            else:
-                what = f"{board.name} has no device {name}"
-                mend = did_you_mean(name, board.device)
-            problems.append(manifest.problem(("enclave", enclave, "devices", index), what, mend))
+    problems += _missing_devices(manifest, board)
+    granted = {name for table in manifest.enclaves.values() for name in table.devices}
     for name in manifest.sinks:
         if name not in streams and name not in granted:
             what = f"{board.name} has no sink {name}"
             mend = did_you_mean(name, streams)
-            if name in board.device:
+            if has_device(board, name):
                 mend = f'grant it to one enclave (`devices = ["{name}"]`), which then drives it'
             problems.append(manifest.problem(("sink", name), what, mend))
     for channel in manifest.channels:
@@ -47,7 +45,25 @@ def board_problems(manifest: Manifest, board: Board) -> list[Problem]:
             what = f"{channel.target} is driven by {user} itself"
             mend = f"send to {user}, which writes to its device"
             problems.append(manifest.problem(("channel", channel.index, "to"), what, mend))
+    if not problems:
+        problems += device_problems(manifest, board)
+        problems += event_problems(manifest, granted_devices(manifest, board))
     return problems + _gate_problems(manifest)
+
+
+def _missing_devices(manifest: Manifest, board: Board) -> Iterator[Problem]:
+    streams = {stream.name for stream in board.stream}
+    for enclave, table in manifest.enclaves.items():
+        for index, name in enumerate(table.devices):
+            if has_device(board, name):
+                continue
+            if name in streams:
+                what = f"{name} belongs to a driver of the monitor"
+                mend = f'declare [sink.{name}] and a channel to = "{name}"'
+            else:
+                what = f"{board.name} has no device {name}"
+                mend = did_you_mean(name, grantable(board))
+            yield manifest.problem(("enclave", enclave, "devices", index), what, mend)
 
 
 def _gate_problems(manifest: Manifest) -> list[Problem]:

@@ -6,11 +6,13 @@ frozen in.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from boards.model import ROOT as BOARDS
+from boards.model import Board
 from firmware.freeze import FrozenModule, compile_modules, freeze
-from firmware.object_cache import Roots, write_atomically
+from firmware.object_cache import Roots, write_atomically, write_if_new
 from firmware.pruning import (
     jobs_without_unused_names,
     jobs_without_unused_opcodes,
@@ -59,6 +61,13 @@ _EXTMOD = _words(
 """
 )
 
+# What `machine` has beyond memory, for an appliance that imports it; each file is empty unless its
+# switch is on, but for the last two.
+_MACHINE = tuple(
+    f"extmod/machine_{name}.c" for name in _words("adc i2c pinbase pwm signal spi uart wdt")
+)
+_MACHINE_LINES = ("extmod/virtpin.c", "drivers/bus/softspi.c")
+
 # The inner loops: a few hundred bytes more for 11 % fewer instructions than -Oz (measured on a
 # mixed benchmark).
 _HOT = frozenset({"gc", "map", "qstr", "vm"})
@@ -69,8 +78,15 @@ _HOT_FLAGS = ("-Os",)
 # calls of themselves.
 _OPAQUE = ("py/nlr.c", "py/nlrthumb.c", "shared/libc/string0.c")
 
-# MicroPython's headers do not claim to be clean of unused parameters.
-_OWN_FLAGS = ("-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter")
+# MicroPython's headers do not claim to be clean of unused parameters, and a method that is pruned
+# from its table leaves its object behind.
+_OWN_FLAGS = (
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-Wno-unused-parameter",
+    "-Wno-unused-const-variable",
+)
 _OPAQUE_FLAGS = ("-ffreestanding", "-fno-builtin")
 
 
@@ -159,17 +175,21 @@ def build_vm(
     trees: Trees,
     work: Path,
     *,
+    board: Board | None = None,
     prune: bool = True,
 ) -> VmObjects:
     """Builds the VM with the modules in it; `switches` are all of them, the baseline included.
 
-    With `prune`, what no module can reach is left out (see `pruning`). `work` keeps the generated
+    With `prune`, what no module can reach is left out (see `pruning`). `board` brings the drivers
+    that `machine` asks for; without one it has memory and timers only. `work` keeps the generated
     files between builds, so that editing a module costs no more than that module, the whole-program
     optimisation and the link. Raises FreezeError for a module, ToolchainError for C.
     """
     tree = trees.micropython
     work = work.resolve()
-    roots = Roots({"micropython": tree.path, "runtime": _RUNTIME, "vm": work})
+    roots = Roots({"micropython": tree.path, "runtime": _RUNTIME, "vm": work, "boards": BOARDS})
+    if board is not None:
+        write_if_new(work / "board_config.h", board.config_header().encode())
     switches_file = work / "genhdr/vm_switches.h"
     write_atomically(switches_file, switches_header(switches).encode())
     compiled = compile_modules(modules, core, tree.version, work / "mpy")
@@ -189,6 +209,8 @@ def build_vm(
     if prune and switches.get("MICROPY_OPT_COMPUTED_GOTO", "0") == "0":
         jobs = jobs_without_unused_opcodes(jobs, used_opcodes(frozen.read_text()), work)
     jobs.append(_job(frozen, tree, work, lto=True))
+    if board is not None and _has_devices(switches):
+        jobs += _drivers(board, tree, work)
 
     objects = toolchain.compile(jobs, core, roots)
     bitcode = [item for job, item in zip(jobs, objects, strict=True) if job.lto]
@@ -222,6 +244,21 @@ def _job(
     return CompileJob(source, includes, flags=flags, lto=lto)
 
 
+def _has_devices(switches: Mapping[str, str]) -> bool:
+    return any(
+        name.startswith("MICROPY_PY_MACHINE_") and switches[name] == "1"
+        for name in switches
+        if name not in ("MICROPY_PY_MACHINE_MEMX", "MICROPY_PY_MACHINE_SIGNAL")
+    )
+
+
+def _drivers(board: Board, tree: Tree, work: Path) -> Iterator[CompileJob]:
+    """What an enclave runs itself; what no enclave needs is dropped with the rest."""
+    for source in board.vm_sources:
+        job = _job(source, tree, work, lto=True, flags=_OWN_FLAGS)
+        yield replace(job, includes=(*job.includes, *board.include_directories))
+
+
 def _jobs(switches: Mapping[str, str], tree: Tree, core: Core, work: Path) -> Iterator[CompileJob]:
     """Everything but the frozen modules."""
     for name in _CORE:
@@ -231,7 +268,15 @@ def _jobs(switches: Mapping[str, str], tree: Tree, core: Core, work: Path) -> It
     sources += ["shared/libc/printf.c", "shared/runtime/gchelper_native.c"]
     for name in sources:
         yield _job(tree.path / name, tree, work, lto=True)
-    for source in sorted((_RUNTIME / "vm").glob("*.c")):
+    own = sorted((_RUNTIME / "vm").glob("*.c"))
+    if _has_devices(switches):
+        own += sorted((_RUNTIME / "vm" / "machine").glob("*.c"))
+        for name in _MACHINE:
+            yield _job(tree.path / name, tree, work, lto=True)
+        if switches.get("MICROPY_PY_MACHINE_PIN") == "1":
+            for name in _MACHINE_LINES:
+                yield _job(tree.path / name, tree, work, lto=True)
+    for source in own:
         yield _job(source, tree, work, lto=True, flags=_OWN_FLAGS)
     for name in _OPAQUE:
         yield _job(tree.path / name, tree, work, lto=False, flags=_OPAQUE_FLAGS)

@@ -10,7 +10,7 @@ from pathlib import Path
 from boards.model import ROOT as BOARDS
 from boards.model import Board
 from firmware.link import KEEP, RUNTIME, Layout, Statics, monitor_sources, of_image
-from firmware.object_cache import Roots, digest_of, write_atomically
+from firmware.object_cache import Roots, digest_of, write_atomically, write_if_new
 from firmware.plan import Kind, Plan
 from firmware.toolchain import CORES, CompileJob, Toolchain
 
@@ -39,9 +39,17 @@ def layout_of(plan: Plan) -> Layout:
     return Layout(plan.monitor, plan.main_stack, plan.window, statics)
 
 
-def compile_native(board: Board, toolchain: Toolchain, work: Path) -> Path:
-    """Monitor, drivers and services as one object, a function of the board and our sources."""
-    jobs = [_job(board, source, work, lto=True) for source in native_sources(board)]
+def compile_native(
+    board: Board, toolchain: Toolchain, work: Path, *, devices: bool = False
+) -> Path:
+    """Monitor, drivers and services as one object, a function of the board and our sources.
+
+    `devices`: an enclave was granted some, so the monitor has the part that serves them.
+    """
+    defines = ("MONITOR_DEVICES",) if devices else ()
+    jobs = [
+        _job(board, source, work, lto=True, defines=defines) for source in native_sources(board)
+    ]
     objects = toolchain.compile(jobs, CORES[board.core], _roots(work))
     return toolchain.optimise(objects, CORES[board.core], (*KEEP, *_SERVICES))
 
@@ -76,8 +84,10 @@ def _runtime_files(board: Board) -> Iterator[tuple[str, Path]]:
                 yield f"{label}/{path.relative_to(folder).as_posix()}", path
 
 
-def _job(board: Board, source: Path, work: Path, *, lto: bool) -> CompileJob:
-    _write_if_new(work / "board_config.h", board.config_header().encode())
+def _job(
+    board: Board, source: Path, work: Path, *, lto: bool, defines: tuple[str, ...] = ()
+) -> CompileJob:
+    write_if_new(work / "board_config.h", board.config_header().encode())
     includes = (
         work,
         RUNTIME,
@@ -86,12 +96,7 @@ def _job(board: Board, source: Path, work: Path, *, lto: bool) -> CompileJob:
         RUNTIME / "libc",
         *board.include_directories,
     )
-    return CompileJob(source, includes, flags=_WARNINGS, lto=lto)
-
-
-def _write_if_new(path: Path, data: bytes) -> None:
-    if not path.is_file() or path.read_bytes() != data:
-        write_atomically(path, data)
+    return CompileJob(source, includes, defines=defines, flags=_WARNINGS, lto=lto)
 
 
 def _roots(work: Path) -> Roots:

@@ -46,6 +46,12 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise
 
 
+def write_if_new(path: Path, data: bytes) -> None:
+    """Writes a file unless it holds just that already, so that its date stays."""
+    if not path.is_file() or path.read_bytes() != data:
+        write_atomically(path, data)
+
+
 def digest_of(parts: Iterable[str | bytes]) -> str:
     """SHA-256, in hex, over the parts, each with its length, so that no two lists collide."""
     state = hashlib.sha256()

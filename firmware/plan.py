@@ -16,6 +16,7 @@ from boards.model import Board, Region
 from boards.mpu import Access
 from enclaves.labels import label, mask
 from firmware import schema
+from firmware.devices import GrantedDevice, granted_devices
 from firmware.fit import board_problems, memory_problem
 from firmware.manifest import Manifest
 from firmware.memory import (
@@ -52,6 +53,7 @@ class Call(IntEnum):
     ANSWER = 10
     DROPPED = 11
     ACCOUNT = 12
+    DEVICE = 15
     PORT_READ = 16
     PORT_WRITE = 17
     FLASH_ERASE = 18
@@ -208,6 +210,7 @@ class Plan:
     channels: tuple[Channel, ...]
     gates: tuple[Gate, ...]
     sinks: tuple[Sink, ...]
+    devices: tuple[GrantedDevice, ...]
     monitor: Region
     main_stack: int
     queues: Region | None
@@ -256,6 +259,7 @@ def make_plan(manifest: Manifest, board: Board, sizes: RuntimeSizes | None = Non
         channels=_channels(manifest, queue_sizes, memory.queues),
         gates=_gates(manifest, numbers),
         sinks=_sinks(manifest, board, numbers),
+        devices=granted_devices(manifest, board),
         monitor=memory.monitor,
         main_stack=sizes.main_stack,
         queues=memory.queues,
@@ -305,7 +309,7 @@ def _tasks(
         devices = tuple(
             Grant(device, Region(base=d.base, size=d.size), Access.DEVICE)
             for device in enclave.devices
-            if (d := board.device[device])
+            if (d := board.device.get(device))
         )
         tasks.append(
             Task(
@@ -321,7 +325,7 @@ def _tasks(
                 statics=None,
                 secrecy=mask(label((*enclave.sees, *enclave.makes)), numbers),
                 integrity=mask(label((*enclave.trusts, *enclave.vouched)), numbers),
-                calls=_calls(ENCLAVE_CALLS),
+                calls=_calls(ENCLAVE_CALLS + (Call.DEVICE,) * bool(enclave.devices)),
                 priority=enclave.priority,
                 restart=RESTART[enclave.restart],
                 backoff_ms=enclave.backoff_ms,

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from boards.devices import SHARED_DEVICES
 from enclaves import keys
 from firmware import schema
 from firmware.lines import KeyPath
@@ -117,7 +118,10 @@ class _Resolver:
             for label in ("sees", "makes", "trusts", "vouched"):
                 self._known("tag", getattr(enclave, label), ("enclave", name, label))
             for index, device in enumerate(enclave.devices):
-                if device in users:
+                if device in enclave.devices[:index]:
+                    key = ("enclave", name, "devices", index)
+                    self._say(key, f"{device} stands twice", "write it once")
+                elif device in users and device not in SHARED_DEVICES:
                     self._say(
                         ("enclave", name, "devices", index),
                         f"{device} already belongs to {users[device]}",

@@ -246,7 +246,7 @@ class Enclave(Table):
         description="milliseconds of its fixed time slice, 2 to 1000; all enclaves or none",
     )
     devices: Names = Field(
-        default=(), max_length=2, description='at most two devices of the board, such as ["gpio0"]'
+        default=(), description='devices and pins of the board, such as ["uart2", "led0"]'
     )
     may_release: Annotated[tuple[Release, ...], Strict(False), BeforeValidator(_one_or_more)] = (
         Field(

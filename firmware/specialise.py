@@ -27,6 +27,7 @@ __all__ = ["Reason", "Source", "Specialisation", "specialise"]
 # A switch without which another has no effect, where an attribute's name alone asked for it.
 _GATES: Mapping[str, str] = {
     "PY_COLLECTIONS_NAMEDTUPLE__ASDICT": "PY_COLLECTIONS",
+    "PY_MACHINE_EVENTS": "PY_MACHINE",
     "PY_RE_MATCH_GROUPS": "PY_RE",
     "PY_RE_MATCH_SPAN_START_END": "PY_RE",
     "PY_RE_SUB": "PY_RE",

@@ -23,6 +23,7 @@ _GATE = struct.Struct("<I 2I 2I 3I B 3s")
 _CHANNEL = struct.Struct("<3I 2H 4B H 2B")
 _COMPONENT = struct.Struct("<2I 32s")
 _COUNTS = struct.Struct("<8B")
+_DEVICE = struct.Struct("<4I H 10B")
 _WORDS = struct.Struct("<2I")
 # Elf32_Sym (Tool Interface Standard ELF 1.2, figure 1-15): name, value, size, info, other, section.
 _SYMBOL = struct.Struct("<3I 2B H")
@@ -111,6 +112,24 @@ class ComponentRow:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceRow:
+    """struct device."""
+
+    name: str
+    base: int
+    size: int
+    functions: int
+    irq: int
+    kind: int
+    id: int
+    task: int
+    event: int
+    function: int
+    implied: int
+    pins: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Tables:
     """Everything the monitor will enforce, as the image holds it."""
 
@@ -126,6 +145,7 @@ class Tables:
     gates: tuple[GateRow, ...]
     channels: tuple[ChannelRow, ...]
     components: tuple[ComponentRow, ...]
+    devices: tuple[DeviceRow, ...]
 
 
 def read_tables(elf: Path) -> Tables:
@@ -209,8 +229,8 @@ class _Image:
 
     def tables(self) -> Tables:
         counts = _COUNTS.unpack(self._symbol("coffret_counts", _COUNTS.size))
-        tasks, enclaves, channels, gates, sinks, components, slot, reserved = counts
-        if reserved or enclaves > tasks:
+        tasks, enclaves, channels, gates, sinks, components, slot, devices = counts
+        if enclaves > tasks:
             raise TableError("coffret_counts is malformed")
         window = _WORDS.unpack(self._symbol("coffret_window", _WORDS.size))
         return Tables(
@@ -229,6 +249,31 @@ class _Image:
                 ComponentRow(self._text(row[0]), self._text(row[1]), _digest(row[2]))
                 for row in self._rows("coffret_components", components, _COMPONENT)
             ),
+            devices=self._devices(devices),
+        )
+
+    def _devices(self, count: int) -> tuple[DeviceRow, ...]:
+        if count == 0:
+            if "coffret_devices" in self._symbols:
+                raise TableError("coffret_devices is there but counts no rows")
+            return ()
+        rows = self._rows("coffret_devices", count, _DEVICE)
+        return tuple(map(self._device, rows))
+
+    def _device(self, row: tuple[int, ...]) -> DeviceRow:
+        return DeviceRow(
+            name=self._text(row[0]),
+            base=row[1],
+            size=row[2],
+            functions=row[3],
+            irq=row[4],
+            kind=row[5],
+            id=row[6],
+            task=row[7],
+            event=row[8],
+            function=row[9],
+            implied=row[10],
+            pins=row[11:15],
         )
 
     def _tags(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from boards.model import Region
 from boards.mpu import Access, RegionWords, no_region, region
+from firmware.devices import GrantedDevice
 from firmware.plan import Kind, Plan, Task
 
 LABEL_WORDS = 2
@@ -95,7 +96,9 @@ def tables_c(plan: Plan, slot: int, runtime: Component) -> str:
             sinks=len(plan.sinks),
             components=len(parts),
             slot=slot,
+            devices=len(plan.devices),
         ),
+        *_devices(plan),
         "",
         *_state("task", len(plan.tasks)),
         *_state("channel", len(plan.channels)),
@@ -214,6 +217,30 @@ def _channels(plan: Plan) -> list[str]:
         )
         for channel in plan.channels
     ]
+
+
+def _devices(plan: Plan) -> Iterable[str]:
+    """Where nothing is granted, neither the table nor its state is in the image."""
+    if plan.devices:
+        yield from _array("struct device", "coffret_devices", list(map(_device, plan.devices)))
+        yield from _state("device", len(plan.tasks))
+
+
+def _device(row: GrantedDevice) -> str:
+    return _fields(
+        name=_text(row.name),
+        base=_word(row.base),
+        size=_word(row.size),
+        functions=_word(row.functions),
+        irq=f"0x{row.irq:04X}u",
+        kind=f"DEVICE_{row.kind.name}",
+        id=row.id,
+        task=row.task,
+        event=row.event,
+        function=row.function,
+        implied=int(row.implied),
+        pins="{" + ", ".join(map(str, row.pins)) + "}",
+    )
 
 
 def _component(component: Component) -> str:

@@ -79,6 +79,7 @@ class VirtualBoard:
 
     `boot` is the boot's ELF; a board that boots from its flash does not look at it. `taps` see what
     the board's streams send (stream 0 first), `port_tap` what it sends on the management port.
+    `extra` goes to the emulator as it is: what else is soldered on, such as a sensor.
     Raises EmulatorError: no emulator, or it died at once.
     """
 
@@ -93,6 +94,7 @@ class VirtualBoard:
         taps: Sequence[Tap] = (),
         port_tap: Tap | None = None,
         root: Path | None = None,
+        extra: Sequence[str] = (),
     ) -> None:
         if board.emulator is None:
             raise EmulatorError(
@@ -109,6 +111,7 @@ class VirtualBoard:
             Line(taps[number] if number < len(taps) else None)
             for number in range(len(board.stream))
         )
+        self._extra = tuple(extra)
         self._further = tuple(Line() for _ in board.emulator.further)
         self._pump: Pump | None = None
         self._process: Leashed | None = None
@@ -133,6 +136,11 @@ class VirtualBoard:
     @property
     def _lines(self) -> tuple[Line, ...]:
         return (self._port, *self._streams, *self._further)
+
+    def further(self, name: str) -> str:
+        """The pseudo-terminal of a line beside port and streams. Raises ValueError: none so."""
+        assert self.board.emulator is not None
+        return self._further[self.board.emulator.further.index(name)].path
 
     @property
     def port(self) -> str:
@@ -188,7 +196,7 @@ class VirtualBoard:
                 command += ["-chardev", f"socket,id={name},fd={fd}"]
         with (self.state / LOG_FILE).open("wb") as log:
             return Leashed(
-                command,
+                [*command, *self._extra],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 pass_fds=fds,

@@ -79,8 +79,9 @@ class Machine:
         self._directory = tempfile.TemporaryDirectory(prefix="coffret-qemu-")
         names = {name: f"{self._directory.name}/{name}" for name in ("port", "stream0")}
         chardevs = {name: f"unix:{path},server=on,wait=on" for name, path in names.items()}
+        unconnected = dict.fromkeys(self.board.emulator.further, "null")
         command = self.board.emulator.command(
-            boot=str(self.boot), flash=str(self.flash.path), **chardevs
+            boot=str(self.boot), flash=str(self.flash.path), **chardevs, **unconnected
         )
         self._process = subprocess.Popen(
             [*command, *self.extra], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE

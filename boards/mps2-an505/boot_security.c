@@ -38,24 +38,35 @@ static void guard_memory(uint32_t controller, bool non_secure) {
 #define AHBNSPPCEXP0 0x60u      // a bit for each device: 1 Non-secure
 #define APBNSPPC0 0x70u
 #define APBNSPPCEXP1 0x84u
+#define APBNSPPCEXP2 0x88u
 #define AHBNSPPPCEXP0 0xA0u     // in the Non-secure block: 1 for unprivileged code too
+#define APBNSPPPC0 0xB0u
 #define APBNSPPPCEXP1 0xC4u
 
 // Bits of the controllers (DAI 0505, peripheral protection controllers).
 #define APB0_TIMER0 (1u << 0)
+#define APB0_TIMER1 (1u << 1)
+#define APBEXP1_SPI3 (1u << 3)
+#define APBEXP1_SPI4 (1u << 4)
 #define APBEXP1_UART0 (1u << 5)
 #define APBEXP1_UART1 (1u << 6)
 #define APBEXP1_UART2 (1u << 7)
+#define APBEXP1_I2C2 (1u << 12)
+#define APBEXP1_I2C3 (1u << 13)
+#define APBEXP1_GRANTABLE (APBEXP1_SPI3 | APBEXP1_SPI4 | APBEXP1_UART2 | APBEXP1_I2C2 | APBEXP1_I2C3)
+#define APBEXP2_FPGAIO (1u << 2)
 #define AHBEXP0_GPIO0 (1u << 1)
 
 static void open_devices(void) {
     write_word(SECURE_CONTROL + SECRESPCFG, 1u);
     write_word(SECURE_CONTROL + NSCCFG, 1u);
-    write_word(SECURE_CONTROL + APBNSPPC0, APB0_TIMER0);
-    write_word(SECURE_CONTROL + APBNSPPCEXP1, APBEXP1_UART0 | APBEXP1_UART1 | APBEXP1_UART2);
+    write_word(SECURE_CONTROL + APBNSPPC0, APB0_TIMER0 | APB0_TIMER1);
+    write_word(SECURE_CONTROL + APBNSPPCEXP1, APBEXP1_UART0 | APBEXP1_UART1 | APBEXP1_GRANTABLE);
+    write_word(SECURE_CONTROL + APBNSPPCEXP2, APBEXP2_FPGAIO);
     write_word(SECURE_CONTROL + AHBNSPPCEXP0, AHBEXP0_GPIO0);
     // Devices that an enclave can be granted; the others are the monitor's.
-    write_word(NON_SECURE_CONTROL + APBNSPPPCEXP1, APBEXP1_UART2);
+    write_word(NON_SECURE_CONTROL + APBNSPPPC0, APB0_TIMER1);
+    write_word(NON_SECURE_CONTROL + APBNSPPPCEXP1, APBEXP1_GRANTABLE);
     write_word(NON_SECURE_CONTROL + AHBNSPPPCEXP0, AHBEXP0_GPIO0);
 }
 
@@ -78,6 +89,6 @@ void board_separate_worlds(void) {
     guard_memory(MPC_SRAM, false);   // the Secure world's own
     attribute_memory();
     open_devices();
-    nvic_target_non_secure(0u, 0u);          // the subsystem's own interrupts
+    nvic_target_non_secure(0u, 1u << 4);     // the subsystem's own interrupts: timer 1, which an enclave can have
     nvic_target_non_secure(1u, 0xFFFFFFFFu); // the FPGA's, 32 to 63
 }

@@ -148,16 +148,30 @@ _MODULES = (
     ),
     LibraryModule(
         "machine",
-        # Addresses and 32-bit registers outgrow a small integer.
-        ("PY_MACHINE", "PY_MACHINE_MEMX", LONGINT),
+        ("PY_MACHINE",),
         _members(
-            "idle mem16 mem32 mem8",
+            "idle soft_reset",
+            ADC=("PY_MACHINE_ADC",),
+            I2C=("PY_MACHINE_I2C",),
+            PWM=("PY_MACHINE_PWM",),
+            Pin=("PY_MACHINE_PIN",),
+            SPI=("PY_MACHINE_SPI",),
+            Signal=("PY_MACHINE_SIGNAL",),
+            SoftI2C=("PY_MACHINE_SOFTI2C",),
+            SoftSPI=("PY_MACHINE_SOFTSPI",),
+            Timer=("PY_MACHINE_TIMER",),
+            UART=("PY_MACHINE_UART",),
+            WDT=("PY_MACHINE_WDT",),
+            freq=("PY_MACHINE_BARE_METAL_FUNCS", LONGINT),
+            lightsleep=("PY_MACHINE_BARE_METAL_FUNCS",),
+            unique_id=("PY_MACHINE_BARE_METAL_FUNCS",),
+            # Addresses and 32-bit registers outgrow a small integer.
+            **dict.fromkeys(words("mem8 mem16 mem32"), ("PY_MACHINE_MEMX", LONGINT)),
             **dict.fromkeys(
                 words(
                     """
-                    ADC ADCBlock DAC I2C I2S PWM PinBase SPI Signal SoftI2C SoftSPI UART USBDevice
-                    WDT bitstream bootloader deepsleep dht_readinto disable_irq enable_irq freq
-                    lightsleep reset reset_cause soft_reset time_pulse_us unique_id
+                    ADCBlock DAC I2S PinBase USBDevice bitstream bootloader deepsleep dht_readinto
+                    disable_irq enable_irq reset reset_cause time_pulse_us
                     """
                 ),
                 (ABSENT,),

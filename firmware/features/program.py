@@ -22,7 +22,7 @@ _ITERATING = frozenset(
         """
     )
 )
-_STREAMS = frozenset(("deflate", "io", "json"))
+_STREAMS = frozenset(("deflate", "io", "json", "machine"))
 
 
 @dataclass(frozen=True, slots=True)

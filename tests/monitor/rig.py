@@ -99,18 +99,23 @@ def link_program(
     lto: bool = True,
     without: str = "",
     board_name: str = "mps2-an385",
+    defines: tuple[str, ...] = (),
+    includes: tuple[Path, ...] = (PROGRAM,),
 ) -> LinkedImage:
     """Monitor, drivers and C of `program/`; with link-time optimisation, as in real images."""
     board = boards.load(board_name)
     toolchain, core = zig_toolchain(), CORES[board.core]
-    roots, includes = board_roots(board, directory)
+    roots, own = board_roots(board, directory)
+    includes = (*own, *includes)
     every = of_image(board, (*monitor_sources(), *board.image_sources))
     sources = [s for s in every if s.name != without]
     sources += [PROGRAM / name for name in names]
-    jobs = [CompileJob(source, includes, flags=WARNINGS, lto=lto) for source in sources]
+    jobs = [
+        CompileJob(source, includes, defines=defines, flags=WARNINGS, lto=lto) for source in sources
+    ]
     # Called by code that the compiler makes after optimisation, so never bitcode.
     jobs.append(CompileJob(RUNTIME / "boot/string.c", includes, flags=("-ffreestanding",)))
-    jobs += [replace(job, includes=(*includes, PROGRAM), flags=WARNINGS) for job in tables]
+    jobs += [replace(job, includes=includes, flags=WARNINGS) for job in tables]
     objects = toolchain.compile(jobs, core, roots)
     if lto:
         native = toolchain.optimise(objects, core, KEEP)

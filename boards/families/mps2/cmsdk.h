@@ -35,7 +35,52 @@ static inline void timer_run_freely(uint32_t base) {
     *cmsdk_register(base, 0x04u) = 0xFFFFFFFFu;
     *cmsdk_register(base, 0x00u) = 1u; // enable; no interrupt, internal clock
 }
+// INTSTATUS/INTCLEAR 0x0C
+static inline void timer_stop(uint32_t base) {
+    *cmsdk_register(base, 0x00u) = 0u;
+    *cmsdk_register(base, 0x0Cu) = 1u;
+}
+static inline void timer_start(uint32_t base, uint32_t ticks) {
+    timer_stop(base);
+    *cmsdk_register(base, 0x08u) = ticks - 1u;
+    *cmsdk_register(base, 0x04u) = ticks - 1u;
+    *cmsdk_register(base, 0x00u) = 1u | 1u << 3; // enable, with its interrupt
+}
+static inline bool timer_interrupt_raised(uint32_t base) { return (*cmsdk_register(base, 0x0Cu) & 1u) != 0u; }
+static inline void timer_clear_interrupt(uint32_t base) { *cmsdk_register(base, 0x0Cu) = 1u; }
 static inline uint32_t timer_elapsed(uint32_t base) { return 0xFFFFFFFFu - *cmsdk_register(base, 0x04u); }
+
+// ---- GPIO, section 4.1: DATA 0x00, DATAOUT 0x04, OUTENSET 0x10, ALTFUNCSET 0x18, INTENSET 0x20, INTTYPESET 0x28, INTPOLSET 0x30 (each
+// with its clear register behind it), INTSTATUS/INTCLEAR 0x38, MASKLOWBYTE 0x400, MASKHIGHBYTE 0x800 (a word for each
+// mask of eight pins: its bits alone are written) ----
+
+static inline bool gpio_read(uint32_t base, uint32_t pin) { return (*cmsdk_register(base, 0x00u) >> pin & 1u) != 0u; }
+static inline void gpio_write(uint32_t base, uint32_t pin, bool high) {
+    uint32_t page = pin < 8u ? 0x400u : 0x800u;
+    *cmsdk_register(base, page + (4u << pin % 8u)) = (uint32_t)high << pin;
+}
+static inline void gpio_output(uint32_t base, uint32_t pin, bool on) {
+    *cmsdk_register(base, on ? 0x10u : 0x14u) = 1u << pin;
+}
+// What it was set to; not driven is high.
+static inline bool gpio_output_level(uint32_t base, uint32_t pin) {
+    uint32_t pulled_low = *cmsdk_register(base, 0x10u) & ~*cmsdk_register(base, 0x04u);
+    return (pulled_low >> pin & 1u) == 0u;
+}
+static inline void gpio_alternate(uint32_t base, uint32_t pin, bool on) {
+    *cmsdk_register(base, on ? 0x18u : 0x1Cu) = 1u << pin;
+}
+static inline void gpio_interrupt_off(uint32_t base, uint32_t pin) { *cmsdk_register(base, 0x24u) = 1u << pin; }
+static inline void gpio_interrupt_on_edge(uint32_t base, uint32_t pin, bool rising) {
+    *cmsdk_register(base, 0x28u) = 1u << pin;                    // an edge, not a level
+    *cmsdk_register(base, rising ? 0x30u : 0x34u) = 1u << pin;
+    *cmsdk_register(base, 0x38u) = 1u << pin;                    // what came before counts no more
+    *cmsdk_register(base, 0x20u) = 1u << pin;
+}
+static inline bool gpio_interrupt_raised(uint32_t base, uint32_t pin) {
+    return (*cmsdk_register(base, 0x38u) >> pin & 1u) != 0u;
+}
+static inline void gpio_interrupt_clear(uint32_t base, uint32_t pin) { *cmsdk_register(base, 0x38u) = 1u << pin; }
 
 // ---- watchdog, section 4.6: LOAD 0x00, CONTROL 0x08, INTCLR 0x0C, LOCK 0xC00 ----
 

@@ -10,8 +10,6 @@
 #define PINS 30u
 #define PIN_UART0_TX 0u
 #define PIN_UART0_RX 1u
-#define PIN_UART1_TX 4u
-#define PIN_UART1_RX 5u
 
 _Static_assert(BOARD_CLOCK_HZ == 125000000u, "start_clocks sets the system PLL for 125 MHz");
 _Static_assert(BOARD_CLOCK_HZ <= 0xFFFFFFFFu / 4u - BOARD_PORT_BAUD, "uart_start multiplies by four");
@@ -39,14 +37,12 @@ static void start_pins(void) {
     }
     pin_function(PIN_UART0_TX, PIN_UART);
     pin_function(PIN_UART0_RX, PIN_UART);
-    pin_function(PIN_UART1_TX, PIN_UART);
-    pin_function(PIN_UART1_RX, PIN_UART);
 }
 
 void board_init(void) {
     start_clocks();
     watchdog_tick(BOARD_WATCHDOG_BASE, CRYSTAL_HZ);
-    block_release(RESET_IO_BANK0 | RESET_PADS_BANK0 | RESET_TIMER | RESET_UART0 | RESET_UART1);
+    block_release(RESET_IO_BANK0 | RESET_PADS_BANK0 | RESET_TIMER | RESET_UART0);
     start_pins();
     uart_start(BOARD_PORT_BASE, BOARD_CLOCK_HZ, BOARD_PORT_BAUD);
     started_at = timer_read(BOARD_TIME_BASE);

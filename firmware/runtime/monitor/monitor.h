@@ -99,6 +99,12 @@ void gates_start(void);                                 // after storage_start
 int32_t gate_admit(uint8_t number, uint32_t length);    // 0 or an error; counts nothing
 void gate_count(uint8_t number);
 
+// ---- device.c, in an image where a device was granted ----
+int32_t device_call(uint8_t task, uint32_t a, uint32_t b, uint32_t c);
+bool device_interrupt(uint32_t irq);                    // false: no enclave's
+void device_reset(uint8_t task);                        // its devices and pins are as before it ran
+void device_tick(void);
+
 // ---- log.c ----
 void log_text(uint8_t who, const uint8_t *text, uint32_t length);
 void log_event(const char *what, const char *name);

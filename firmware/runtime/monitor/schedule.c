@@ -209,5 +209,8 @@ void monitor_tick(void) {
             finish_wait(task, (enum wait_for)state->wait, 0); // no channel is readable; other waits have no timeout
         }
     }
+#ifdef MONITOR_DEVICES
+    device_tick();
+#endif
     schedule();
 }

@@ -72,10 +72,17 @@ struct gate_state {
     uint8_t reserved[7];
 };
 
+struct device_state {           // of a task
+    uint64_t watchdog_at;       // microseconds
+    uint32_t watchdog_ms;       // 0: not started
+    uint32_t events;            // came, and were not asked for yet
+};
+
 // Defined by the generated tables.c with the lengths of coffret_counts and MONITOR_BSS, which puts them in
 // section .monitor.bss.
 extern struct task_state coffret_task_states[];
 extern struct channel_state coffret_channel_states[];
 extern struct gate_state coffret_gate_states[];
+extern struct device_state coffret_device_states[]; // by task; in an image where a device was granted
 
 #endif

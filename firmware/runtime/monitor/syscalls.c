@@ -96,6 +96,9 @@ static int32_t dispatch(uint32_t number, const struct call *call) {
         case SYS_ANSWER: return call_answer(call->task, call->a, call->b, call->c);
         case SYS_DROPPED: return channel_dropped(call->task, call->a);
         case SYS_ACCOUNT: return task_account(call->task, call->a, call->b);
+#ifdef MONITOR_DEVICES
+        case SYS_DEVICE: return device_call(call->task, call->a, call->b, call->c);
+#endif
         case SYS_PORT_READ: return port_read(call->task, call->a, call->b, call->c);
         case SYS_PORT_WRITE: return port_write(call->task, call->a, call->b);
         case SYS_FLASH_ERASE: return storage_erase(call->a, call->b);

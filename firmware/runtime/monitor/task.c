@@ -28,6 +28,9 @@ void task_scrub(uint8_t number) {
         *word = 0;
     }
     window_forget(number);
+#ifdef MONITOR_DEVICES
+    device_reset(number);
+#endif
 }
 
 // Most bytes of stack since the task was started: what it has not used is still as the scrub left it.

@@ -297,7 +297,7 @@ static mp_obj_t enclave_wait(size_t n_args, const mp_obj_t *args, mp_map_t *keyw
     for (size_t i = 0; i < n_args; i++) {
         mask |= wait_bit(args[i]);
     }
-    uint32_t ready = (uint32_t)syscall3(SYS_WAIT, mask, timeout_of(timeout.u_obj), 0);
+    uint32_t ready = vm_wait(mask, timeout_of(timeout.u_obj));
     for (size_t i = 0; i < n_args; i++) {
         if (ready & wait_bit(args[i])) {
             return args[i];
@@ -322,7 +322,7 @@ static mp_obj_t enclave_ticks_ms(void) {
 MP_DEFINE_CONST_FUN_OBJ_0(enclave_ticks_ms_obj, enclave_ticks_ms);
 
 static mp_obj_t enclave_sleep_ms(mp_obj_t ms) {
-    syscall3(SYS_WAIT, 0, timeout_of(ms), 0);
+    vm_wait(0, timeout_of(ms));
     return mp_const_none;
 }
 MP_DEFINE_CONST_FUN_OBJ_1(enclave_sleep_ms_obj, enclave_sleep_ms);

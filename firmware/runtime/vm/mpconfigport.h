@@ -24,7 +24,16 @@ typedef long mp_off_t;
 // Native code is Thumb: the lowest bit of a function's address says so.
 #define MICROPY_MAKE_POINTER_CALLABLE(p) ((void *)((mp_uint_t)(p) | 1))
 
+// machine: MicroPython's classes around our parts of them. The switches without an upstream name are ours: Pin, Timer,
+// and handlers of interrupts and timers.
 #define MICROPY_PY_MACHINE_INCLUDEFILE "machine_port.h"
+#define MICROPY_PY_MACHINE_ADC_INCLUDEFILE "machine/adc_port.h"
+#define MICROPY_PY_MACHINE_PWM_INCLUDEFILE "machine/pwm_port.h"
+#define MICROPY_PY_MACHINE_UART_INCLUDEFILE "machine/uart_port.h"
+#define MICROPY_PY_MACHINE_WDT_INCLUDEFILE "machine/wdt_port.h"
+#define MICROPY_PY_MACHINE_WDT_TIMEOUT_MS MICROPY_PY_MACHINE_WDT
+#define MICROPY_PY_MACHINE_SPI_MSB 0
+#define MICROPY_PY_MACHINE_SPI_LSB 1
 
 // `random` is no source of secrets: it starts from the clock when it is imported. Without a seed function its
 // state would be initialised data, which the window cannot have.

@@ -43,7 +43,7 @@ mp_uint_t mp_hal_ticks_ms(void) {
 
 void mp_hal_delay_ms(mp_uint_t ms) {
     // Waiting for no channel is sleeping. The largest value would mean for ever.
-    syscall3(SYS_WAIT, 0, ms < FOREVER ? ms : FOREVER - 1, 0);
+    vm_wait(0, ms < FOREVER ? ms : FOREVER - 1);
 }
 
 void mp_hal_delay_us(mp_uint_t us) {

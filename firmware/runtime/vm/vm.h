@@ -3,6 +3,7 @@
 #ifndef COFFRET_VM_PRIVATE_H
 #define COFFRET_VM_PRIVATE_H
 
+#include "coffret/syscall.h"
 #include "coffret/tables.h"
 #include "py/obj.h"
 
@@ -11,6 +12,16 @@ extern const struct task *vm_self;
 
 // Runs a frozen module in the given globals. False if no module of that import name is in the image.
 bool vm_run_frozen(const char *name, size_t length, mp_obj_dict_t *globals);
+
+// Waits for one of these channels, at most so long (0xFFFFFFFF: for ever): a mask of those that are readable. Where the
+// appliance has handlers of interrupts or timers they run here.
+#if MICROPY_PY_MACHINE_EVENTS
+uint32_t vm_wait(uint32_t channels, uint32_t timeout_ms);
+#else
+static inline uint32_t vm_wait(uint32_t channels, uint32_t timeout_ms) {
+    return (uint32_t)syscall3(SYS_WAIT, channels, timeout_ms, 0);
+}
+#endif
 
 // Writes what print() has left without an end of line to the log.
 void vm_flush_output(void);

@@ -39,6 +39,10 @@ void core_call_result_wide(const struct core_context *context, uint64_t value);
 // Open to the running task: its memory and its grants, and the window if it has one.
 void core_map_task(const struct task *task, const struct mpu_region *window);
 
+// Of one device. What became pending while it was off comes when it is on.
+void core_interrupt_enable(uint32_t irq);
+void core_interrupt_disable(uint32_t irq);
+
 // With interrupts on, sleep for ever: the end of start-up, and the idle loop.
 __attribute__((noreturn)) void core_idle(void);
 

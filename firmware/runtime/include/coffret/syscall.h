@@ -23,6 +23,7 @@ enum syscall {
                         // blocks until the next request is in the buffer -> its length
     SYS_DROPPED = 11,   // channel -> messages to it that found no room, since boot; asked by its receiver
     SYS_ACCOUNT = 12,   // task (SELF: the caller), struct account *: of one that the caller's label may know of
+    SYS_DEVICE = 15,    // enum device_call | number << 8, and its arguments; in an image where a device was granted
     // services only
     SYS_PORT_READ = 16, // pointer, capacity, timeout ms -> bytes read from the management port: what is there, else what came
                         // up to the end of a line, half a ring, or the timeout
@@ -52,6 +53,28 @@ enum evidence_end {
     EVIDENCE_FAILED = 2     // there is no evidence: the manager gets ERR_NOT_FOUND
 };
 
+// What SYS_DEVICE does. The number is a row of coffret_devices that must be the caller's own, or a mask.
+enum device_call {
+    DEVICE_CALL_WAIT = 0,       // events to listen to << 8, channels, timeout: SYS_WAIT that an event ends too
+    DEVICE_CALL_EVENTS = 1,     // -> events since the last time it was asked
+    DEVICE_CALL_PIN_MODE = 2,   // enum pin_mode, enum pin_pull, enum pin_level
+    DEVICE_CALL_PIN_GET = 3,    // enum pin_side -> 0 or 1
+    DEVICE_CALL_PIN_SET = 4,    // enum pin_level
+    DEVICE_CALL_PIN_TRIGGER = 5,// mask of enum pin_edge: the next one is an event, once
+    DEVICE_CALL_PIN_FUNCTION = 6,
+    DEVICE_CALL_WATCHDOG = 7,   // ms until the caller is ended unless it calls again; 0: as long as the last time
+    DEVICE_CALL_IDENTITY = 8    // pointer, capacity -> length
+};
+
+enum pin_mode { PIN_INPUT = 0, PIN_OUTPUT = 1, PIN_OPEN_DRAIN = 2 };
+enum pin_pull { PIN_PULL_NONE = 0, PIN_PULL_UP = 1, PIN_PULL_DOWN = 2 };
+enum pin_level { PIN_LOW = 0, PIN_HIGH = 1, PIN_RELEASED = 2 }; // released: not driven, of an open-drain output
+enum pin_side { PIN_OUTSIDE = 0, PIN_OWN = 1 }; // what the pin is, what its output was set to
+enum pin_edge { PIN_FALLING = 4, PIN_RISING = 8 };
+
+#define DEVICE_IDENTITY_SIZE 8u
+#define WATCHDOG_MAX_MS 0x7FFFFFFFu
+
 enum syscall_error {
     ERR_FULL = -1,      // queue full
     ERR_EMPTY = -2,
@@ -74,7 +97,8 @@ enum fault_reason {
     FAULT_BUS = 5,
     FAULT_SYSCALL = 6,      // a call it may not make
     FAULT_EXCEPTION = 16,   // uncaught Python exception
-    FAULT_OUT_OF_MEMORY = 17
+    FAULT_OUT_OF_MEMORY = 17,
+    FAULT_WATCHDOG = 18     // it did not feed its watchdog
 };
 
 struct log_entry {

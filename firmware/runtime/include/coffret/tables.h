@@ -113,11 +113,47 @@ struct component {
     uint8_t digest[32];              // SHA-256
 };
 
+enum device_kind {
+    DEVICE_PIN = 0,
+    DEVICE_UART = 1,
+    DEVICE_GPIO = 2,
+    DEVICE_I2C = 3,
+    DEVICE_SPI = 4,
+    DEVICE_ADC = 5,
+    DEVICE_PWM = 6,
+    DEVICE_TIMER = 7,
+    DEVICE_RNG = 8,
+    DEVICE_WATCHDOG = 9,             // one of its own for every enclave that has it
+    DEVICE_IDENTITY = 10             // the same
+};
+
+#define DEVICE_NO_IRQ 0xFFFFu
+#define DEVICE_NONE 0xFFu            // no event, no pin, no function
+#define DEVICE_PINS 4
+
+// What an enclave was granted: read by its drivers (where is it) and by the monitor (whose pin, whose interrupt). In
+// the image only if somebody was granted something.
+struct device {
+    const char *name;                // "i2c0", "gp15"
+    uint32_t base;                   // registers that the enclave drives itself (a grant of its task); 0: the monitor does
+    uint32_t size;                   // bytes
+    uint32_t functions;              // DEVICE_PIN: bit n: its enclave may give it function n
+    uint16_t irq;                    // delivered to the enclave as its event; DEVICE_NO_IRQ
+    uint8_t kind;                    // enum device_kind
+    uint8_t id;                      // its number in MicroPython, a pin's number on the part
+    uint8_t task;
+    uint8_t event;                   // bit in the task's events; DEVICE_NONE
+    uint8_t function;                // DEVICE_PIN: what it has when its enclave starts; else what its pins are given
+    uint8_t implied;                 // 1: a pin that came with a bus
+    uint8_t pins[DEVICE_PINS];       // of a bus, in the order of board.toml; DEVICE_NONE
+};
+
 extern const struct task coffret_tasks[];
 extern const struct channel coffret_channels[];
 extern const struct gate coffret_gates[];
 extern const struct sink coffret_sinks[];
 extern const struct component coffret_components[];
+extern const struct device coffret_devices[] __attribute__((weak)); // coffret_counts.devices of them
 
 struct system_counts {
     uint8_t tasks;                   // enclaves first, in manifest order, then manager, then attester
@@ -127,7 +163,7 @@ struct system_counts {
     uint8_t sinks;
     uint8_t components;
     uint8_t slot;                    // 0 A, 1 B: the slot this image is linked for
-    uint8_t reserved;
+    uint8_t devices;
 };
 extern const struct system_counts coffret_counts;
 extern const char coffret_appliance_name[];

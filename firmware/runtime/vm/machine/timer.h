@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// Timers of the running enclave, as its waits see them. Times in microseconds since boot.
+#ifndef COFFRET_MACHINE_TIMER_H
+#define COFFRET_MACHINE_TIMER_H
+
+#include <stdint.h>
+
+#include "py/mpconfig.h"
+
+#if MICROPY_PY_MACHINE_TIMER
+void machine_timers_serve(void);    // calls back whose time has come
+uint64_t machine_timers_due(void);  // when the next one's has; UINT64_MAX: there is none
+#else
+static inline void machine_timers_serve(void) {}
+static inline uint64_t machine_timers_due(void) { return UINT64_MAX; }
+#endif
+
+#endif

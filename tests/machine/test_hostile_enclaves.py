@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an enclave does to devices that are not its own, and a device whose interrupt never ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.machine.bench import Running, build_for, running, write_appliance
+from tests.monitor.rig import COUNTED
+from tests.qemu import needs_qemu
+
+pytestmark = needs_qemu
+
+# Each thief was granted nothing, and stores to a register by its address.
+TARGETS = {
+    "led": 0x40028000,
+    "pins": 0x40010000,
+    "bus": 0x4002A000,
+    "timer": 0x40001000,
+    "time_base": 0x40000000,
+    "watchdog": 0x40008000,
+}
+
+THIEF = """
+import micropython
+
+@micropython.viper
+def steal():
+    register = ptr32({address})  # type: ignore[name-defined]
+    register[0] = 1
+
+steal()
+print("stolen")
+"""
+
+STORM = """
+from machine import Timer, idle
+
+calls = 0
+
+def hit(timer: Timer) -> None:
+    global calls
+    calls += 1
+
+# Far more often than it can be served: the interrupt is always there.
+Timer(1, tick_hz=1000000, period=2, callback=hit)
+while calls < 20000:
+    idle()
+print("served", calls)
+while True:
+    idle()
+"""
+
+STEADY = """
+import time
+
+late = 0
+for _ in range(50):
+    start = time.ticks_ms()
+    time.sleep_ms(10)
+    late = max(late, time.ticks_diff(time.ticks_ms(), start) - 10)
+print("late", late)
+"""
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    directory = tmp_path_factory.mktemp("hostile")
+    thieves = {
+        f"thief_{name}": ((), THIEF.format(address=address)) for name, address in TARGETS.items()
+    }
+    appliance = write_appliance(
+        directory / "source",
+        {**thieves, "storm": (("timer1",), STORM), "steady": ((), STEADY)},
+    )
+    bundle = build_for("mps2-an385", appliance, directory)
+    with running(bundle, directory, COUNTED) as board:
+        board.until(lambda now: bool(now.said("steady")) and bool(now.said("storm")))
+        yield board
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_device_that_was_not_granted_faults_and_is_attributed(
+    outcome: Running, name: str
+) -> None:
+    expected = f"fault thief_{name} memory {TARGETS[name]:#010x}"
+    assert expected in outcome.said("monitor")
+    assert outcome.said(f"thief_{name}") == []
+
+
+def test_an_interrupt_that_never_ends_starves_nobody(outcome: Running) -> None:
+    assert outcome.said("storm") == ["served 20000"]
+    (said,) = outcome.said("steady")
+    # A slice of the storm's own time is 10 ms; a wait ends at the next tick of 1 ms.
+    assert int(said.split()[1]) <= 12
