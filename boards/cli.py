@@ -55,6 +55,7 @@ def show(name: str, as_json: bool) -> None:
         "slots": f"2 x {slot // 1024} KiB, erase block {board.flash.erase_size} bytes",
         "identity": f"root {board.security.root}: {board.security.note}",
         "devices": ", ".join(f"{key} ({device.kind})" for key, device in board.device.items()),
+        "pins": ", ".join(board.pins.by_name),
         "sinks": ", ".join(f"{stream.name} ({stream.says})" for stream in board.stream),
         "reached by": ", ".join(board.host.transports),
         "facts from": board.source,

@@ -108,7 +108,7 @@ def design(manifest: Manifest, board: Board, say: Say = lambda _: None) -> Desig
     with _step(say, "proved the flows"):
         policy = flow_policy(manifest)
     with _step(say, "checked the types"):
-        problems = type_problems(manifest, board.name)
+        problems = type_problems(manifest, board)
         if problems:
             raise ApplianceError(problems, NO)
     with _step(say, "specialised the runtime"):

@@ -16,6 +16,7 @@ from boards.devices import BUS_PINS, SHARED_DEVICES, Device
 from boards.model import Board, Region
 from firmware.manifest import Manifest
 from firmware.problems import Problem
+from firmware.sections import did_you_mean
 
 NONE = 0xFF
 NO_IRQ = 0xFFFF
@@ -67,9 +68,13 @@ def has_device(board: Board, name: str) -> bool:
     return name in board.device or name in board.pins.by_name or name in SHARED_DEVICES
 
 
-def grantable(board: Board) -> dict[str, None]:
-    """Every name that can stand in `devices`, for suggestions."""
-    return dict.fromkeys((*board.device, *board.pins.by_name, *SHARED_DEVICES))
+def suggestion(board: Board, name: str, others: Iterable[str] = ()) -> str:
+    """What somebody who wrote `name` in `devices` may have meant; `others` are known too."""
+    devices = dict.fromkeys((*others, *board.device, *SHARED_DEVICES))
+    near = did_you_mean(name, {**devices, **dict.fromkeys(board.pins.by_name)})
+    if near.startswith("did") or not board.pins.by_name:
+        return near
+    return f"{did_you_mean(name, devices)}, and pins (coffret boards show {board.name})"
 
 
 def granted_devices(manifest: Manifest, board: Board) -> tuple[GrantedDevice, ...]:

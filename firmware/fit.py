@@ -9,9 +9,9 @@ from boards.model import Board
 from firmware.devices import (
     device_problems,
     event_problems,
-    grantable,
     granted_devices,
     has_device,
+    suggestion,
 )
 from firmware.manifest import Manifest
 from firmware.memory import DoesNotFitError
@@ -28,7 +28,7 @@ def board_problems(manifest: Manifest, board: Board) -> list[Problem]:
     for index, name in enumerate(manifest.requires.devices):
         if name not in streams and not has_device(board, name):
             what = f"{board.name} has no {name}"
-            mend = f"choose another board, or {did_you_mean(name, {**streams, **grantable(board)})}"
+            mend = f"choose another board, or {suggestion(board, name, streams)}"
             problems.append(manifest.problem(("requires", "devices", index), what, mend))
     problems += _missing_devices(manifest, board)
     granted = {name for table in manifest.enclaves.values() for name in table.devices}
@@ -62,7 +62,7 @@ def _missing_devices(manifest: Manifest, board: Board) -> Iterator[Problem]:
                 mend = f'declare [sink.{name}] and a channel to = "{name}"'
             else:
                 what = f"{board.name} has no device {name}"
-                mend = did_you_mean(name, grantable(board))
+                mend = suggestion(board, name)
             yield manifest.problem(("enclave", enclave, "devices", index), what, mend)
 
 

@@ -105,7 +105,7 @@ def make_appliance(name: str, folder: Path) -> list[Path]:
         "appliance.toml": _MANIFEST.format(name=name),
         "counter.py": _COUNTER,
         "writer.py": _WRITER,
-        ".gitignore": "/build/\n*.key\n",
+        ".gitignore": "/build/\n/typings/\n*.key\n",
         ".vscode/settings.json": json.dumps(
             {
                 "python.analysis.extraPaths": ["typings"],
@@ -118,7 +118,7 @@ def make_appliance(name: str, folder: Path) -> list[Path]:
         "mypy.ini": "[mypy]\nmypy_path = typings\ncheck_untyped_defs = true\n",
         "pyrightconfig.json": '{ "stubPath": "typings" }\n',
     }
-    # The names of channels are checked by `coffret check`; an editor has the module itself.
+    # `coffret check` writes those of the board and of what is granted (firmware/editor.py).
     for stub in sorted(DEVICE_STUBS.glob("*.pyi")):
         files[f"typings/{stub.name}"] = stub.read_text(encoding="utf-8")
     try:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from boards.errors import NO
 from boards.model import load as load_board
+from firmware.editor import refresh_typings
 from firmware.flows import flow_policy
 from firmware.manifest import Manifest, load
 from firmware.plan import make_plan
 from firmware.problems import ApplianceError, Problem
 from firmware.program import specialise_appliance
-from firmware.typecheck import NO_BOARD, type_problems
+from firmware.typecheck import type_problems
 
 
 def check_appliance(appliance: Path, board: str | None = None) -> Manifest:
@@ -23,8 +24,10 @@ def check_appliance(appliance: Path, board: str | None = None) -> Manifest:
     image does not have. BoardError for an unknown board.
     """
     manifest = load(appliance)
-    if board is not None:
-        make_plan(manifest, load_board(board))
+    known = load_board(board) if board is not None else None
+    if known is not None:
+        make_plan(manifest, known)
+    refresh_typings(manifest, known)
     problems: list[Problem] = []
     try:
         flow_policy(manifest)
@@ -32,7 +35,7 @@ def check_appliance(appliance: Path, board: str | None = None) -> Manifest:
         if error.exit_code != NO:  # `policy.toml` is malformed
             raise
         problems += error.problems
-    problems += type_problems(manifest, board or NO_BOARD)
+    problems += type_problems(manifest, known)
     try:
         specialise_appliance(manifest)
     except ApplianceError as error:

@@ -90,7 +90,7 @@ def test_emulator_command_fills_every_place() -> None:
     board = boards.load("mps2-an385")
     assert board.emulator is not None
     command = board.emulator.command(
-        boot="b.elf", flash="/a,b/nv", port="tcp:x,server=on", stream0="null"
+        boot="b.elf", flash="/a,b/nv", port="tcp:x,server=on", stream0="null", uart2="null"
     )
     assert "memory-backend-file,id=nv,size=16M,mem-path=/a,,b/nv,share=on" in command
     assert "tcp:x,server=on" in command

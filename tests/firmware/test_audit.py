@@ -19,7 +19,7 @@ from firmware.audit import AuditError, audit_image
 from firmware.flows import FlowPolicy, flow_policy
 from firmware.manifest import load
 from firmware.object_cache import Roots
-from firmware.plan import Plan, make_plan
+from firmware.plan import Call, Plan, make_plan
 from firmware.tables import Component, tables_c
 from firmware.toolchain import CORES, CompileJob, zig_toolchain
 
@@ -100,7 +100,7 @@ def test_the_image_as_linked_passes(built: Built) -> None:
     }
     assert report.flows["enclaves"][0]["devices"] == ["uart2"]
     assert report.regions["sensor"][1] == (0x4000_6000, 0x1000, "rw")
-    assert report.calls["sensor"] == tuple(range(13))
+    assert report.calls["sensor"] == (*range(13), Call.DEVICE)
 
 
 def symbols(elf: Path) -> dict[str, tuple[int, int]]:
