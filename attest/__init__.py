@@ -29,7 +29,7 @@ from attest.policy import DEFAULT, Policy
 from attest.response import Response
 
 if TYPE_CHECKING:
-    from attest.inventory import Inventory
+    from attest.inventory import DeviceRecords, Inventory
     from attest.p256 import PrivateKey, PublicKey
 
 __all__ = [
@@ -77,7 +77,7 @@ def new_challenge(inventory: Inventory) -> bytes:
 def endorse(
     identity: Identity,
     operator: PrivateKey,
-    inventory: Inventory,
+    inventory: DeviceRecords,
     *,
     name: str | None = None,
 ) -> bytes:

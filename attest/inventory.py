@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
@@ -57,6 +58,16 @@ class Attestation:
     verdict: str
     claims: tuple[dict[str, object], ...]
     evidence: bytes
+
+
+class DeviceRecords(Protocol):
+    """Where endorsed devices are recorded: an inventory, or one that a lease fences."""
+
+    def device(self, instance_id: bytes) -> Device | None:
+        """The device with this instance id."""
+
+    def add_device(self, identity: Identity, endorsement: bytes, name: str | None = None) -> Device:
+        """Records an endorsed device."""
 
 
 class Inventory:
@@ -143,28 +154,16 @@ class Inventory:
         Without `name` it keeps its old one, or is called by the start of its instance id. Raises
         InventoryError when another device has the name.
         """
-        known = self.device(identity.instance_id)
-        label = name or (known.name if known else identity.instance_id[1:7].hex())
-        row = {
-            "instance_id": identity.instance_id,
-            "name": label,
-            "board": identity.board,
-            "identity_key": identity.identity_key,
-            "implementation_id": identity.implementation_id,
-            "boot_digest": identity.boot_digest,
-            "endorsement": endorsement,
-            "created": known.created if known else _now(now),
-        }
-        mine = DEVICES.c.instance_id == identity.instance_id
         try:
             with self._begin() as connection:
-                connection.execute(sa.delete(DEVICES).where(mine))
-                connection.execute(sa.insert(DEVICES).values(row))
+                return put_device(connection, identity, endorsement, name, _now(now))
         except IntegrityError:
-            raise InventoryError(
-                f"another device is called {label!r}", "choose another --name", USAGE
-            ) from None
-        return _device(row)
+            raise name_taken(name or default_name(identity)) from None
+
+    def withdraw_device(self, instance_id: bytes) -> None:
+        """Forget a device's endorsement: nothing it says is trusted any more. Its history stays."""
+        with self._begin() as connection:
+            connection.execute(sa.delete(DEVICES).where(DEVICES.c.instance_id == instance_id))
 
     def device(self, instance_id: bytes) -> Device | None:
         """The device with this instance id."""
@@ -220,6 +219,39 @@ class Inventory:
     def _begin(self) -> Iterator[sa.Connection]:
         with self._engine.begin() as connection:
             yield connection
+
+
+def put_device(
+    connection: sa.Connection, identity: Identity, endorsement: bytes, name: str | None, now: int
+) -> Device:
+    """Record an endorsed device, in the caller's transaction. Raises IntegrityError: name taken."""
+    mine = DEVICES.c.instance_id == identity.instance_id
+    known = connection.execute(sa.select(DEVICES).where(mine)).mappings().one_or_none()
+    row = {
+        "instance_id": identity.instance_id,
+        "name": name or (known["name"] if known else default_name(identity)),
+        "board": identity.board,
+        "identity_key": identity.identity_key,
+        "implementation_id": identity.implementation_id,
+        "boot_digest": identity.boot_digest,
+        "endorsement": endorsement,
+        "created": known["created"] if known else now,
+    }
+    if known:
+        connection.execute(sa.update(DEVICES).where(mine).values(row))
+    else:
+        connection.execute(sa.insert(DEVICES).values(row))
+    return _device(row)
+
+
+def default_name(identity: Identity) -> str:
+    """What a device is called that nobody named: the start of its instance id."""
+    return identity.instance_id[1:7].hex()
+
+
+def name_taken(name: str) -> InventoryError:
+    """Two devices want one name."""
+    return InventoryError(f"another device is called {name!r}", "choose another --name", USAGE)
 
 
 def _with_driver(location: str) -> sa.URL:

@@ -123,6 +123,94 @@ NOTICES = sa.Table(
     sa.Index("notice_of_device", "instance_id", "id"),
 )
 
+# Fleets. A unit is one board as its fleet knows it: by the serial number it shows at its port,
+# before it has an identity. `token` counts its leases up; a write under an older one is refused.
+UNITS = sa.Table(
+    "fleet_unit",
+    METADATA,
+    sa.Column("serial", sa.String(128), primary_key=True),
+    sa.Column("fleet", sa.String(64), nullable=False),
+    sa.Column("group_name", sa.String(64), nullable=False),
+    sa.Column("name", sa.String(64), unique=True, nullable=False),
+    sa.Column("board", sa.String(32), nullable=False),
+    sa.Column("settings", sa.Text, nullable=False),  # JSON object
+    sa.Column("state", sa.String(16), nullable=False),  # new, provisioned, quarantined, retired
+    sa.Column("why", sa.Text, nullable=True),
+    sa.Column("instance_id", sa.LargeBinary(33), unique=True, nullable=True),
+    sa.Column("appliance", sa.String(64), nullable=True),
+    sa.Column("version", sa.String(64), nullable=True),
+    sa.Column("policy", sa.LargeBinary(32), nullable=True),
+    sa.Column("token", sa.BigInteger, nullable=False),
+    sa.Column("holder", sa.String(255), nullable=True),
+    sa.Column("lease_until", sa.BigInteger, nullable=False),  # milliseconds of the database's clock
+)
+
+# What a fleet's boards are to run, so that a worker needs nothing but the database and a key.
+BUNDLES = sa.Table(
+    "fleet_bundle",
+    METADATA,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("content", sa.LargeBinary, nullable=False),  # a zip archive of the bundle's folder
+)
+
+CAMPAIGNS = sa.Table(
+    "fleet_campaign",
+    METADATA,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("fleet", sa.String(64), nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),  # provision, update, attest
+    sa.Column("plan", sa.Text, nullable=False),  # JSON object
+    sa.Column("digest", sa.String(64), nullable=False),  # of the plan
+    sa.Column("state", sa.String(16), nullable=False),  # running, done, halted
+    sa.Column("why", sa.Text, nullable=True),
+    sa.Column("stage", sa.Integer, nullable=False),
+    sa.Column("created", sa.BigInteger, nullable=False),
+    sa.Column("ended", sa.BigInteger, nullable=True),
+)
+
+JOBS = sa.Table(
+    "fleet_job",
+    METADATA,
+    sa.Column("campaign", sa.String(64), primary_key=True),
+    sa.Column("serial", sa.String(128), primary_key=True),
+    sa.Column("stage", sa.Integer, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),  # waiting, done, failed
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("due", sa.BigInteger, nullable=False),  # milliseconds: not before
+    sa.Column("why", sa.Text, nullable=True),
+    sa.Column("result", sa.Text, nullable=True),  # JSON object
+    sa.Index("fleet_job_by_state", "state", "campaign"),
+)
+
+JOURNAL = sa.Table(
+    "fleet_journal",
+    METADATA,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("time", sa.BigInteger, nullable=False),
+    sa.Column("campaign", sa.String(64), nullable=False),
+    sa.Column("serial", sa.String(128), nullable=False),
+    sa.Column("token", sa.BigInteger, nullable=False),
+    sa.Column("worker", sa.String(128), nullable=False),
+    sa.Column("step", sa.String(32), nullable=False),
+    sa.Column("event", sa.String(16), nullable=False),  # begin, done, failed
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Index("fleet_journal_of_unit", "serial", "id"),
+    sa.Index("fleet_journal_of_campaign", "campaign", "id"),
+)
+
+AUDIT = sa.Table(
+    "audit",
+    METADATA,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("time", sa.BigInteger, nullable=False),
+    sa.Column("who", sa.String(128), nullable=False),
+    sa.Column("what", sa.String(32), nullable=False),
+    sa.Column("subject", sa.String(128), nullable=False),
+    sa.Column("key", sa.LargeBinary(32), nullable=True),  # SHA-256 of the SubjectPublicKeyInfo
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Index("audit_of_subject", "subject", "id"),
+)
+
 
 class _Ids:
     """Keys for new rows, 63 bits: they grow with time, and processes choose without asking.

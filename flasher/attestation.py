@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import attest
 from flasher.flash import require_application
 from flasher.smp import Board
+from flasher.transport import Guard, unguarded
 
 if TYPE_CHECKING:
     from attest.inventory import Inventory
@@ -21,12 +22,13 @@ def challenge(
     references: attest.ReferenceValues | None,
     policy: attest.Policy = attest.DEFAULT,
     flows: attest.FlowBook = attest.EMPTY,
+    guard: Guard = unguarded,
 ) -> tuple[attest.Response, attest.Verdict]:
     """Asks the board at `port` for evidence over a new nonce and appraises it.
 
     The answer comes back with the endorsement that the inventory has, so that it can be kept.
     """
-    with Board.open(port) as board:
+    with Board.open(port, guard=guard) as board:
         require_application(board, "attest")
         nonce = attest.new_challenge(inventory)
         evidence = board.evidence(nonce)

@@ -25,7 +25,9 @@ BUNDLE = click.argument("bundle", type=click.Path(path_type=Path, exists=True))
 
 def mount(group: click.Group) -> None:
     """Add this package's verbs to the front door."""
-    for verb in (run, devices, flash, logs, provision, attest, demo):
+    from flasher.fleet.cli import fleet  # noqa: PLC0415
+
+    for verb in (run, devices, flash, logs, provision, attest, demo, fleet):
         group.add_command(verb)
 
 

@@ -12,6 +12,7 @@ from flasher.answers import SLOT_NAMES, Mode, SlotImage
 from flasher.bundle import Bundle, ImageFile, read_bundle, read_image
 from flasher.errors import BadAnswerError, RefusedError
 from flasher.smp import Board, Progress, wait_for
+from flasher.transport import Guard, unguarded
 
 BACK_S = 30.0
 # The board answers first and resets then.
@@ -40,19 +41,26 @@ def read_source(path: Path) -> Bundle | ImageFile:
     return read_bundle(path) if path.is_dir() else read_image(path)
 
 
-def flash(port: str, source: Bundle | ImageFile, say: Say, progress: Progress) -> Flashed:
+def flash(
+    port: str,
+    source: Bundle | ImageFile,
+    say: Say,
+    progress: Progress,
+    guard: Guard = unguarded,
+) -> Flashed:
     """Flashes the board at `port` and leaves it running the new image, confirmed.
 
-    `say` gets one line a step. Raises RefusedError with the board's reason, and what `Board` does.
+    `say` gets one line a step, `guard` is asked before each request.
+    Raises RefusedError with the board's reason, and what `Board` does.
     """
-    with Board.open(port) as board:
+    with Board.open(port, guard=guard) as board:
         mode = board.mode()
         slots = board.images()
         if mode is Mode.RECOVERY:
             image = source if isinstance(source, ImageFile) else source.slot_image(0)
             say(f"the board is in recovery; uploading {image.version}")
             board.upload(image.data, progress)
-            return _start(board, port, image, None, say)
+            return _start(board, image, None, say, guard)
         running = _running(board, slots)
         say(f"slot {SLOT_NAMES[running.slot]} runs {running.version}")
         if running.digest in _digests(source):
@@ -62,7 +70,7 @@ def flash(port: str, source: Bundle | ImageFile, say: Say, progress: Progress) -
         board.upload(image.data, progress)
         board.mark_test(image.digest)
         say("the board accepted it for one trial boot")
-        return _start(board, port, image, running, say)
+        return _start(board, image, running, say, guard)
 
 
 def _running(board: Board, slots: tuple[SlotImage, ...]) -> SlotImage:
@@ -92,8 +100,9 @@ def _already(board: Board, running: SlotImage, say: Say) -> Flashed:
 
 
 def _start(
-    board: Board, port: str, image: ImageFile, previous: SlotImage | None, say: Say
+    board: Board, image: ImageFile, previous: SlotImage | None, say: Say, guard: Guard
 ) -> Flashed:
+    port = board.port
     board.reset()
     reset_at = time.monotonic()
     board.close()
@@ -117,7 +126,7 @@ def _start(
         say("confirmed: it stays")
         return _result(running, previous, changed=True)
 
-    return wait_for(port, BACK_S, ready)
+    return wait_for(port, BACK_S, ready, guard)
 
 
 def _fail(board: Board, what: str) -> None:

@@ -15,13 +15,18 @@ _STREAM = "stream"
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A port to a board. `path` to open; `kind` virtual or usb; `known` if its USB id is ours."""
+    """A port to a board. `path` to open; `kind` virtual or usb; `known` if its USB id is ours.
+
+    `serial` is what the board calls itself before it has an identity: its USB serial number, or a
+    virtual board's name.
+    """
 
     path: str
     name: str
     kind: str
     says: str
     known: bool
+    serial: str | None = None
 
 
 def find() -> tuple[Port, ...]:
@@ -37,6 +42,7 @@ def _virtual() -> tuple[Port, ...]:
             kind="virtual",
             says=f"{run.appliance or 'blank'} {run.version} on {run.board}",
             known=True,
+            serial=run.name,
         )
         for run in running()
     )
@@ -57,6 +63,7 @@ def _usb() -> tuple[Port, ...]:
             kind="usb",
             says=port.description or "USB serial port",
             known=(port.vid, port.pid) in ours,
+            serial=port.serial_number or None,
         )
         for port in sorted(comports(), key=lambda port: port.device)
         if port.vid is not None and port.interface != _STREAM

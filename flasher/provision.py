@@ -22,9 +22,10 @@ from flasher import answers
 from flasher.errors import RefusedError
 from flasher.flash import BACK_S, Say, require_application
 from flasher.smp import Board, wait_for
+from flasher.transport import Guard, unguarded
 
 if TYPE_CHECKING:
-    from attest.inventory import Device, Inventory
+    from attest.inventory import Device, DeviceRecords
     from attest.p256 import PrivateKey
 
 LIFECYCLE_SECURED = 0x3000  # RFC 9783 section 4.3.1
@@ -46,13 +47,32 @@ class Provisioned:
 
 
 def provision(
-    port: str, operator: PrivateKey, inventory: Inventory, name: str | None, say: Say
+    port: str,
+    operator: PrivateKey,
+    inventory: DeviceRecords,
+    name: str | None,
+    say: Say,
+    guard: Guard = unguarded,
 ) -> Provisioned:
     """Provisions the board at `port`; idempotent.
 
     Raises RefusedError when the board cannot prove its identity, or another operator has it.
     """
-    with Board.open(port) as board:
+    done = endorse(port, operator, inventory, name, say, guard)
+    secure(port, say, guard)
+    return done
+
+
+def endorse(
+    port: str,
+    operator: PrivateKey,
+    inventory: DeviceRecords,
+    name: str | None,
+    say: Say,
+    guard: Guard = unguarded,
+) -> Provisioned:
+    """The first half: identity proved, endorsement recorded, then written to the board."""
+    with Board.open(port, guard=guard) as board:
         require_application(board, "be provisioned")
         identity = prove_identity(board)
         say(f"the board proved its identity {identity.instance_id.hex()[:16]}…")
@@ -62,13 +82,23 @@ def provision(
         if changed:
             board.endorse(device.endorsement)
             say("the board holds the endorsement")
-        if not changed and _measured_as_secured(board):
-            return _result(device, changed)
+    return Provisioned(device.instance_id.hex(), device.name, device.board, changed)
+
+
+def secure(port: str, say: Say, guard: Guard = unguarded) -> bool:
+    """The second half: boot has measured the lifecycle `secured`, after a reset if need be.
+
+    Returns whether there was one.
+    """
+    with Board.open(port, guard=guard) as board:
+        require_application(board, "be provisioned")
+        if board.identity().lifecycle == LIFECYCLE_SECURED and _measured_as_secured(board):
+            return False
         board.reset()
     say("resetting, so that boot measures a secured board")
     time.sleep(_SETTLE_S)
-    wait_for(port, BACK_S, _secured)
-    return _result(device, changed)
+    wait_for(port, BACK_S, _secured, guard)
+    return True
 
 
 def prove_identity(board: Board) -> attest.Identity:
@@ -110,7 +140,7 @@ def _record(
     identity: attest.Identity,
     held: bytes | None,
     operator: PrivateKey,
-    inventory: Inventory,
+    inventory: DeviceRecords,
     name: str | None,
     say: Say,
 ) -> Device:
@@ -150,8 +180,4 @@ def _measured_as_secured(board: Board) -> bool:
 def _secured(board: Board) -> bool | None:
     if board.mode() is answers.Mode.RECOVERY:
         return None
-    return True if board.identity().lifecycle == LIFECYCLE_SECURED else None
-
-
-def _result(device: Device, changed: bool) -> Provisioned:
-    return Provisioned(device.instance_id.hex(), device.name, device.board, changed)
+    return True if _measured_as_secured(board) else None

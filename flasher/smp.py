@@ -37,7 +37,7 @@ from flasher.answers import (
 )
 from flasher.errors import BadAnswerError, NoAnswerError, NoPortError, RefusedError
 from flasher.reasons import IMAGE_ERRORS, OTHER_ERRORS, Reason
-from flasher.transport import Client, MalformedError, Transport
+from flasher.transport import Client, Guard, MalformedError, Transport, unguarded
 
 TIMEOUT_S = 2.5
 # The first chunk of an upload may erase the whole slot, and the check of an image hashes it all.
@@ -62,21 +62,26 @@ class Board:
     and RefusedError (the board said no).
     """
 
-    def __init__(self, port: str, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, port: str, timeout_s: float = TIMEOUT_S, guard: Guard = unguarded) -> None:
         self.port = port
         self.timeout_s = timeout_s
         # The library reports through exceptions what it also logs; a person wants it once.
         for name in ("smp", "smpclient"):
-            logging.getLogger(name).addHandler(logging.NullHandler())
+            if not logging.getLogger(name).handlers:
+                logging.getLogger(name).addHandler(logging.NullHandler())
         self._runner = asyncio.Runner()
         self._transport = Transport(exclusive=True, write_timeout=timeout_s)
+        self._transport.guard = guard
         self._client = Client(self._transport, port, timeout_s)
         self._open = False
 
     @classmethod
-    def open(cls, port: str, timeout_s: float = TIMEOUT_S) -> Board:
-        """Opens the port and learns the board's buffer size. `timeout_s` holds for each request."""
-        board = cls(port, timeout_s)
+    def open(cls, port: str, timeout_s: float = TIMEOUT_S, guard: Guard = unguarded) -> Board:
+        """Opens the port and learns the board's buffer size. `timeout_s` holds for each request.
+
+        `guard` is called before each request; what it raises, the method raises.
+        """
+        board = cls(port, timeout_s, guard)
         try:
             board._connect()
             board._greet()
@@ -326,7 +331,12 @@ class Board:
         return refusal if refusal is not None and IMAGE_ERRORS.get(refusal) == code else None
 
 
-def wait_for(port: str, seconds: float, ready: Callable[[Board], T | None]) -> T:
+def wait_for(
+    port: str,
+    seconds: float,
+    ready: Callable[[Board], T | None],
+    guard: Guard = unguarded,
+) -> T:
     """Opens the port again and again until `ready` returns something: USB ports come and go.
 
     Raises what the last attempt raised, or NoAnswerError after `seconds`.
@@ -334,7 +344,7 @@ def wait_for(port: str, seconds: float, ready: Callable[[Board], T | None]) -> T
     deadline = time.monotonic() + seconds
     while True:
         try:
-            with Board.open(port, timeout_s=0.5) as board:
+            with Board.open(port, timeout_s=0.5, guard=guard) as board:
                 found = ready(board)
                 if found is not None:
                     return found

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from typing import TypeAlias
 
 from pydantic import ValidationError
 from smp import header as smpheader
@@ -20,12 +22,27 @@ _UNREAD_MAX = 96 * 1024
 _BUFFER_MIN, _BUFFER_MAX = 128, 16 * 1024
 
 
+# Asked before each request to a board; raises when this process may not touch it (any more).
+Guard: TypeAlias = Callable[[], None]
+
+
+def unguarded() -> None:
+    """The guard of a board that nobody else can reach."""
+
+
 class MalformedError(Exception):
     """An answer that breaks the protocol; the text says how."""
 
 
 class Transport(SMPSerialTransport):
-    """Bounded memory, and a bounded idea of the board's buffer."""
+    """Bounded memory, a bounded idea of the board's buffer, and a guard before each request."""
+
+    guard: Guard = staticmethod(unguarded)
+
+    async def send(self, data: bytes) -> None:
+        """Sends one request, if the guard lets it."""
+        self.guard()
+        await super().send(data)
 
     async def _process_buffer(self) -> None:
         await super()._process_buffer()
