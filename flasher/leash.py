@@ -14,7 +14,7 @@ from typing import IO
 # A subshell waits for the end of a pipe whose other end only the parent holds, then kills. `exec`
 # makes the program the session's leader, and a process id is not given out again while its process
 # group has a member (POSIX.1-2017, section 4.14), so the subshell can never hit a stranger.
-_SCRIPT = 'exec 3<&0 </dev/null; (read -r _; kill -9 $$ 2>/dev/null) <&3 & exec "$@" 3<&-'
+_SCRIPT = 'exec 3<&0 </dev/null; (read -r _; kill -9 $$) <&3 >/dev/null 2>&1 & exec "$@" 3<&-'
 
 _STOP_S = 10.0
 

@@ -28,6 +28,7 @@ from flasher.transports.serial_link import port_error
 
 _PERCENT = re.compile(rb"Writing at 0x([0-9a-f]{8}).*?(\d{1,3}(?:\.\d)?)\s?%")
 _PATIENCE_S = 12
+_ATTEMPTS = "3"
 # What esptool says, and what it means; the first that fits counts.
 _NO_ANSWER = ("No serial data received", "Failed to connect", "Wrong boot mode")
 _GONE = (
@@ -114,7 +115,14 @@ class Esptool(Transport):
         progress: Progress = lambda _d, _t: None,
     ) -> None:
         command = [sys.executable, "-m", "esptool", *self._common, "--before", self._reset_by]
-        command += ["--after", after, *([] if self._stub else ["--no-stub"]), *words]
+        command += [
+            "--after",
+            after,
+            "--connect-attempts",
+            _ATTEMPTS,
+            *([] if self._stub else ["--no-stub"]),
+            *words,
+        ]
         process = Leashed(
             command,
             stdout=subprocess.PIPE,
