@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from importlib import import_module
 
 import rich_click as click
 
-from boards.errors import CoffretError
+from boards.errors import ENVIRONMENT, CoffretError
 
 PACKAGES = ("boards", "enclaves", "firmware", "flasher", "attest")
 
@@ -28,6 +29,12 @@ def main() -> None:
     except CoffretError as error:
         print(error.text(), file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"error: {error.filename or 'disk'}: no space is left", file=sys.stderr)
+        print("mend: make room there, or name another place, then repeat it", file=sys.stderr)
+        sys.exit(ENVIRONMENT)
 
 
 if __name__ == "__main__":

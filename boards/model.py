@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 from boards.devices import SHARED_DEVICES, Device, Pins
 from boards.errors import USAGE, CoffretError
 from boards.facts import Address, Facts, Identifier, Size
+from boards.transports import TransportName
 
 ROOT = Path(__file__).parent
 
@@ -198,11 +199,6 @@ class UsbId(Facts):
     product: Annotated[int, Field(ge=0, le=0xFFFF)]
     says: str
     mode: Literal["application", "rom", "probe"] = "application"
-
-
-TransportName = Literal[
-    "smp-serial", "uf2", "picoboot", "dfu", "an3155", "cmsis-dap", "esptool", "virtual"
-]
 
 
 class Host(Facts):

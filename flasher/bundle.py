@@ -24,19 +24,23 @@ _TLV_INFO = struct.Struct("<HH")
 _TLV = struct.Struct("<HH")
 _MAGIC = 0x96F3B83D
 _TLV_MAGIC = 0x6907
-_TLV_SHA256 = 0x10
+_TLV_SHA256, _TLV_ECDSA = 0x10, 0x22
 
 _BUILD = "name a bundle directory made by `coffret build`, or one of its slot images"
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """An image as bytes, and what its header says: where it is linked, version, SHA256 TLV."""
+    """An image as bytes, and what its header says: where it is linked, version, SHA256 TLV.
+
+    `signed`: it carries an ECDSA signature, good or bad.
+    """
 
     data: bytes
     load_address: int
     version: str
     digest: bytes
+    signed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +104,12 @@ def parse_image(data: bytes) -> ImageFile:
     if magic != _MAGIC:
         raise ValueError("is no MCUboot image (its magic number is missing)")
     version = f"{major}.{minor}.{revision}" + (f".{build}" if build else "")
-    digests = [
-        value for kind, value in _tlvs(data, header + body, protected) if kind == _TLV_SHA256
-    ]
+    tlvs = tuple(_tlvs(data, header + body, protected))
+    digests = [value for kind, value in tlvs if kind == _TLV_SHA256]
     if len(digests) != 1 or len(digests[0]) != 32:
         raise ValueError("does not carry one SHA-256 of itself")
-    return ImageFile(data, address, version, digests[0])
+    signed = any(kind == _TLV_ECDSA for kind, _ in tlvs)
+    return ImageFile(data, address, version, digests[0], signed)
 
 
 def _tlvs(data: bytes, offset: int, protected: int) -> Iterator[tuple[int, bytes]]:

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs of the `flasher` package: run, devices, flash, logs, provision, attest, demo."""
+"""Verbs of the `flasher` package: run, flash, logs, provision, attest, demo."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import rich_click as click
 
 from boards.errors import NO, CoffretError
+from boards.transports import TransportName
 
 if TYPE_CHECKING:
     from flasher.virtual import VirtualBoard
@@ -27,8 +28,11 @@ def mount(group: click.Group) -> None:
     """Add this package's verbs to the front door."""
     from flasher.fleet.cli import fleet  # noqa: PLC0415
 
-    for verb in (run, devices, flash, logs, provision, attest, demo, fleet):
+    for verb in (run, flash, logs, provision, attest, demo, fleet):
         group.add_command(verb)
+    from flasher import cli_devices  # noqa: PLC0415 - it uses this module's options
+
+    cli_devices.mount(group)
 
 
 @click.command()
@@ -67,25 +71,19 @@ def run(bundle: Path, state: Path | None, blank: bool, as_json: bool) -> None:
 
 
 @click.command()
-@JSON
-def devices(as_json: bool) -> None:
-    """List the boards at hand."""
-    from dataclasses import asdict  # noqa: PLC0415
-
-    from flasher.ports import find  # noqa: PLC0415
-
-    ports = find()
-    lines = [f"{port.name:<20} {port.path:<14} {port.kind:<8} {port.says}" for port in ports]
-    _result(
-        [asdict(port) for port in ports],
-        lines or ["no boards: start a virtual one with `coffret run BUNDLE`, or plug one in"],
-        as_json,
-    )
-
-
-@click.command()
 @click.argument("image", metavar="BUNDLE", type=click.Path(path_type=Path, exists=True))
 @PORT
+@click.option(
+    "--transport",
+    type=click.Choice(get_args(TransportName)),
+    help="How to reach it; default: what serves the board as it is now.",
+)
+@click.option("--new", is_flag=True, help="A new board: give it a secret, forget its records.")
+@click.option(
+    "--at",
+    metavar="ADDRESS",
+    help="Only with --transport esptool: write the file BUNDLE at this address of the flash.",
+)
 @click.option(
     "--new-board",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -93,23 +91,37 @@ def devices(as_json: bool) -> None:
     help="Only write FILE.uf2 for one new board's USB drive: boot, slot A and a fresh secret.",
 )
 @JSON
-def flash(image: Path, port: str | None, new_board: Path | None, as_json: bool) -> None:
-    """Update a board with BUNDLE, or with one image file of it."""
-    from flasher import console  # noqa: PLC0415
-    from flasher import flash as flashing  # noqa: PLC0415
-    from flasher.ports import choose  # noqa: PLC0415
+def flash(
+    image: Path,
+    port: str | None,
+    transport: str | None,
+    new: bool,
+    at: str | None,
+    new_board: Path | None,
+    as_json: bool,
+) -> None:
+    """Flash a board with BUNDLE, or update it with one image file of it.
+
+    A board that runs coffret is updated in its other slot; one in its ROM boot loader gets boot
+    and slot A. What was written is read back, or hashed by the board.
+    """
+    from flasher import console, programming  # noqa: PLC0415
 
     if new_board is not None:
         from flasher.bundle import read_bundle  # noqa: PLC0415
-        from flasher.uf2 import save_new_board_uf2  # noqa: PLC0415
+        from flasher.factory import save_new_board_uf2  # noqa: PLC0415
 
         save_new_board_uf2(read_bundle(image), new_board)
         lines = [f"{new_board}: for one new board; remove it when the board has it"]
         _result({"uf2": str(new_board)}, lines, as_json)
         return
-    source = flashing.read_source(image)
-    with console.progress("uploading") as progress:
-        done = flashing.flash(choose(port), source, console.say, progress)
+    with console.progress("writing") as progress:
+        if at is not None:
+            written = programming.write_file(image, at, port, transport, console.say, progress)
+            lines = [f"{written.bytes} bytes at {written.address:#x}: written and verified"]
+            _result(written.to_json(), lines, as_json)
+            return
+        done = programming.flash(image, port, console.say, progress, transport=transport, new=new)
     what = "runs" if done.changed else "already ran"
     _result(done.to_json(), [f"slot {done.slot} {what} {done.version}"], as_json)
 

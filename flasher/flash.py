@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from flasher.answers import SLOT_NAMES, Mode, SlotImage
 from flasher.bundle import Bundle, ImageFile, read_bundle, read_image
-from flasher.errors import BadAnswerError, RefusedError
+from flasher.errors import BadAnswerError, RefusedError, VerifyError
 from flasher.smp import Board, Progress, wait_for
 from flasher.transport import Guard, unguarded
 
@@ -56,10 +57,12 @@ def flash(
     with Board.open(port, guard=guard) as board:
         mode = board.mode()
         slots = board.images()
+        _require_board(board, source)
         if mode is Mode.RECOVERY:
             image = source if isinstance(source, ImageFile) else source.slot_image(0)
             say(f"the board is in recovery; uploading {image.version}")
             board.upload(image.data, progress)
+            _require_held(board, image, say)
             return _start(board, image, None, say, guard)
         running = _running(board, slots)
         say(f"slot {SLOT_NAMES[running.slot]} runs {running.version}")
@@ -68,9 +71,35 @@ def flash(
         image = _for_slot(source, 1 - running.slot)
         say(f"uploading {image.version} to slot {SLOT_NAMES[1 - running.slot]}")
         board.upload(image.data, progress)
+        _require_held(board, image, say)
         board.mark_test(image.digest)
         say("the board accepted it for one trial boot")
         return _start(board, image, running, say, guard)
+
+
+def _require_board(board: Board, source: Bundle | ImageFile) -> None:
+    """Raises RefusedError before anything is sent to a board that the bundle is not for."""
+    if isinstance(source, ImageFile):
+        return
+    try:
+        says = board.identity().implementation_id
+    except RefusedError:
+        return  # not ours, or without a secret: it judges the image by itself
+    found = re.fullmatch(rb"coffret/([a-z0-9-]+)/[a-z-]+\0*", says)
+    if found is None or found[1].decode() == source.board:
+        return
+    name = found[1].decode()
+    raise RefusedError(
+        f"{board.port}: this board is {name}, the bundle is for {source.board}",
+        f"build for it: coffret build --board {name}",
+    )
+
+
+def _require_held(board: Board, image: ImageFile, say: Say) -> None:
+    """SMP gives no bytes back: the board hashes what its flash holds. Raises VerifyError."""
+    if not any(slot.digest == image.digest for slot in board.images()):
+        raise VerifyError(board.port, image.load_address)
+    say("the board holds it: its hash of the slot is the image's")
 
 
 def _running(board: Board, slots: tuple[SlotImage, ...]) -> SlotImage:

@@ -1,91 +1,77 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which boards are at hand: virtual ones by their state directories, real ones by USB."""
+"""Which board a person means."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 
-import boards
+from flasher.discovery import Device, find
 from flasher.errors import NoPortError
-from flasher.state import running
 
-# A board's second USB function, where the system tells its name (Linux does): no SMP there.
-_STREAM = "stream"
+__all__ = ["choose", "device", "find", "only"]
 
-
-@dataclass(frozen=True, slots=True)
-class Port:
-    """A port to a board. `path` to open; `kind` virtual or usb; `known` if its USB id is ours.
-
-    `serial` is what the board calls itself before it has an identity: its USB serial number, or a
-    virtual board's name.
-    """
-
-    path: str
-    name: str
-    kind: str
-    says: str
-    known: bool
-    serial: str | None = None
+_SMP = "smp-serial"
 
 
-def find() -> tuple[Port, ...]:
-    """All ports: running virtual boards first, then USB serial ports."""
-    return (*_virtual(), *_usb())
-
-
-def _virtual() -> tuple[Port, ...]:
-    return tuple(
-        Port(
-            path=run.port,
-            name=run.name,
-            kind="virtual",
-            says=f"{run.appliance or 'blank'} {run.version} on {run.board}",
-            known=True,
-            serial=run.name,
-        )
-        for run in running()
-    )
-
-
-def _usb() -> tuple[Port, ...]:
-    from serial.tools.list_ports import comports  # noqa: PLC0415 - scans the system
-
-    ours = {
-        (usb.vendor, usb.product)
-        for name in boards.names()
-        for usb in boards.load(name).host.usb_ids_of("application")
-    }
-    return tuple(
-        Port(
-            path=port.device,
-            name=port.name,
-            kind="usb",
-            says=port.description or "USB serial port",
-            known=(port.vid, port.pid) in ours,
-            serial=port.serial_number or None,
-        )
-        for port in sorted(comports(), key=lambda port: port.device)
-        if port.vid is not None and port.interface != _STREAM
-    )
-
-
-def choose(wanted: str | None) -> str:
-    """The path of the port that a person means: a path, a virtual board's name, or the only one.
+def choose(wanted: str | None, devices: Iterable[Device] | None = None) -> str:
+    """The path of the port for SMP: a path, a board's name or serial number, or the only board.
 
     Raises NoPortError (none, or several, each named).
     """
     if wanted is not None:
-        named = [run.port for run in running() if run.name == wanted]
-        return named[0] if named else wanted
-    ports = find()
-    candidates = [port for port in ports if port.known] or list(ports)
+        named = _named(wanted, find() if devices is None else devices)
+        return wanted if named is None else named.path
+    ports = [d for d in (find() if devices is None else devices) if d.transport == _SMP]
+    return only(ports).path
+
+
+def device(wanted: str | None, devices: Iterable[Device]) -> Device:
+    """The board to flash, in whatever mode it is. Raises NoPortError."""
+    found = tuple(devices)
+    if wanted is not None:
+        named = _named(wanted, found)
+        if named is not None:
+            return named
+        return Device(wanted, wanted, "usb", "", (), "unknown", _SMP)
+    return only(found)
+
+
+def _named(wanted: str, devices: Iterable[Device]) -> Device | None:
+    found = [d for d in devices if wanted in (d.path, d.name)]
+    if found:
+        return found[0]
+    found = [d for d in devices if d.serial == wanted]
+    if len(found) > 1:
+        raise NoPortError(
+            f"{len(found)} boards have the serial number {wanted}: {_names(found)}",
+            "name one by its place, as above; give each board a number of its own",
+        )
+    return found[0] if found else None
+
+
+def only(devices: Iterable[Device]) -> Device:
+    """The one board, preferring those that are ours. Raises NoPortError: none, or several."""
+    found = tuple(devices)
+    candidates = _one_way_each([d for d in found if d.known] or found)
     if not candidates:
         raise NoPortError(
             "there is no board: no virtual one runs and no USB serial port is there",
-            "start one with `coffret run BUNDLE` in another terminal, or plug one in",
+            "start one with `coffret run BUNDLE` in another terminal, or plug one in; "
+            "coffret doctor says more",
         )
     if len(candidates) > 1:
-        names = ", ".join(f"{port.name} ({port.path})" for port in candidates)
-        raise NoPortError(f"there are several boards: {names}", "say which with --port")
-    return candidates[0].path
+        raise NoPortError(
+            f"there are several boards: {_names(candidates)}", "say which with --port"
+        )
+    return candidates[0]
+
+
+def _one_way_each(devices: Iterable[Device]) -> list[Device]:
+    """A ROM that shows a drive and a boot loader is one board: the drive goes."""
+    found = list(devices)
+    by_bus = {board for d in found if d.kind == "bus" and d.ready for board in d.boards}
+    return [d for d in found if not (d.kind == "drive" and by_bus.intersection(d.boards))]
+
+
+def _names(devices: Iterable[Device]) -> str:
+    return ", ".join(f"{d.name} ({d.path})" for d in devices)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import ClassVar, Literal, Self
 
-from boards.model import TransportName
+from boards.transports import TransportName
 from boards.uf2 import Segment
 from flasher.errors import GoneError, VerifyError
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import sys
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from boards.errors import CoffretError
@@ -24,6 +27,7 @@ from flasher.errors import (
 )
 
 TIMEOUT_MS = 5_000
+_USB_DEVICES = Path("/dev/bus/usb")
 _ENGLISH = 0x0409
 
 T = TypeVar("T")
@@ -68,14 +72,7 @@ class Bus:
 
         self._usb = usb
         if backend is None:
-            import libusb_package  # noqa: PLC0415
-
-            backend = libusb_package.get_libusb1_backend()
-        if backend is None:
-            raise NoPortError(
-                "USB: libusb 1.0 cannot be loaded",
-                "install it (Debian, Ubuntu: apt install libusb-1.0-0)",
-            )
+            backend = _libusb()
         self._backend = backend
 
     def devices(self) -> tuple[UsbFacts, ...]:
@@ -94,6 +91,24 @@ class Bus:
             if _place(device) == place:
                 return UsbLink(self._usb, device, f"usb:{place}")
         raise NoPortError(f"usb:{place}: there is no such USB device")
+
+
+def _libusb() -> Any:
+    import libusb_package  # noqa: PLC0415
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of importlib.resources, in there
+        backend = libusb_package.get_libusb1_backend()
+    if backend is not None:
+        return backend
+    if sys.platform.startswith("linux") and not _USB_DEVICES.is_dir():
+        raise NoPortError(
+            f"USB: this machine has no {_USB_DEVICES} (a container?): no USB device can be seen",
+            "run it where the USB ports are, or pass them into the container",
+        )
+    raise NoPortError(
+        "USB: libusb 1.0 cannot be loaded", "install it (Debian, Ubuntu: apt install libusb-1.0-0)"
+    )
 
 
 class UsbLink:

@@ -31,6 +31,8 @@ class VirtualFlash(Memory):
         self._file: int | None = None
 
     def enter_boot_loader(self) -> None:
+        if self._file is not None:
+            return
         if not (self._state / FLASH_FILE).is_file():
             raise NoPortError(f"{self._state}: this directory is no virtual board")
         if is_running(self._state):

@@ -19,7 +19,7 @@ import boards
 from boards.uf2 import BLOCK, PAYLOAD, Segment, Uf2Error, read_uf2, write_uf2
 from firmware.bundle import Bundle
 from flasher.bundle import read_bundle
-from flasher.uf2 import new_board_uf2, save_new_board_uf2
+from flasher.factory import new_board_uf2, save_new_board_uf2
 from flasher.virtual import UDS_BYTES, UDS_MAGIC
 from tests.pico.bench import Bench
 

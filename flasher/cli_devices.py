@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verbs on what is plugged in: devices, doctor, udev; and the shell's completion."""
+
+from __future__ import annotations
+
+import rich_click as click
+
+from boards.errors import NO
+from flasher.cli import INVENTORY, JSON
+
+
+def mount(group: click.Group) -> None:
+    """Add these verbs to the front door."""
+    for verb in (devices, doctor, udev, completion):
+        group.add_command(verb)
+
+
+@click.command()
+@click.option("--ask", is_flag=True, help="Ask each board what it runs; opens its port.")
+@click.option("--watch", is_flag=True, help="Go on, and tell what comes and goes, until Ctrl-C.")
+@INVENTORY
+@JSON
+def devices(ask: bool, watch: bool, location: str | None, as_json: bool) -> None:
+    """List the boards at hand: name, port, mode, way to reach them.
+
+    With --watch --json: one document a line.
+    """
+    from flasher import console  # noqa: PLC0415
+    from flasher.discovery import find, inquiry, watching  # noqa: PLC0415
+
+    if watch:
+        watching.watch(as_json)
+        return
+    found = find()
+    answers = inquiry.ask(found, location) if ask else {}
+    documents = [{**device.to_json(), **answers.get(device.path, {})} for device in found]
+    lines = [watching.line(device, answers.get(device.path)) for device in found]
+    none = ["no boards: start a virtual one with `coffret run BUNDLE`, or plug one in"]
+    console.result(documents, lines or none, as_json)
+
+
+@click.command()
+@JSON
+@click.pass_context
+def doctor(context: click.Context, as_json: bool) -> None:
+    """Say what keeps boards from being reached, and how to mend it. Exit 0: nothing does."""
+    from flasher import console  # noqa: PLC0415
+    from flasher.discovery.doctor import examine  # noqa: PLC0415
+
+    findings = examine()
+    lines = []
+    for finding in findings:
+        lines.append(f"{'ok  ' if finding.ok else 'BAD '}{finding.subject:<20} {finding.says}")
+        if finding.mend:
+            lines.append(f"    mend: {finding.mend}")
+    console.result([finding.to_json() for finding in findings], lines, as_json)
+    context.exit(0 if all(finding.ok for finding in findings) else NO)
+
+
+@click.command()
+@click.option("--install", is_flag=True, help="Install them (as root) and reload udev.")
+@JSON
+def udev(install: bool, as_json: bool) -> None:
+    """Print the udev rules that let you use the boards; --install puts them in place."""
+    from flasher import console  # noqa: PLC0415
+    from flasher.discovery import udev as rules  # noqa: PLC0415
+
+    if install:
+        path = rules.install()
+        lines = [f"{path}: installed; plug the boards in again"]
+        console.result({"path": str(path), "installed": True}, lines, as_json)
+        return
+    text = rules.rules()
+    document = {"path": str(rules.PATH), "installed": rules.installed(), "rules": text}
+    console.result(document, [text.rstrip()], as_json)
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Print what makes SHELL complete coffret's verbs and options.
+
+    bash: coffret completion bash > ~/.local/share/bash-completion/completions/coffret
+    """
+    from click.shell_completion import get_completion_class  # noqa: PLC0415
+
+    kind = get_completion_class(shell)
+    assert kind is not None
+    root = context.find_root()
+    click.echo(kind(root.command, {}, "coffret", "_COFFRET_COMPLETE").source())

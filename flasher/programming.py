@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`coffret flash`: which board is meant, in which mode it is, and so by which way it is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from boards.uf2 import Segment
+from flasher import flash as updating
+from flasher import ports, rom
+from flasher.bundle import read_bundle
+from flasher.discovery import Device, find
+from flasher.errors import BadFileError, NotServedError
+from flasher.flash import Flashed, Say
+from flasher.smp import Progress
+
+_SMP = "smp-serial"
+_FILE_MAX = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One file that went to an address of a flash."""
+
+    address: int
+    bytes: int
+    transport: str
+
+    def to_json(self) -> dict[str, object]:
+        return {"address": self.address, "bytes": self.bytes, "transport": self.transport}
+
+
+def flash(
+    image: Path,
+    port: str | None,
+    say: Say,
+    progress: Progress,
+    *,
+    transport: str | None = None,
+    new: bool = False,
+) -> Flashed:
+    """Flashes the board that `port` means, by the way that serves it as it is now."""
+    device = _device(port, transport)
+    if (transport or device.transport) == _SMP:
+        if new:
+            raise NotServedError(
+                f"{device.path}: a board that runs has its secret already",
+                "leave out --new; a new board is flashed through its ROM boot loader",
+            )
+        source = updating.read_source(image)
+        return updating.flash(device.path, source, say, progress)
+    if not image.is_dir():
+        raise BadFileError(
+            f"{image}: a ROM boot loader needs boot as well, which one image file does not have",
+            "name the bundle directory that `coffret build` made",
+        )
+    return rom.flash(device, read_bundle(image), say, progress, wanted=transport, new=new)
+
+
+def _device(port: str | None, transport: str | None) -> Device:
+    found = find()
+    if transport == "virtual" and port is not None:
+        return Device(port, Path(port).name, "virtual", "", (), "off", transport)
+    if transport is not None and port is None:
+        found = tuple(device for device in found if device.transport == transport) or found
+    return ports.device(port, found)
+
+
+def write_file(
+    file: Path, at: str, port: str | None, transport: str | None, say: Say, progress: Progress
+) -> Written:
+    """Writes one file by esptool, for a part that is not coffret's own. Raises NotServedError."""
+    from flasher.transports.esptool import Esptool  # noqa: PLC0415
+    from flasher.transports.interface import program  # noqa: PLC0415
+
+    if transport != "esptool":
+        raise NotServedError(
+            "--at writes a file where you say, which coffret's own boards never need",
+            "add --transport esptool, or leave out --at",
+        )
+    try:
+        address = int(at, 0)
+        data = file.read_bytes()
+    except ValueError as error:
+        raise BadFileError(f"--at {at}: is no address", "write it like 0x10000") from error
+    except OSError as error:
+        raise BadFileError(f"{file}: {error.strerror}", "name a file to write") from error
+    if not 0 < len(data) <= _FILE_MAX:
+        raise BadFileError(f"{file}: has {len(data)} bytes", f"1 to {_FILE_MAX} can be written")
+    before = "no-reset" if "://" in (port or "") else "default-reset"
+    with Esptool(ports.choose(port), reset_by=before) as part:
+        program(part, [Segment(address, data)], say, progress)
+    return Written(address, len(data), "esptool")
