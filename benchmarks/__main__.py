@@ -19,10 +19,11 @@ from benchmarks.measure import Measure
 from benchmarks.sizes import sizes
 from benchmarks.speed import speed
 from benchmarks.starts import starts
+from benchmarks.uploads import uploads
 from benchmarks.workshop import Groups, Workshop
 
 # In this order; what takes minutes comes last.
-GROUPS: Groups = {"sizes": sizes, "starts": starts, "speed": speed}
+GROUPS: Groups = {"sizes": sizes, "starts": starts, "uploads": uploads, "speed": speed}
 
 
 def measures(groups: list[str], workshop: Workshop) -> Iterator[Measure]:

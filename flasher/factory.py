@@ -62,7 +62,8 @@ def of_bundle(bundle: Bundle, board: Board, *, new: bool) -> tuple[Segment, ...]
     if not image.signed:
         reason = Reason.NO_SIGNATURE
         raise RefusedError(f"{bundle.files['slot_a']}: {reason.words}", reason.mend, reason)
-    return segments(board, _boot(bundle), image.data, new=new)
+    boot = _boot(bundle) if board.boot_in_flash else b""
+    return segments(board, boot, image.data, new=new)
 
 
 def _boot(bundle: Bundle) -> bytes:

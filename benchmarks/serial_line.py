@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A serial line of a certain speed: a pseudo-terminal joined to a board's socket."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import threading
+import time
+import tty
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+BITS_PER_BYTE = 10  # 8N1
+_BURST = 64  # bytes that arrive at once, as from a UART's FIFO
+_CHUNK = 4096
+
+
+@dataclass(slots=True)
+class _Way:
+    """One direction: what is under way, and when the line has carried it."""
+
+    waiting: bytearray = field(default_factory=bytearray)
+    free_at: float = 0.0
+    moved: int = 0
+
+    def take(self, data: bytes, now: float) -> None:
+        if not self.waiting:
+            self.free_at = max(self.free_at, now)
+        self.waiting += data
+        self.moved += len(data)
+
+    def due(self, now: float, byte_s: float) -> bytes:
+        """What has arrived by now."""
+        ready = len(self.waiting) if not byte_s else int((now - self.free_at) / byte_s)
+        whole = len(self.waiting) if ready >= len(self.waiting) else ready // _BURST * _BURST
+        data = bytes(self.waiting[:whole])
+        del self.waiting[:whole]
+        self.free_at += whole * byte_s
+        return data
+
+    def next_at(self, byte_s: float) -> float:
+        return self.free_at + min(len(self.waiting), _BURST) * byte_s
+
+
+class SerialLine:
+    """`path` is the host's end. `baud` None: as fast as it goes. Counts what crosses it."""
+
+    def __init__(self, board: socket.socket, baud: int | None = None) -> None:
+        self._byte_s = 0.0 if baud is None else BITS_PER_BYTE / baud
+        self._board = board
+        self._to_board, self._to_host = _Way(), _Way()
+
+    @property
+    def to_board(self) -> int:
+        """Bytes so far."""
+        return self._to_board.moved
+
+    @property
+    def to_host(self) -> int:
+        """Bytes so far."""
+        return self._to_host.moved
+
+    def __enter__(self) -> Self:
+        self._master, self._slave = os.openpty()
+        tty.setraw(self._slave)
+        self.path = os.ttyname(self._slave)
+        self._stop, self._stopped = os.pipe()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        os.close(self._stopped)
+        self._thread.join()
+        for fd in (self._stop, self._master, self._slave):
+            os.close(fd)
+
+    def _run(self) -> None:
+        while True:
+            ways = [way for way in (self._to_board, self._to_host) if way.waiting]
+            now = time.monotonic()
+            soonest = min((way.next_at(self._byte_s) for way in ways), default=now + 1)
+            ends: list[Any] = [self._master, self._board, self._stop]
+            ready, _, _ = select.select(ends, [], [], max(soonest - now, 0))
+            now = time.monotonic()
+            if self._stop in ready:
+                return
+            if self._master in ready:
+                self._to_board.take(os.read(self._master, _CHUNK), now)
+            if self._board in ready:
+                data = self._board.recv(_CHUNK)
+                if not data:
+                    return
+                self._to_host.take(data, now)
+            self._board.sendall(self._to_board.due(now, self._byte_s))
+            os.write(self._master, self._to_host.due(now, self._byte_s))
