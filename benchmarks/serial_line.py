@@ -46,9 +46,15 @@ class _Way:
 
 
 class SerialLine:
-    """`path` is the host's end. `baud` None: as fast as it goes. Counts what crosses it."""
+    """`path` is the host's end. `baud` None: as fast as it goes. Counts what crosses it.
 
-    def __init__(self, board: socket.socket, baud: int | None = None) -> None:
+    `pull_after`: so many bytes to the board, then the cable is gone.
+    """
+
+    def __init__(
+        self, board: socket.socket, baud: int | None = None, pull_after: int | None = None
+    ) -> None:
+        self._pull_after = pull_after
         self._byte_s = 0.0 if baud is None else BITS_PER_BYTE / baud
         self._board = board
         self._to_board, self._to_host = _Way(), _Way()
@@ -64,9 +70,10 @@ class SerialLine:
         return self._to_host.moved
 
     def __enter__(self) -> Self:
-        self._master, self._slave = os.openpty()
-        tty.setraw(self._slave)
-        self.path = os.ttyname(self._slave)
+        self._master, slave = os.openpty()
+        self._terminal = [self._master, slave]
+        tty.setraw(slave)
+        self.path = os.ttyname(slave)
         self._stop, self._stopped = os.pipe()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -80,8 +87,13 @@ class SerialLine:
     ) -> None:
         os.close(self._stopped)
         self._thread.join()
-        for fd in (self._stop, self._master, self._slave):
+        os.close(self._stop)
+        self._unplug()
+
+    def _unplug(self) -> None:
+        for fd in self._terminal:
             os.close(fd)
+        self._terminal = []
 
     def _run(self) -> None:
         while True:
@@ -95,6 +107,9 @@ class SerialLine:
                 return
             if self._master in ready:
                 self._to_board.take(os.read(self._master, _CHUNK), now)
+                if self._pull_after is not None and self.to_board > self._pull_after:
+                    self._unplug()
+                    return
             if self._board in ready:
                 data = self._board.recv(_CHUNK)
                 if not data:

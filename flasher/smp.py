@@ -35,9 +35,17 @@ from flasher.answers import (
     Mode,
     SlotImage,
 )
-from flasher.errors import BadAnswerError, NoAnswerError, NoPortError, RefusedError
+from flasher.errors import (
+    BadAnswerError,
+    GoneError,
+    NoAnswerError,
+    NoPortError,
+    PortBusyError,
+    RefusedError,
+)
 from flasher.reasons import IMAGE_ERRORS, OTHER_ERRORS, Reason
 from flasher.transport import Client, Guard, MalformedError, Transport, unguarded
+from flasher.transports.serial_link import open_port
 
 TIMEOUT_S = 2.5
 # The first chunk of an upload may erase the whole slot, and the check of an image hashes it all.
@@ -49,6 +57,7 @@ _TRIES = 3
 _POLL_S = 0.1
 # smpclient tries again every half second while this lasts: one try.
 _OPEN_S = 0.2
+_BAUD = 115_200
 _SLOTS = 2
 
 T = TypeVar("T")
@@ -97,10 +106,9 @@ class Board:
             # Not through SMPClient.connect: it goes on when the board is silent.
             self._runner.run(self._transport.connect(self.port, _OPEN_S))
         except (TimeoutError, SerialException, OSError) as failure:
-            raise NoPortError(
-                f"{self.port}: cannot be opened: it is in use, or you may not",
-                "end the program that uses it, or join the group that owns it (often dialout)",
-            ) from failure
+            # smpclient keeps the reason to itself: what stands in the way now does as well.
+            open_port(self.port, _BAUD).close()
+            raise PortBusyError(self.port) from failure
         self._open = True
 
     def _greet(self) -> None:
@@ -188,12 +196,22 @@ class Board:
 
     def upload(self, image: bytes, progress: Progress | None = None) -> None:
         """Writes an image; `progress(done, total)` in bytes. Its address names the slot."""
+        done = 0
+
+        def told(now: int, total: int) -> None:
+            nonlocal done
+            done = now
+            if progress is not None:
+                progress(now, total)
+
         try:
-            self._run(self._upload(image, progress), "upload", SLOW_S)
+            self._run(self._upload(image, told), "upload", SLOW_S)
         except SMPUploadError as failure:
             self._refused("upload", failure.args[0] if failure.args else None)
+        except GoneError as gone:
+            raise gone.at(done, len(image)) from gone
 
-    async def _upload(self, image: bytes, progress: Progress | None) -> None:
+    async def _upload(self, image: bytes, progress: Progress) -> None:
         last = 0
         stalls = 0
         async for offset in self._client.upload(
@@ -206,8 +224,7 @@ class Board:
             if stalls > _TRIES:
                 raise MalformedError(f"it does not get past offset {last}")
             last = max(last, offset)
-            if progress is not None:
-                progress(offset, len(image))
+            progress(offset, len(image))
 
     def erase(self) -> None:
         """Erases the slot that does not run."""
@@ -299,7 +316,7 @@ class Board:
         except MalformedError as failure:
             raise BadAnswerError(self.port, what, str(failure)) from failure
         except (SMPTransportDisconnected, SerialException, OSError) as failure:
-            raise NoPortError(f"{self.port}: went away during {what}") from failure
+            raise GoneError(self.port, what) from failure
 
     def _refused(self, what: str, answer: Any) -> None:
         """Raises RefusedError with what the board's error says."""

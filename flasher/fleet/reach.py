@@ -27,7 +27,7 @@ def look() -> Reach:
     """What is at hand now. Two boards with one serial number are not reachable by it."""
     found: dict[str, list[str]] = defaultdict(list)
     for port in ports.find():
-        if port.serial is not None and port.known:
+        if port.serial is not None and port.known and port.transport == "smp-serial":
             found[port.serial].append(port.path)
     return Reach(
         ports={serial: paths[0] for serial, paths in found.items() if len(paths) == 1},
