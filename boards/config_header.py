@@ -54,6 +54,8 @@ def _flash(board: Board) -> Iterator[tuple[str, str]]:
     yield "FLASH_BASE", _word(flash.base)
     yield "FLASH_SIZE", _word(flash.size)
     yield "FLASH_ERASE_SIZE", _word(flash.erase_size)
+    rows = ", ".join(f"{{{block.count}u, {_word(block.size)}}}" for block in flash.blocks)
+    yield "FLASH_SECTOR_TABLE", rows  # initialisers: how many, of which size
     yield "FLASH_PROGRAM_SIZE", f"{flash.program_size}u"
     yield "SLOT_A_OFFSET", _word(flash.slot_a.offset)
     yield "SLOT_B_OFFSET", _word(flash.slot_b.offset)

@@ -62,14 +62,26 @@ class StoreExtent(Facts):
         return self.bank_size * self.banks
 
 
+class Sectors(Facts):
+    """Equal erase blocks one behind the other; bytes."""
+
+    count: Annotated[int, Field(ge=1, le=0x1_0000)]
+    size: Size
+
+
 class Flash(Facts):
-    """Non-volatile memory that is read in place; `erase_size` and `program_size` in bytes."""
+    """Non-volatile memory that is read in place; `erase_size` and `program_size` in bytes.
+
+    `erase_size` is the erase block of the slots. Where the flash has blocks of several sizes,
+    `sectors` lists them all from its base.
+    """
 
     base: Address
     size: Size
     erase_size: Size
     program_size: Size
     erased: Literal[0xFF]
+    sectors: tuple[Sectors, ...] = ()
     slot_a: Extent
     slot_b: Extent
     store: StoreExtent
@@ -79,16 +91,31 @@ class Flash(Facts):
         """The addresses of a part."""
         return Region(base=self.base + extent.offset, size=extent.size)
 
+    @property
+    def blocks(self) -> tuple[Sectors, ...]:
+        """Its erase blocks, from its base."""
+        equal = Sectors(count=self.size // self.erase_size, size=self.erase_size)
+        return self.sectors or (equal,)
+
+    def borders(self) -> frozenset[int]:
+        """Offsets where an erase block begins or ends."""
+        sizes = [block.size for block in self.blocks for _ in range(block.count)]
+        return frozenset(itertools.accumulate(sizes, initial=0))
+
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         parts = {name: getattr(self, name) for name in ("slot_a", "slot_b", "store", "secrets")}
+        borders = self.borders()
+        if max(borders) != self.size:
+            raise ValueError("flash.sectors, or flash.erase_size, do not add up to flash.size")
         for name, part in parts.items():
-            if part.offset % self.erase_size or part.size % self.erase_size:
-                raise ValueError(f"flash.{name} is not made of whole erase blocks")
             if part.offset + part.size > self.size:
                 raise ValueError(f"flash.{name} ends behind the flash")
-        if self.store.bank_size % self.erase_size:
-            raise ValueError("flash.store.bank_size is not made of whole erase blocks")
+            step = {"store": self.store.bank_size}.get(name, self.erase_size)
+            units = range(part.offset, part.offset + part.size, step)
+            ends = {part.offset, part.offset + part.size}
+            if not borders >= (ends if name == "secrets" else ends | set(units)):
+                raise ValueError(f"flash.{name} is not made of whole erase blocks")
         ordered = sorted(parts.items(), key=lambda item: item[1].offset)
         for (low, one), (high, two) in itertools.pairwise(ordered):
             if one.offset + one.size > two.offset:
@@ -226,6 +253,8 @@ class Host(Facts):
             raise ValueError("host.probe_target and the transport cmsis-dap go together")
         if len(set(self.transports)) != len(self.transports):
             raise ValueError("host.transports names one twice")
+        if "dfu" in self.transports and not self.usb_ids_of("rom"):
+            raise ValueError("host.usb_ids: the transport dfu needs one of mode rom")
         return self
 
     def usb_ids_of(self, mode: str) -> tuple[UsbId, ...]:
@@ -236,11 +265,14 @@ class Host(Facts):
 class Emulator(Facts):
     """How to run without the board. Arguments hold `{boot}`, `{flash}`, `{port}`, `{stream0}`, ...
 
-    `program` is on the PATH, or `python`: a module for the Python that asks. `further` names lines
-    beside the management port and the streams, which the arguments hold too.
+    `program` is on the PATH, or `python`: a module for the Python that asks, which needs the
+    `packages` and `programs` named. `further` names lines beside the management port and the
+    streams, which the arguments hold too.
     """
 
     program: str
+    packages: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
     minimum: str
     arguments: tuple[str, ...]
     further: tuple[Identifier, ...] = ()
@@ -261,7 +293,7 @@ class Emulator(Facts):
 class Board(Facts):
     """One board. `name` is its folder's name."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,31}$")]
     title: str
     core: Literal["cortex_m0plus", "cortex_m3", "cortex_m4", "cortex_m33"]
     architecture: Literal["armv6m", "armv7m", "armv8m"]
@@ -327,8 +359,8 @@ class Board(Facts):
     @property
     def include_directories(self) -> tuple[Path, ...]:
         """Where the C of the board's core and family has its headers; the first found counts."""
-        cores = ROOT / "cores"
-        return (cores / self.architecture, cores / "common", ROOT / "families" / self.family)
+        kinds = (("cores", self.architecture), ("families", self.family))
+        return tuple(ROOT / kind / name for kind, own in kinds for name in (own, "common"))
 
     @property
     def boot_sources(self) -> tuple[Path, ...]:
@@ -350,12 +382,12 @@ class Board(Facts):
         return (path for path in self._files() if not _of_vm(path))
 
     def _files(self) -> Iterator[Path]:
-        """A core's file stands in for the one of that name that the cores share."""
-        own, common, family = self.include_directories
-        yield from _c_files(own)
-        replaced = {path.name for path in _c_files(own)}
-        yield from (path for path in _c_files(common) if path.name not in replaced)
-        yield from (*_c_files(family), *_c_files(self.directory))
+        """A core's or family's file stands in for the one of that name that they share."""
+        folders = (*self.include_directories, self.directory)
+        own = {path.name for f in folders if f.name != "common" for path in _c_files(f)}
+        for folder in folders:
+            shared = folder.name == "common"
+            yield from (path for path in _c_files(folder) if not (shared and path.name in own))
 
     def _of_boot(self, path: Path) -> bool:
         # boot_NAME.c, and drivers without interrupts: NAME_polled.c. Of a Secure world, flash too.

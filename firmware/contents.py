@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from boards.dfuse import write_dfuse
 from boards.model import Board
 from boards.uf2 import Segment, write_uf2
 from firmware.assertion_file import FILE_NAME as ASSERTION_FILE
@@ -38,6 +39,7 @@ from firmware.trust import key_hash
 
 _FILES = Files()
 UF2_FILE = "appliance.uf2"
+DFU_FILE = "appliance.dfu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ def assemble(
         files[ASSERTION_FILE] = parts.policy.assertions
     if board.host.uf2_family is not None:
         files[UF2_FILE] = _uf2(board, board.host.uf2_family, files["boot.bin"], signed[0])
+    if "dfu" in board.host.transports:
+        files[DFU_FILE] = _dfu(board, files["boot.bin"], signed[0])
     linked = {f"elf/{image.elf.name}": image.elf.read_bytes() for image in parts.images}
     facts = _facts(parts, signed, key_hash(signer.public_key), {**files, **linked})
     files[_FILES.corim] = endorse(facts)
@@ -97,10 +101,20 @@ def assemble(
     return facts.model_copy(update={"contents": dict(sorted(contents.items()))}), files
 
 
+def _first_flash(board: Board, boot: bytes, slot_a: bytes) -> tuple[Segment, ...]:
+    """Boot and slot A; what else the flash holds stays as it is."""
+    return Segment(board.memory.boot.base, boot), Segment(board.slot(0).base, slot_a)
+
+
 def _uf2(board: Board, family: int, boot: bytes, slot_a: bytes) -> bytes:
-    """Boot and slot A for the boot ROM's USB drive; what else the flash holds stays as it is."""
-    parts = [Segment(board.memory.boot.base, boot), Segment(board.slot(0).base, slot_a)]
-    return write_uf2(parts, family, board.flash.erase_size)
+    """For the boot ROM's USB drive."""
+    return write_uf2(_first_flash(board, boot, slot_a), family, board.flash.erase_size)
+
+
+def _dfu(board: Board, boot: bytes, slot_a: bytes) -> bytes:
+    """For tools that speak DfuSe to the boot ROM."""
+    rom = board.host.usb_ids_of("rom")[0]
+    return write_dfuse(_first_flash(board, boot, slot_a), rom.vendor, rom.product)
 
 
 def _facts(

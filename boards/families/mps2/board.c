@@ -4,8 +4,8 @@
 #include "cmsdk.h"
 #include "coffret/board.h"
 #include "coffret/section.h"
+#include "line.h"
 #include "registers.h"
-#include "uart.h"
 
 MONITOR_BSS static struct {
     uint32_t ticks;     // of the counter, at the last call
@@ -21,7 +21,7 @@ void board_init(void) {
     clock.ticks = 0u;
     clock.remainder = 0u;
     clock.us = 0u;
-    uart_start(BOARD_PORT_BASE);
+    line_start(BOARD_PORT_BASE);
 }
 
 uint64_t board_microseconds(void) {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The UARTs with interrupts and rings, as the monitor uses them: the management port and the streams.
+// UARTs with interrupts and rings, as the monitor uses them: the management port and the streams. A family's line.h says how
+// its UART does it; a family whose port is more than a UART has a file of this name of its own.
 // The monitor calls everything here from one priority or with interrupts masked, so the rings need no locks.
 #include <string.h>
 
 #include "board_config.h"
-#include "cmsdk.h"
 #include "coffret/board.h"
 #include "coffret/section.h"
+#include "line.h"
 #include "registers.h"
-#include "uart.h"
 
 #define RECEIVE_SIZE 512u
 #define TRANSMIT_SIZE (BOARD_STREAM_CAPACITY + 1u)
@@ -37,40 +37,45 @@ struct rings {
 
 MONITOR_BSS static struct rings all_rings[1u + BOARD_STREAMS];
 
-#define RUNNING (UART_TX_ENABLE | UART_RX_ENABLE | UART_TX_INTERRUPT | UART_RX_INTERRUPT)
+static bool is_full(const struct rings *rings) { return rings->received - rings->read == RECEIVE_SIZE; }
+
+// With the ring full a byte stays where it is and its interrupt is switched off, else it would come for ever. A sender that
+// heeds no flow control loses bytes.
+static void choose_interrupts(uint32_t line) {
+    const struct rings *rings = &all_rings[line];
+    line_interrupts(lines[line].base, !is_full(rings), rings->sent != rings->written);
+}
 
 static void start(uint32_t line) {
     memset(&all_rings[line], 0, sizeof all_rings[line]);
-    uart_start(lines[line].base);
-    uart_control(lines[line].base, RUNNING);
+    line_start(lines[line].base);
+    choose_interrupts(line);
     nvic_enable(lines[line].irq_rx);
     nvic_enable(lines[line].irq_tx);
 }
 
-// Takes what the hardware holds. With the ring full the byte stays where it is and the interrupt is switched off,
-// else it would come for ever; take() switches it on again. A sender that heeds no flow control loses bytes.
-// True when a reader should look: a line is complete, or the ring is half full.
+// Takes what the hardware holds. True when a reader should look: a line is complete, or the ring is half full.
 static bool receive(uint32_t line) {
     struct rings *rings = &all_rings[line];
     bool line_end = false;
-    while (uart_rx_full(lines[line].base)) {
-        if (rings->received - rings->read == RECEIVE_SIZE) {
-            uart_control(lines[line].base, RUNNING & ~UART_RX_INTERRUPT);
-            return true;
-        }
-        uint8_t byte = uart_get(lines[line].base);
+    while (!is_full(rings) && line_received(lines[line].base)) {
+        uint8_t byte = line_get(lines[line].base);
         rings->receive[rings->received++ % RECEIVE_SIZE] = byte;
         line_end |= byte == '\n';
     }
+    choose_interrupts(line);
     return line_end || rings->received - rings->read >= RECEIVE_SIZE / 2u;
 }
 
-// The hardware interrupts when its one-byte buffer has become empty, so somebody must put the first byte there.
-static void transmit(uint32_t line) {
+// The hardware interrupts when it can take a byte again, so somebody must put the first one there. True: some were sent.
+static bool transmit(uint32_t line) {
     struct rings *rings = &all_rings[line];
-    while (rings->sent != rings->written && !uart_tx_full(lines[line].base)) {
-        uart_put(lines[line].base, rings->transmit[rings->sent++ % TRANSMIT_SIZE]);
+    uint32_t before = rings->sent;
+    while (rings->sent != rings->written && line_can_send(lines[line].base)) {
+        line_put(lines[line].base, rings->transmit[rings->sent++ % TRANSMIT_SIZE]);
     }
+    choose_interrupts(line);
+    return rings->sent != before;
 }
 
 static size_t take(uint32_t line, uint8_t *data, size_t capacity) {
@@ -79,9 +84,7 @@ static size_t take(uint32_t line, uint8_t *data, size_t capacity) {
     while (length < capacity && rings->read != rings->received) {
         data[length++] = rings->receive[rings->read++ % RECEIVE_SIZE];
     }
-    // First the interrupt, then a look: a byte that waits from before raises none.
-    uart_control(lines[line].base, RUNNING);
-    (void)receive(line);
+    (void)receive(line); // what waited for room raises no interrupt
     return length;
 }
 
@@ -98,7 +101,7 @@ static size_t give(uint32_t line, const uint8_t *data, size_t length) {
     for (size_t i = 0; i < length; i++) {
         rings->transmit[rings->written++ % TRANSMIT_SIZE] = data[i];
     }
-    transmit(line);
+    (void)transmit(line);
     return length;
 }
 
@@ -109,10 +112,10 @@ size_t board_port_write(const uint8_t *data, size_t length) { return give(0u, da
 void board_port_flush(void) {
     uint64_t begin = board_microseconds();
     while (board_microseconds() - begin < 100000u) {
-        if (all_rings[0].sent == all_rings[0].written && !uart_tx_full(BOARD_PORT_BASE)) {
+        if (all_rings[0].sent == all_rings[0].written && line_sent_all(BOARD_PORT_BASE)) {
             return;
         }
-        transmit(0u); // the caller may have masked the interrupt that would do it
+        (void)transmit(0u); // the caller may have masked the interrupt that would do it
     }
 }
 
@@ -137,18 +140,20 @@ size_t board_stream_read(uint32_t stream, uint8_t *data, size_t capacity) {
 
 uint32_t board_interrupt(uint32_t irq) {
     for (uint32_t line = 0; line < 1u + BOARD_STREAMS; line++) {
-        if (irq == lines[line].irq_rx) {
-            uart_clear_rx_interrupt(lines[line].base);
-            if (!receive(line) && line == 0u) {
-                return 0; // SMP comes in lines: waking the reader for each byte doubles what a byte costs
-            }
-            return line == 0u ? BOARD_EVENT_PORT_READABLE : BOARD_EVENT_STREAM_READABLE;
+        bool received = irq == lines[line].irq_rx, can_send = irq == lines[line].irq_tx; // perhaps one interrupt for both
+        if (!received && !can_send) {
+            continue;
         }
-        if (irq == lines[line].irq_tx) {
-            uart_clear_tx_interrupt(lines[line].base);
-            transmit(line);
-            return line == 0u ? BOARD_EVENT_PORT_WRITABLE : BOARD_EVENT_STREAM_WRITABLE;
+        uint32_t events = 0;
+        line_acknowledge(lines[line].base, received, can_send);
+        if (can_send && transmit(line)) {
+            events |= line == 0u ? BOARD_EVENT_PORT_WRITABLE : BOARD_EVENT_STREAM_WRITABLE;
         }
+        // SMP comes in lines: waking the reader for each byte doubles what a byte costs.
+        if (received && (receive(line) || line != 0u)) {
+            events |= line == 0u ? BOARD_EVENT_PORT_READABLE : BOARD_EVENT_STREAM_READABLE;
+        }
+        return events;
     }
     nvic_disable(irq);
     return 0;

@@ -1,30 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-// The management port without interrupts, as boot uses it.
+// The management port without interrupts, as boot uses it: a UART, by its family's line.h.
+#include "board_config.h"
 #include "coffret/board.h"
-#include "uart.h"
+#include "line.h"
 
 size_t board_port_read(uint8_t *data, size_t capacity) {
     size_t length = 0;
-    while (length < capacity && uart_rx_full(BOARD_PORT_BASE)) {
-        data[length++] = uart_get(BOARD_PORT_BASE);
+    while (length < capacity && line_received(BOARD_PORT_BASE)) {
+        data[length++] = line_get(BOARD_PORT_BASE);
     }
     return length;
 }
 
 size_t board_port_write(const uint8_t *data, size_t length) {
     for (size_t i = 0; i < length; i++) {
-        while (uart_tx_full(BOARD_PORT_BASE)) {
+        while (!line_can_send(BOARD_PORT_BASE)) {
         }
-        uart_put(BOARD_PORT_BASE, data[i]);
+        line_put(BOARD_PORT_BASE, data[i]);
     }
     return length;
 }
 
 void board_port_flush(void) {
-    // The buffer is empty one byte before the line is; ten bit times more let that byte out.
+    // On some the buffer is empty one byte before the line is; ten bit times more let that byte out.
     uint64_t start = board_microseconds();
     uint64_t empty = start;
-    while (empty - start < 100000u && uart_tx_full(BOARD_PORT_BASE)) {
+    while (empty - start < 100000u && !line_sent_all(BOARD_PORT_BASE)) {
         empty = board_microseconds();
     }
     uint64_t now = empty;
