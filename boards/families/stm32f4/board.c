@@ -22,15 +22,14 @@ static void start_clocks(void) {
         flash_interface_start(5u);            // slower first, then the faster clock
         clock_use_pll();
     }
-    register_set(RCC_AHB1ENR, 7u);                                   // pins A to C
+    register_set(RCC_AHB1ENR, 3u);                                   // pins A and B
     register_set(RCC_AHB2ENR, 1u << 6);                              // random numbers
-    register_set(RCC_APB1ENR, 1u | 1u << 2 | 1u << 17 | 1u << 18);   // timers 2 and 4, USART2 and 3
-    register_set(RCC_APB2ENR, 1u << 4 | 1u << 8 | 1u << 12);         // USART1, ADC1, SPI1
+    register_set(RCC_APB1ENR, 1u | 1u << 17);                        // timer 2, USART2
+    register_set(RCC_APB2ENR, 1u << 4);                              // USART1
     (void)register_read(RCC_APB2ENR);                                // they need two cycles (section 7.2.15)
 }
 
 #define PIN_USART 7u // data sheet DS8626, table 9
-#define PIN_SPI 5u
 
 static void start_pins(void) {
     pin_alternate(GPIOB, 6u, PIN_USART); // X9: management, sends
@@ -39,12 +38,6 @@ static void start_pins(void) {
     pin_alternate(GPIOA, 2u, PIN_USART); // X3: stream 0, sends
     pin_alternate(GPIOA, 3u, PIN_USART);
     pin_pull_up(GPIOA, 3u);
-    pin_alternate(GPIOB, 10u, PIN_USART); // Y9: USART3, an enclave's
-    pin_alternate(GPIOB, 11u, PIN_USART);
-    pin_pull_up(GPIOB, 11u);
-    for (uint32_t pin = 5u; pin < 8u; pin++) {
-        pin_alternate(GPIOA, pin, PIN_SPI); // X6 to X8: SPI1, an enclave's
-    }
 }
 
 void board_init(void) {
