@@ -267,9 +267,10 @@ class Emulator(Facts):
 
     `program` is on the PATH, or `python`: a module for the Python that asks, which needs the
     `packages` and `programs` named. `further` names lines beside the management port and the
-    streams, which the arguments hold too.
+    streams, which the arguments hold too. `says` names what runs, for people.
     """
 
+    says: str
     program: str
     packages: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
@@ -291,7 +292,10 @@ class Emulator(Facts):
 
 
 class Board(Facts):
-    """One board. `name` is its folder's name."""
+    """One board. `name` is its folder's name.
+
+    `not_shown`: what nothing that runs here can show of it, in words for its operators.
+    """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,31}$")]
     title: str
@@ -314,6 +318,12 @@ class Board(Facts):
     pins: Pins = Pins()
     host: Host
     emulator: Emulator | None = None
+    not_shown: Annotated[tuple[str, ...], Field(min_length=1)]
+
+    @property
+    def run_on(self) -> str:
+        """Where it was run."""
+        return "built, not run" if self.emulator is None else self.emulator.says
 
     @model_validator(mode="after")
     def _numbers_and_names(self) -> Self:

@@ -110,13 +110,19 @@ def test_verb_prints_one_json_document() -> None:
     assert result.exit_code == 0
     assert [entry["name"] for entry in json.loads(result.stdout)] == list(boards.names())
     result = CliRunner().invoke(verb, ["show", "mps2-an385", "--json"])
-    assert Board.model_validate_json(result.stdout) == boards.load("mps2-an385")
+    document = json.loads(result.stdout)
+    board = boards.load("mps2-an385")
+    places = {place["name"]: (place["base"], place["size"]) for place in document.pop("memory_map")}
+    assert places["slot B"] == (board.slot(1).base, board.slot(1).size)
+    assert document.pop("run_on") == "QEMU"
+    assert Board.model_validate(document) == board
 
 
 def test_verb_shows_a_board() -> None:
     result = CliRunner().invoke(verb, ["show", "mps2-an385"])
     assert result.exit_code == 0
     assert "cortex_m3, 25 MHz" in result.stdout
+    assert "0x21180000      4 KiB  device secret" in result.stdout
     assert isinstance(CliRunner().invoke(verb, ["show", "x"]).exception, BoardError)
 
 
@@ -142,3 +148,10 @@ def test_facts_of_a_transport_go_with_it(
 ) -> None:
     with pytest.raises(ValidationError, match=what):
         Host.model_validate({"transports": transports, **facts})
+
+
+@pytest.mark.parametrize("name", boards.names())
+def test_what_nobody_has_shown_is_said_where_the_board_is_shown(name: str) -> None:
+    result = CliRunner().invoke(verb, ["show", name])
+    for what in boards.load(name).not_shown:
+        assert what in result.stdout
