@@ -34,7 +34,7 @@ from firmware.micropython import baseline_switches, build_vm, native_code_switch
 from firmware.native import compile_native, compile_tables, layout_of, runtime_digest
 from firmware.plan import SLOTS, Plan, make_plan
 from firmware.problems import ApplianceError
-from firmware.program import modules_of, specialise_appliance
+from firmware.program import modules_of, shrink_appliance, specialise_appliance
 from firmware.sizes import MONITOR, TABLES, part_sizes
 from firmware.sources import Trees
 from firmware.specialise import Specialisation
@@ -124,7 +124,8 @@ def design(manifest: Manifest, board: Board, say: Say = lambda _: None) -> Desig
 def compile_and_link(made: Design, means: Means, folder: Path) -> Linked:
     """Both ELF files, in `folder/elf`, each audited against the policy that was proved."""
     board, toolchain = made.board, means.toolchain
-    modules = [FrozenModule(module.name, module.path) for module in modules_of(made.manifest)]
+    texts = shrink_appliance(made.manifest).compiled
+    modules = [FrozenModule(m.name, m.path, texts[m.name]) for m in modules_of(made.manifest)]
     with _step(means.say, "compiled the virtual machine"):
         core = CORES[board.core]
         vm = build_vm(

@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from boards.errors import ENVIRONMENT, NO, USAGE, CoffretError
 from firmware.image import ImageError, ImageFacts, verify_image
+from firmware.provenance import ProvenanceError, check_provenance
 
 FACTS_FILE = "bundle.json"
 SIGNING_KEY = "signing.pub.pem"
@@ -81,6 +82,7 @@ class Files(_Facts):
     sbom: FileName = "sbom.json"
     corim: FileName = "corim.cbor"
     policy: FileName = "policy.cbor"
+    provenance: FileName = "provenance.intoto.jsonl"
 
 
 class Enclave(_Facts):
@@ -159,6 +161,7 @@ def load_bundle(folder: Path) -> Bundle:
     _check_contents(folder, facts)
     signer = _signing_key(folder)
     images = _image(folder, facts, signer, 0), _image(folder, facts, signer, 1)
+    _check_provenance(folder, facts, signer)
     return Bundle(folder, facts, images)
 
 
@@ -218,6 +221,16 @@ def _image(folder: Path, facts: Facts, key: ec.EllipticCurvePublicKey, slot: int
         if found[what] != value:
             raise BundleError(f"{path}: its {what} is {found[what]}, not {value}", _MEND, NO)
     return image
+
+
+def _check_provenance(folder: Path, facts: Facts, key: ec.EllipticCurvePublicKey) -> None:
+    """The signed statement of how the bundle was built is about these very files."""
+    path = folder / facts.files.provenance
+    about = {name: digest for name, digest in facts.contents.items() if name != path.name}
+    try:
+        check_provenance(_read(path, _FACTS_MAX), about, key)
+    except ProvenanceError as error:
+        raise BundleError(f"{path}: {error}", _MEND, NO) from None
 
 
 def _read(path: Path, limit: int) -> bytes:

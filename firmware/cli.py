@@ -194,13 +194,16 @@ def rebuild_command(bundle: Path, appliance: Path, key: Path | None, as_json: bo
 
 
 def _explain(manifest: Manifest, feature: str, as_json: bool) -> None:
-    from firmware.program import specialise_appliance  # noqa: PLC0415
+    from firmware.program import shrink_appliance, specialise_appliance  # noqa: PLC0415
 
     specialisation = specialise_appliance(manifest)
     if as_json:
         click.echo(json.dumps(specialisation.as_json(feature), indent=2))
-    else:
-        click.echo(specialisation.explain(feature))
+        return
+    click.echo(specialisation.explain(feature))
+    if not feature:
+        for each in shrink_appliance(manifest).removals:
+            click.echo(f"left out: {each.module}.py:{each.line} {each.name}, which nothing names")
 
 
 def _means(manifest: Manifest, board: Board, key_file: Path | None) -> Means:

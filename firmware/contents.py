@@ -32,6 +32,7 @@ from firmware.link import LinkedImage
 from firmware.manifest import Manifest
 from firmware.modules import Module
 from firmware.plan import Plan
+from firmware.provenance import provenance
 from firmware.sbom import APACHE, MIT, Part, Tool, sbom
 from firmware.sources import Trees
 from firmware.tables import Component
@@ -98,6 +99,8 @@ def assemble(
     facts = _facts(parts, signed, key_hash(signer.public_key), {**files, **linked})
     files[_FILES.corim] = endorse(facts)
     contents = {**facts.contents, _FILES.corim: _hex(files[_FILES.corim])}
+    files[_FILES.provenance] = provenance(facts, contents, signer)
+    contents[_FILES.provenance] = _hex(files[_FILES.provenance])
     return facts.model_copy(update={"contents": dict(sorted(contents.items()))}), files
 
 

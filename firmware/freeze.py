@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boards.errors import ENVIRONMENT, USAGE, CoffretError
+from firmware.object_cache import write_atomically
 from firmware.sources import Tree
 from firmware.toolchain import Core
 
@@ -32,10 +33,14 @@ _CONSTANT_MEND = (
 
 @dataclass(frozen=True, slots=True)
 class FrozenModule:
-    """A module of the image: its import name (`summary`, `lib.filters`) and its source."""
+    """A module of the image: its import name (`summary`, `lib.filters`) and its source.
+
+    `text` is what is compiled, with as many lines as the file at `path` has; None: just that file.
+    """
 
     name: str
     path: Path
+    text: bytes | None = None
 
     @property
     def file_name(self) -> str:
@@ -87,14 +92,18 @@ def compile_modules(
 
 def _compile(module: FrozenModule, binary: str, core: Core, work: Path) -> CompiledModule:
     out = work / f"{module.name}.mpy"
+    source = module.path
+    if module.text is not None:
+        source = work / f"{module.name}.py"
+        write_atomically(source, module.text)
     command = [binary, f"-march={core.mpy_architecture}", "-s", module.file_name]
     result = subprocess.run(
-        [*command, "-o", str(out), str(module.path)], capture_output=True, text=True, check=False
+        [*command, "-o", str(out), str(source)], capture_output=True, text=True, check=False
     )
     if result.returncode != 0:
         said = result.stderr.strip().splitlines()
         error = said[-1] if said else f"mpy-cross failed ({result.returncode})"
-        line = _line_of(said, module.path)
+        line = _line_of(said, source)
         raise FreezeError(f"{module.path}:{line}: {error}", "mend the module", USAGE)
     return CompiledModule(module, out)
 

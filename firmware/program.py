@@ -6,14 +6,20 @@ from __future__ import annotations
 from firmware.manifest import Manifest
 from firmware.modules import Module
 from firmware.problems import ApplianceError
+from firmware.shrink import Shrunk, shrink
 from firmware.specialise import Source, Specialisation, specialise
 
 
 def specialise_appliance(manifest: Manifest) -> Specialisation:
     """What the modules of an appliance need of the virtual machine. Raises ApplianceError (2)."""
     _refuse_borrowed_mains(manifest)
-    modules = modules_of(manifest)
-    return specialise([Source(m.name, m.path, m.path.read_bytes()) for m in modules])
+    texts = shrink_appliance(manifest).texts
+    return specialise([Source(m.name, m.path, texts[m.name]) for m in modules_of(manifest)])
+
+
+def shrink_appliance(manifest: Manifest) -> Shrunk:
+    """The modules without what none of them can use."""
+    return shrink({module.name: module.path.read_bytes() for module in modules_of(manifest)})
 
 
 def modules_of(manifest: Manifest) -> tuple[Module, ...]:

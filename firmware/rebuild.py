@@ -11,7 +11,10 @@ from firmware.bundle import Bundle
 # What a person without the signing key cannot make again: what is signed with it, and boot, which
 # has the keys it trusts in it. The images' code is compared as elf/slot_a.elf and elf/slot_b.elf.
 _KEYED_FILES = frozenset(
-    ("slot_a.bin", "slot_b.bin", "corim.cbor", "signing.pub.pem", "boot.elf", "boot.bin")
+    (
+        *("slot_a.bin", "slot_b.bin", "corim.cbor", "provenance.intoto.jsonl"),
+        *("signing.pub.pem", "boot.elf", "boot.bin"),
+    )
 )
 # An image's boot record names its signer, so its digest covers that name.
 _KEYED_DIGESTS = frozenset(("image_a", "image_b"))

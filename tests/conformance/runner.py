@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boards.errors import CoffretError
+from firmware.shrink import shrink
 from firmware.specialise import specialise
 from tests.conformance.suite import Case, agrees, reason_for, reasons
 from tests.firmware.vm_rig import Image, build_image
@@ -52,8 +53,9 @@ def run(cases: Sequence[Case], folder: Path) -> Iterator[Outcome]:
 def _run(cases: Sequence[Case], folder: Path, known: Mapping[str, str]) -> Iterator[Outcome]:
     if not cases:
         return
-    switches = specialise([case.source() for case in cases]).switches
-    sources = {case.module: case.path.read_text() for case in cases}
+    shrunk = shrink({case.module: case.path.read_bytes() for case in cases})
+    switches = specialise([case.source(shrunk.texts[case.module]) for case in cases]).switches
+    sources = {name: text.decode() for name, text in shrunk.compiled.items()}
     try:
         image = build_image(sources, folder, switches, heap=HEAP)
     except CoffretError as error:

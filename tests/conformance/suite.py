@@ -43,8 +43,9 @@ class Case:
         """Its name as a module of an image."""
         return f"{self.group}__{self.path.stem}"
 
-    def source(self) -> Source:
-        return Source(self.module, self.path, self.path.read_bytes())
+    def source(self, text: bytes | None = None) -> Source:
+        """The script, or another text in its place."""
+        return Source(self.module, self.path, text or self.path.read_bytes())
 
     def refusal(self) -> str:
         """What the build says against it, or nothing."""

@@ -147,12 +147,15 @@ def test_the_verb_refuses_what_a_sealed_image_does_not_have(tmp_path: Path) -> N
 
 def test_explain_builds_nothing_and_gives_reasons(tmp_path: Path) -> None:
     appliance = write_appliance(
-        tmp_path / "a", '[enclave.one]\nmodule = "one.py"\n', one="x = {1}\ny = 1.5\n"
+        tmp_path / "a",
+        '[enclave.one]\nmodule = "one.py"\n',
+        one="x = {1}\nprint(1.5)\nunused = 3\n",
     )
     arguments = [str(appliance), "--board", "mps2-an385", "--explain"]
     every = CliRunner().invoke(build_command, arguments)
     assert every.exit_code == 0
     assert "FLOAT" in every.stdout
+    assert "left out: one.py:3 unused" in every.stdout
     one = CliRunner().invoke(build_command, [*arguments, "set", "--json"])
     assert list(json.loads(one.stdout)) == ["MICROPY_PY_BUILTINS_SET"]
     assert one.stdout.count("one.py") == 1

@@ -65,7 +65,7 @@ def test_a_bundle_survives_being_moved(copy: Path, hello: Bundle) -> None:
     "name",
     [
         *("slot_a.bin", "slot_b.bin", "boot.elf", "boot.bin", "policy.cbor", "sbom.json"),
-        *("corim.cbor", "elf/slot_a.elf", "elf/slot_b.elf"),
+        *("corim.cbor", "provenance.intoto.jsonl", "elf/slot_a.elf", "elf/slot_b.elf"),
     ],
 )
 def test_a_changed_byte_in_any_file_is_noticed(copy: Path, name: str) -> None:

@@ -28,6 +28,7 @@ from firmware.features.catalogue import (
     switch,
 )
 from firmware.features.library import ABSENT, LIBRARY, LibraryModule
+from firmware.shrink import shrink
 from firmware.specialise import Source, specialise
 from tests.firmware.vm_rig import build_image
 from tests.qemu import needs_qemu
@@ -65,9 +66,13 @@ def on_the_board(
     """
     modules = {"main": "\n".join(f"print('#{n}')\nimport p{n}" for n in range(len(texts)))}
     modules |= {f"p{number}": text + "\n" for number, text in enumerate(texts)}
-    sources = [Source(name, Path(f"{name}.py"), text.encode()) for name, text in modules.items()]
-    switches = all_switches() if everything else specialise(sources).switches
-    image = build_image(modules, folder, switches, prune=not everything)
+    if everything:
+        image = build_image(modules, folder, all_switches(), prune=False)
+    else:
+        shrunk = shrink({name: text.encode() for name, text in modules.items()})
+        sources = [Source(name, Path(f"{name}.py"), text) for name, text in shrunk.texts.items()]
+        compiled = {name: text.decode() for name, text in shrunk.compiled.items()}
+        image = build_image(compiled, folder, specialise(sources).switches)
     return by_number(image.run().splitlines())
 
 
