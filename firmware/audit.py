@@ -19,7 +19,7 @@ from boards.model import Region
 from enclaves import cbor
 from enclaves.labels import from_mask
 from firmware import table_reader as reader
-from firmware.devices import NO_IRQ, DeviceKind
+from firmware.devices import NO_IRQ, SHARED_KINDS, DeviceKind
 from firmware.mpu_words import decode
 from firmware.plan import FLAGS, NO_GATE, TO_SINK, ChannelKind, Flag, Kind, Plan, Task
 from firmware.tables import Component, components, grant_words, memory_words, window_words
@@ -215,7 +215,11 @@ def flows_of(tables: reader.Tables) -> dict[str, Any]:
                 "life": _LIVES.get(row.flags, f"flags {row.flags:#x}"),
                 "slice_ms": tasks[row.partition].slice_ms,
                 "code": code[row.name],
-                "devices": [d.name for d in tables.devices if d.task == number and not d.implied],
+                "devices": [
+                    d.name
+                    for d in tables.devices
+                    if d.task == number and not d.implied and d.kind not in SHARED_KINDS
+                ],
             }
             for number, row in enumerate(tasks)
             if row.kind == Kind.ENCLAVE

@@ -40,6 +40,10 @@ class DeviceKind(IntEnum):
     IDENTITY = 10
 
 
+# What every enclave that asks has of its own; no end of the world.
+SHARED_KINDS = frozenset((DeviceKind.WATCHDOG, DeviceKind.IDENTITY))
+
+
 @dataclass(frozen=True, slots=True)
 class GrantedDevice:
     """struct device. `base` 0: the monitor serves it. `implied`: a pin that came with its bus."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from boards.devices import SHARED_DEVICES
 from boards.errors import NO
 from enclaves import grants, keys
 from enclaves.graph import Edge, FlowGraph, Kind, Life, Node, Way
@@ -69,6 +70,8 @@ def flow_graph(manifest: Manifest) -> FlowGraph:
         life, slice_ms = Life(enclave.runs), enclave.slice_ms or 0
         nodes.append(Node(name, Kind.ENCLAVE, secrecy, integrity, makes, life, slice_ms))
         for device in enclave.devices:
+            if device in SHARED_DEVICES:
+                continue  # no end of the world: nothing comes in or goes out there
             sink = manifest.sinks.get(device)
             accepts = label(sink.accepts if sink else ())
             makes = label(enclave.makes)

@@ -35,6 +35,18 @@ WHOLE: Mapping[DeviceKind, str] = {
 _ALIASES = {name: f"{name.capitalize()}Id" for name in CLASSES.values()}
 # Where a pin's id or object may stand.
 _TAKES_PIN = {"PWM": "Pin | PinId", "Signal": "Pin"}
+# What MicroPython really returns where the packages say otherwise (1.25.0).
+_RETURNS = {
+    ("Pin", "irq"): "_Irq",
+    ("UART", "irq"): "_Irq",
+    ("UART", "readline"): "bytes | None",
+}
+_IRQ = """
+class _Irq:
+    def __call__(self) -> None: ...
+    def flags(self) -> int: ...
+    def trigger(self, trigger: int = ..., /) -> int: ...
+"""
 _FIRST = frozenset(("id", "pin", "dest", "pin_obj"))
 _VIRTUAL_TIMER = -1
 
@@ -147,7 +159,7 @@ def _is_import_or_text(node: ast.stmt) -> bool:
 def _is_kept(node: ast.stmt, offered: set[str]) -> bool:
     match node:
         case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
-            return name in offered or name.startswith("_")
+            return name in offered or (name.startswith("_") and name != "_Irq")
         case ast.AnnAssign(target=ast.Name(id=name)):
             return name not in _ALIASES.values()
     return True
@@ -155,7 +167,14 @@ def _is_kept(node: ast.stmt, offered: set[str]) -> bool:
 
 def _narrow(class_name: str, node: ast.stmt) -> ast.stmt | None:
     """`__init__` with a literal id; an overload of I2C or SPI without an id is not for us."""
-    if not isinstance(node, ast.FunctionDef) or node.name != "__init__":
+    match node:
+        case ast.AnnAssign(target=ast.Name(id="CORE_TEMP")) if class_name == "ADC":
+            node.annotation = ast.Name("AdcId", ast.Load())
+    if not isinstance(node, ast.FunctionDef):
+        return node
+    if (class_name, node.name) in _RETURNS:
+        node.returns = ast.parse(_RETURNS[class_name, node.name], mode="eval").body
+    if node.name != "__init__":
         return node
     positional = [*node.args.posonlyargs, *node.args.args][1:]
     if not positional or positional[0].arg not in _FIRST:
@@ -179,4 +198,4 @@ def _aliases(ids: Ids | None) -> Iterator[ast.stmt]:
         else:
             value = "_Never"
         lines.append(f"{alias} = {value}")
-    return iter(ast.parse("\n".join(lines)).body)
+    return iter(ast.parse("\n".join(lines) + _IRQ).body)

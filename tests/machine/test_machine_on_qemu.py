@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`machine` against QEMU's models: UART, GPIO of the FPGA, timers, I2C and SPI with real parts.
 
-The parts are QEMU's: a TMP105 temperature sensor and a W25Q80BL flash chip, on shield 1.
+The parts are QEMU's: a TMP105 temperature sensor and a W25Q80BL flash chip (board.toml, emulator).
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from tests.machine.bench import Running, build_for, running, write_appliance
 from tests.qemu import needs_qemu
 
 pytestmark = needs_qemu
-
-PARTS = ("-device", "tmp105,address=0x48", "-device", "w25q80bl")
 
 BUSES = """
 import enclave
@@ -137,7 +135,7 @@ def outcome(
         },
     )
     bundle = build_for(request.param, appliance, directory)
-    with running(bundle, directory, PARTS) as board:
+    with running(bundle, directory) as board:
         threading.Thread(target=_talk, args=(board.virtual.further("uart2"),), daemon=True).start()
         board.until(
             lambda now: (
