@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Boot for the Pico on the emulated Cortex-M0+, with one instruction skipped: each that is executed, in turn. Board
+// Boot for the Pico on the emulated Cortex-M0+, with one instruction skipped, each that is executed in turn; or with the
+// power cut at a step of a flash operation. Board
 // initialisation, the flash driver and the certificate are done by the host at their entry points; everything else is
 // boot's own code, instruction by instruction.
 #include <stdlib.h>
@@ -15,8 +16,13 @@ enum outcome {
     STARTED_B = 2,
     RECOVERY = 3,
     RESET = 4,                  // a fault of boot's, or its own wish
-    AT_STOP = 5
+    AT_STOP = 5,
+    POWER_CUT = 6
 };
+
+enum cut { CUT_BEFORE = 0, CUT_TORN = 1, CUT_AFTER = 2 };
+#define SECTOR 4096u
+#define NEVER 0xFFFFFFFFu
 
 enum hook { HOOK_RETURN_1, HOOK_RETURN_2, HOOK_RETURN_3, HOOK_FLASH_ERASE, HOOK_FLASH_PROGRAM, HOOK_RECOVERY, HOOK_RESET, HOOKS };
 
@@ -33,6 +39,9 @@ struct facts {
 struct machine {
     struct core core;
     bool wild;                  // the flash was changed outside the record store
+    bool off;                   // the power was cut
+    uint32_t steps;             // of flash operations: a word programmed, a sector erased
+    uint32_t cut_step, cut, noise;
     uint8_t ram[RAM_SIZE];
     uint8_t flash[FLASH_SIZE];
 };
@@ -66,10 +75,15 @@ static void attach(struct machine *machine) {
     forget_permissions(&machine->core);
 }
 
+void machine_cut(struct machine *machine, uint32_t step, uint32_t cut, uint32_t seed) {
+    machine->cut_step = step;
+    machine->cut = cut;
+    machine->noise = seed | 1u;
+}
+uint32_t machine_steps(const struct machine *machine) { return machine->steps; }
+
 size_t machine_size(void) { return sizeof(struct machine); }
 uint8_t *machine_flash(struct machine *machine) { return machine->flash; }
-uint64_t machine_instructions(const struct machine *machine) { return machine->core.instructions; }
-uint32_t machine_place(const struct machine *machine) { return machine->core.r[15]; }
 
 void machine_reset(struct machine *machine, const struct facts *facts) {
     memset(&machine->core, 0, sizeof machine->core);
@@ -82,6 +96,9 @@ void machine_reset(struct machine *machine, const struct facts *facts) {
     machine->core.thumb = true;
     machine->core.vector_table = facts->start; // not used: a fault ends the run
     machine->wild = false;
+    machine->off = false;
+    machine->steps = 0;
+    machine->cut_step = NEVER;
     for (int hook = 0; hook < HOOKS; hook++) {
         special[facts->hooks[hook] >> 1 & 0xFFFFu] = true;
     }
@@ -108,32 +125,62 @@ static void changed(struct machine *machine, const struct facts *facts, uint32_t
     machine->wild = machine->wild || offset < facts->store || offset + length > facts->store + facts->store_size;
 }
 
+static uint32_t noise(struct machine *machine) { // xorshift
+    machine->noise ^= machine->noise << 13;
+    machine->noise ^= machine->noise >> 17;
+    machine->noise ^= machine->noise << 5;
+    return machine->noise;
+}
+
+// One step of an operation: `bytes` go from what they are to what `next` says, or part of the way.
+static void flash_step(struct machine *machine, uint8_t *bytes, const uint8_t *next, uint32_t length) {
+    bool here = machine->steps++ == machine->cut_step;
+    if (machine->off || (here && machine->cut == CUT_BEFORE)) {
+        machine->off = true;
+        return;
+    }
+    for (uint32_t i = 0; i < length; i++) {
+        // Each bit that was to change has, or has not.
+        uint8_t mask = here && machine->cut == CUT_TORN ? (uint8_t)noise(machine) : 0xFFu;
+        bytes[i] = (uint8_t)((bytes[i] & ~mask) | (next[i] & mask));
+    }
+    machine->off = here;
+}
+
 static void program(struct machine *machine, const struct facts *facts) {
     struct core *core = &machine->core;
-    uint32_t offset = core->r[0], length = core->r[2];
-    uint32_t result = 0;
-    for (uint32_t i = 0; i < length && result == 0; i++) {
-        uint32_t byte;
-        if (offset + i >= FLASH_SIZE || !load(core, core->r[1] + i, 1u, &byte)) {
-            core->faulted = false;
-            result = (uint32_t)-1;
-        } else {
-            machine->flash[offset + i] &= (uint8_t)byte;
-        }
-    }
+    uint32_t offset = core->r[0], from = core->r[1], length = core->r[2];
+    uint32_t result = offset > FLASH_SIZE || length > FLASH_SIZE - offset ? (uint32_t)-1 : 0;
     changed(machine, facts, offset, length);
+    for (uint32_t at = 0; at < length && result == 0; at += 4u) {
+        uint8_t next[4];
+        uint32_t size = length - at < 4u ? length - at : 4u;
+        for (uint32_t i = 0; i < size; i++) {
+            uint32_t byte;
+            if (!load(core, from + at + i, 1u, &byte)) {
+                core->faulted = false;
+                result = (uint32_t)-1;
+                byte = 0xFFu;
+            }
+            next[i] = machine->flash[offset + at + i] & (uint8_t)byte;
+        }
+        flash_step(machine, machine->flash + offset + at, next, size);
+    }
     leave(core, result);
 }
 
 static void erase(struct machine *machine, const struct facts *facts) {
+    static const uint8_t erased[SECTOR] = {[0 ... SECTOR - 1] = 0xFF};
     struct core *core = &machine->core;
     uint32_t offset = core->r[0], length = core->r[1];
-    if (offset > FLASH_SIZE || length > FLASH_SIZE - offset) {
+    if (offset > FLASH_SIZE || length > FLASH_SIZE - offset || (offset | length) % SECTOR != 0u) {
         leave(core, (uint32_t)-1);
         return;
     }
-    memset(machine->flash + offset, 0xFF, length);
     changed(machine, facts, offset, length);
+    for (uint32_t at = 0; at < length; at += SECTOR) {
+        flash_step(machine, machine->flash + offset + at, erased, SECTOR);
+    }
     leave(core, 0);
 }
 
@@ -146,6 +193,10 @@ static uint32_t size_at(struct core *core) { // bytes of the next instruction
 static bool step(struct machine *machine, const struct facts *facts, enum outcome *outcome) {
     struct core *core = &machine->core;
     uint32_t at = core->r[15];
+    if (machine->off) {
+        *outcome = POWER_CUT;
+        return false;
+    }
     if (at - facts->slot_a < facts->slot_size || at - facts->slot_b < facts->slot_size) {
         *outcome = at - facts->slot_a < facts->slot_size ? STARTED_A : STARTED_B;
         return false;
@@ -236,11 +287,21 @@ static bool early(uint32_t at, uint32_t from, uint32_t most) {
 // The signature check of the undisturbed run: p256_verify(public key, digest, signature) reads these bytes, returns this,
 // and has no other effect, so a run that asks the same question is given the answer.
 #define QUESTION (64u + 32u + 64u)
+#define ANSWERS 64u
 static struct {
-    bool known;
     uint8_t question[QUESTION];
     uint32_t answer;
-} verified;
+} verified[ANSWERS];
+static uint32_t answers;        // given so far; the oldest are forgotten
+
+static const uint32_t *remembered(const uint8_t question[QUESTION]) {
+    for (uint32_t i = 0; i < ANSWERS && i < answers; i++) {
+        if (memcmp(question, verified[i].question, QUESTION) == 0) {
+            return &verified[i].answer;
+        }
+    }
+    return NULL;
+}
 
 static bool read_question(struct core *core, uint8_t question[QUESTION]) {
     static const uint32_t sizes[] = {64u, 32u, 64u};
@@ -257,34 +318,34 @@ static bool read_question(struct core *core, uint8_t question[QUESTION]) {
     return true;
 }
 
-// How a run that has gone astray ends.
-static enum outcome finish(struct machine *machine, const struct facts *facts, uint64_t limit) {
+// How a run ends, in which nothing is skipped any more: a question that was asked before is not worked out again.
+static enum outcome finish(struct machine *machine, const struct facts *facts, uint64_t limit, bool learn) {
     for (;;) {
-        enum outcome outcome = machine_run(machine, facts, limit, verified.known ? facts->verify : 0u);
+        enum outcome outcome = machine_run(machine, facts, limit, facts->verify);
         if (outcome != AT_STOP) {
             return outcome;
         }
         uint8_t question[QUESTION];
-        if (read_question(&machine->core, question) && memcmp(question, verified.question, QUESTION) == 0) {
-            leave(&machine->core, verified.answer);
-        } else {
-            (void)step(machine, facts, &outcome); // a question of its own: the first instruction, and on
+        if (!read_question(&machine->core, question)) {
+            (void)step(machine, facts, &outcome);
+            continue;
+        }
+        const uint32_t *answer = remembered(question);
+        if (answer != NULL) {
+            leave(&machine->core, *answer);
+            continue;
+        }
+        (void)step(machine, facts, &outcome);
+        if (learn && machine_run(machine, facts, limit, machine->core.r[14] & ~1u) == AT_STOP) {
+            memcpy(verified[answers % ANSWERS].question, question, QUESTION);
+            verified[answers++ % ANSWERS].answer = machine->core.r[0];
         }
     }
 }
 
-// An undisturbed start of a machine that was just switched on, given the answer too.
+// A start of a machine that was just switched on.
 enum outcome machine_start(struct machine *machine, const struct facts *facts, uint64_t limit) {
-    return finish(machine, facts, limit);
-}
-
-// Answers the question of the undisturbed run from `machine`'s state on.
-static void ask(struct machine *machine, const struct facts *facts, uint64_t limit) {
-    verified.known = false;
-    if (machine_run(machine, facts, limit, facts->verify) == AT_STOP && read_question(&machine->core, verified.question)) {
-        verified.known = machine_run(machine, facts, limit, machine->core.r[14] & ~1u) == AT_STOP;
-        verified.answer = machine->core.r[0];
-    }
+    return finish(machine, facts, limit, true);
 }
 
 // Walks the undisturbed run of `golden` from where it stands, and at every `stride`-th instruction (from `phase`) tries
@@ -298,7 +359,7 @@ uint64_t sweep(struct machine *golden, struct machine *scratch, const struct fac
     memset(seen, 0, sizeof seen);
     scratch->wild = true;
     machine_copy(scratch, golden, facts);
-    ask(scratch, facts, limit);
+    (void)machine_start(scratch, facts, limit); // learns what the undisturbed run asks
     for (;;) {
         uint32_t at = golden->core.r[15];
         const struct heavy *here = heavy_at(heavy, heavy_count, at);
@@ -313,13 +374,18 @@ uint64_t sweep(struct machine *golden, struct machine *scratch, const struct fac
             struct result result = {.place = at};
             machine_copy(scratch, golden, facts);
             machine_skip(scratch);
-            result.outcome = finish(scratch, facts, golden->core.instructions + limit);
+            result.outcome = finish(scratch, facts, golden->core.instructions + limit, false);
             keep(&result, scratch);
             tried++;
         }
         enum outcome outcome;
-        if (at == facts->verify && !arithmetic && verified.known) {
-            leave(&golden->core, verified.answer);
+        uint8_t question[QUESTION];
+        const uint32_t *answer = NULL;
+        if (at == facts->verify && !arithmetic && read_question(&golden->core, question)) {
+            answer = remembered(question);
+        }
+        if (answer != NULL) {
+            leave(&golden->core, *answer);
         } else if (!step(golden, facts, &outcome)) {
             return tried;
         }

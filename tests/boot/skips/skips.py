@@ -38,6 +38,15 @@ class Outcome(IntEnum):
     RECOVERY = 3
     RESET = 4
     AT_STOP = 5
+    POWER_CUT = 6
+
+
+class Cut(IntEnum):
+    """`enum cut`: before the step, in the middle of it, just after."""
+
+    BEFORE = 0
+    TORN = 1
+    AFTER = 2
 
 
 class _Facts(ctypes.Structure):
@@ -111,6 +120,26 @@ class Rig:
         outcome = Outcome(self.library.machine_start(machine, facts, ctypes.c_uint64(LIMIT)))
         return outcome, self.flash_of(machine)
 
+    def steps(self, flash: bytes) -> int:
+        """Words programmed and sectors erased in an undisturbed start."""
+        machine, facts = self.machine(flash), ctypes.byref(self.facts)
+        self.library.machine_start(machine, facts, ctypes.c_uint64(LIMIT))
+        return int(self.library.machine_steps(machine))
+
+    def cut(self, flash: bytes, step: int, cut: Cut, seed: int = 1) -> bytes:
+        """A start whose power is cut at a step; what that leaves in the flash."""
+        machine, facts = self.machine(flash), ctypes.byref(self.facts)
+        self.library.machine_cut(machine, step, cut, seed)
+        outcome = self.library.machine_start(machine, facts, ctypes.c_uint64(LIMIT))
+        assert outcome == Outcome.POWER_CUT, Outcome(outcome)
+        return self.flash_of(machine)
+
+    def records(self, flash: bytes) -> dict[int, bytes]:
+        """The live records of the store."""
+        store = self.board.flash.store
+        unit = max(4, self.board.flash.program_size)
+        return records_in(flash, store.offset, store.bank_size, unit)
+
     def function_at(self, place: int) -> str:
         names = (name for start, end, name in self.functions if start <= place < end)
         return next(names, "?")
@@ -154,9 +183,7 @@ class Rig:
 
     def _memory(self, flash: bytes) -> Mapping[int, bytes]:
         """The records that decide what starts: not the boot count, nor the last reason."""
-        store = self.board.flash.store
-        unit = max(4, self.board.flash.program_size)
-        records = records_in(flash, store.offset, store.bank_size, unit)
+        records = self.records(flash)
         kept = {key: records[key] for key in (2, 3, 7, 9) if key in records}
         return kept | ({1: records[1][:3]} if 1 in records else {})
 
@@ -204,6 +231,8 @@ def make_rig(board: Board, boot: Boot, directory: Path) -> Rig:
     loaded.machine_flash.argtypes = loaded.machine_reset.argtypes = [ctypes.c_void_p]
     loaded.machine_reset.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
     loaded.machine_start.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint64]
+    loaded.machine_steps.argtypes = [ctypes.c_void_p]
+    loaded.machine_cut.argtypes = [ctypes.c_void_p, *[ctypes.c_uint32] * 3]
     loaded.sweep.argtypes = [
         *(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32),
         *(ctypes.c_bool, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64, KEEPER),
