@@ -27,7 +27,7 @@ from firmware.bundle import FACTS_FILE, Bundle, Facts, load_bundle, staged, writ
 from firmware.contents import Parts, assemble
 from firmware.flows import FlowPolicy, flow_policy
 from firmware.freeze import FrozenModule
-from firmware.image import HEADER_SIZE, ImageSigner
+from firmware.image import HEADER_SIZE, AbsentSigner, ImageSigner
 from firmware.link import LinkedImage, link_image
 from firmware.manifest import Manifest
 from firmware.micropython import baseline_switches, build_vm, native_code_switches
@@ -58,10 +58,11 @@ class Means:
 
     toolchain: Toolchain
     trees: Trees
-    signer: ImageSigner
+    signer: ImageSigner | AbsentSigner
     endorse: Endorse
     work: Path
     say: Say
+    trust: Trust | None = None  # of boot; None: the signer's key alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +96,13 @@ def build(manifest: Manifest, board: Board, target: Path, means: Means) -> Bundl
     with _alone(means.work), staged(target) as folder:
         linked = compile_and_link(made, means, folder)
         with _step(means.say, "built boot"):
-            trust = Trust.of([means.signer.public_key])
+            trust = means.trust or Trust.of([means.signer.public_key])
             boot = build_boot(board, trust, means.toolchain, means.trees.mbedtls, means.work)
         with _step(means.say, "signed and packed"):
             _pack(made, linked, boot, means, folder)
-            load_bundle(folder)
-    return load_bundle(target)
+            unsigned = isinstance(means.signer, AbsentSigner)
+            load_bundle(folder, unsigned=unsigned)
+    return load_bundle(target, unsigned=unsigned)
 
 
 def design(manifest: Manifest, board: Board, say: Say = lambda _: None) -> Design:

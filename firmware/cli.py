@@ -11,13 +11,17 @@ import hashlib
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import rich_click as click
 
 from boards.errors import CoffretError
+from firmware.sign_cli import private_key, sign_command
 
 if TYPE_CHECKING:
     from attest.p256 import PrivateKey
@@ -35,13 +39,25 @@ def mount(group: click.Group) -> None:
     group.add_command(build_command)
     group.add_command(inspect_command)
     group.add_command(rebuild_command)
+    group.add_command(sign_command)
 
 
 @click.command("build")
 @click.argument("appliance", type=click.Path(path_type=Path))
 @click.option("--board", "board_name", required=True, help="The board, as `coffret boards` says.")
 @click.option("-o", "--out", type=click.Path(path_type=Path, file_okay=False), help="The bundle.")
-@click.option("--key", type=click.Path(path_type=Path), help="The private signing key (PEM).")
+@click.option("--key", metavar="KEY", help="The private signing key: a PEM file or a pkcs11: URI.")
+@click.option("--unsigned", is_flag=True, help="Leave signing to `coffret sign`, elsewhere.")
+@click.option(
+    "--public-key",
+    type=click.Path(path_type=Path),
+    help="With --unsigned: whose signature is to come first (PEM).",
+)
+@click.option(
+    "--trust",
+    type=click.Path(path_type=Path),
+    help="A trust.toml: the keys that boot knows, and how many must sign.",
+)
 @click.option(
     "--explain",
     is_flag=False,
@@ -62,7 +78,10 @@ def build_command(
     appliance: Path,
     board_name: str,
     out: Path | None,
-    key: Path | None,
+    key: str | None,
+    unsigned: bool,
+    public_key: Path | None,
+    trust: Path | None,
     explain: str | None,
     size_picture: str | None,
     as_json: bool,
@@ -78,24 +97,39 @@ def build_command(
     from firmware.manifest import load  # noqa: PLC0415
     from firmware.problems import ApplianceError  # noqa: PLC0415
 
+    if unsigned == (public_key is None) or (unsigned and key is not None):
+        raise CoffretError(
+            "--unsigned goes with --public-key, and without --key",
+            "coffret build APPLIANCE --board NAME --unsigned --public-key FILE",
+        )
     board = load_board(board_name)
     try:
         manifest = load(appliance)
         if explain is not None:
             _explain(manifest, explain, as_json)
         else:
-            bundle = _build(manifest, board, out, key)
+            bundle = _build(manifest, board, out, Signing(key, public_key, trust))
             _report(manifest, bundle, size_picture, as_json)
     except ApplianceError as error:
         refuse(error, as_json)
 
 
-def _build(manifest: Manifest, board: Board, out: Path | None, key: Path | None) -> Bundle:
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """How a build is signed: by the key, or later by the one whose public half is given."""
+
+    key: str | None = None
+    public_key: Path | None = None
+    trust: Path | None = None
+
+
+def _build(manifest: Manifest, board: Board, out: Path | None, signing: Signing) -> Bundle:
     from firmware.build import build  # noqa: PLC0415
 
     appliance = manifest.appliance
     target = out or Path("build") / f"{appliance.name}-{appliance.version}-{board.name}"
-    return build(manifest, board, target.absolute(), _means(manifest, board, key))
+    with _means(manifest, board, signing) as means:
+        return build(manifest, board, target.absolute(), means)
 
 
 def _report(manifest: Manifest, bundle: Bundle, picture: str | None, as_json: bool) -> None:
@@ -152,9 +186,9 @@ def inspect_command(bundle: Path, as_json: bool) -> None:
 @click.command("rebuild")
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.argument("appliance", type=click.Path(path_type=Path))
-@click.option("--key", type=click.Path(path_type=Path), help="The private signing key (PEM).")
+@click.option("--key", metavar="KEY", help="The private signing key: a PEM file or a pkcs11: URI.")
 @JSON
-def rebuild_command(bundle: Path, appliance: Path, key: Path | None, as_json: bool) -> None:
+def rebuild_command(bundle: Path, appliance: Path, key: str | None, as_json: bool) -> None:
     """Build APPLIANCE again for BUNDLE's board, and say whether the result is the same.
 
     With another signing key than BUNDLE's, everything is compared but what depends on the key: the
@@ -175,7 +209,8 @@ def rebuild_command(bundle: Path, appliance: Path, key: Path | None, as_json: bo
     with tempfile.TemporaryDirectory() as folder:
         try:
             manifest = load(appliance)
-            again = build(manifest, board, Path(folder) / "b", _means(manifest, board, key))
+            with _means(manifest, board, Signing(key)) as means:
+                again = build(manifest, board, Path(folder) / "b", means)
         except ApplianceError as error:
             refuse(error, as_json)
         differing = differences(found, again)
@@ -206,35 +241,38 @@ def _explain(manifest: Manifest, feature: str, as_json: bool) -> None:
             click.echo(f"left out: {each.module}.py:{each.line} {each.name}, which nothing names")
 
 
-def _means(manifest: Manifest, board: Board, key_file: Path | None) -> Means:
+@contextmanager
+def _means(manifest: Manifest, board: Board, signing: Signing) -> Iterator[Means]:
     """Compiler, sources, key and reference values for one build."""
     from attest import keys  # noqa: PLC0415
     from firmware.build import Means  # noqa: PLC0415
-    from firmware.image import LocalSigner  # noqa: PLC0415
+    from firmware.image import AbsentSigner, LocalSigner  # noqa: PLC0415
     from firmware.object_cache import user_cache  # noqa: PLC0415
     from firmware.sources import find_trees  # noqa: PLC0415
     from firmware.toolchain import zig_toolchain  # noqa: PLC0415
+    from firmware.trust_file import load_public, load_trust  # noqa: PLC0415
 
-    if key_file is not None:
-        try:
-            private = keys.load_private(key_file)
-        except OSError as error:
-            what = f"--key {key_file}: {(error.strerror or 'cannot be read').lower()}"
-            raise CoffretError(what, "`coffret keys new signing` makes one") from None
-    else:
-        key = keys.load_or_create("signing")
-        if key.created:
-            _say(f"made a signing key: {key.path}; whoever has it can sign images for your boards")
-        private = key.private
     place = hashlib.sha256(f"{manifest.path.resolve()}\0{board.name}".encode()).hexdigest()[:16]
-    return Means(
+    means = partial(
+        Means,
         toolchain=zig_toolchain(),
         trees=find_trees(),
-        signer=LocalSigner(private),
-        endorse=lambda facts: signed_reference_values(facts, private),
         work=user_cache() / "work" / place,
         say=_say,
+        trust=load_trust(signing.trust) if signing.trust is not None else None,
     )
+    if signing.public_key is not None:
+        signer = AbsentSigner(load_public(signing.public_key))
+        yield means(signer=signer, endorse=reference_values_of)
+        return
+    if signing.key is None:
+        made = keys.load_or_create("signing")
+        if made.created:
+            _say(f"made a signing key: {made.path}; whoever has it can sign images for your boards")
+    with private_key(signing.key) as key:
+        yield means(
+            signer=LocalSigner(key), endorse=lambda facts: signed_reference_values(facts, key)
+        )
 
 
 def _say(line: str) -> None:
@@ -243,6 +281,13 @@ def _say(line: str) -> None:
 
 def signed_reference_values(facts: Facts, key: PrivateKey) -> bytes:
     """The signed CoRIM of a bundle, by the key that signs its images."""
+    from attest import corim  # noqa: PLC0415
+
+    return corim.sign(reference_values_of(facts), key, issuer="coffret build")
+
+
+def reference_values_of(facts: Facts) -> bytes:
+    """The CoRIM of a bundle, not signed."""
     from attest import corim  # noqa: PLC0415
 
     reference = facts.reference
@@ -260,4 +305,4 @@ def signed_reference_values(facts: Facts, key: PrivateKey) -> bytes:
         signer_id=bytes.fromhex(reference.signer_id),
         security_counter=facts.security_counter,
     )
-    return corim.sign(corim.reference_values(values), key, issuer="coffret build")
+    return corim.reference_values(values)

@@ -18,6 +18,7 @@ from firmware.boot_build import Boot
 from firmware.bundle import (
     FORMAT,
     SIGNING_KEY,
+    Bundle,
     Digests,
     Enclave,
     Facts,
@@ -27,7 +28,17 @@ from firmware.bundle import (
     Sizes,
 )
 from firmware.flows import FlowPolicy
-from firmware.image import ImageContent, ImageSigner, Version, read_image, wrap_image
+from firmware.image import (
+    AbsentSigner,
+    ImageContent,
+    ImageError,
+    ImageSigner,
+    Version,
+    add_signature,
+    read_image,
+    unsigned_image,
+    wrap_image,
+)
 from firmware.link import LinkedImage
 from firmware.manifest import Manifest
 from firmware.modules import Module
@@ -61,7 +72,7 @@ class Parts:
 
 
 def assemble(
-    parts: Parts, signer: ImageSigner, endorse: Callable[[Facts], bytes]
+    parts: Parts, signer: ImageSigner | AbsentSigner, endorse: Callable[[Facts], bytes]
 ) -> tuple[Facts, dict[str, bytes]]:
     """The facts and every other file of the bundle, by name. The same arguments, the same bytes.
 
@@ -73,10 +84,13 @@ def assemble(
         parts.plan.security_counter,
         parts.policy.digest,
         hashlib.sha256(bill).digest(),
+        parts.plan.revokes_below,
     )
     board = parts.plan.board
     signed = [
         wrap_image(image.body, slot, board, content, signer)
+        if not isinstance(signer, AbsentSigner)
+        else unsigned_image(image.body, slot, board, content, signer.public_key)
         for slot, image in enumerate(parts.images)
     ]
     pem = signer.public_key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -99,8 +113,45 @@ def assemble(
     facts = _facts(parts, signed, key_hash(signer.public_key), {**files, **linked})
     files[_FILES.corim] = endorse(facts)
     contents = {**facts.contents, _FILES.corim: _hex(files[_FILES.corim])}
-    files[_FILES.provenance] = provenance(facts, contents, signer)
+    vouching = None if isinstance(signer, AbsentSigner) else signer
+    files[_FILES.provenance] = provenance(facts, contents, vouching)
     contents[_FILES.provenance] = _hex(files[_FILES.provenance])
+    return facts.model_copy(update={"contents": dict(sorted(contents.items()))}), files
+
+
+def signed_again(
+    bundle: Bundle, board: Board, signer: ImageSigner, endorse: Callable[[Facts], bytes]
+) -> tuple[Facts, dict[str, bytes]]:
+    """The bundle with one more signature on each image, and everything that follows from it.
+
+    The key that the bundle names signs last: its signature goes before the others, and it makes
+    reference values and provenance, which are about the finished files. Raises ImageError if the
+    bundle is finished already, or if this key signed it before.
+    """
+    facts = bundle.facts
+    named = facts.reference.signer_id
+    last = named == key_hash(signer.public_key).hex()
+    if named in {signature.key_hash.hex() for signature in bundle.images[0].signatures}:
+        raise ImageError(
+            f"{bundle.folder}: its key has signed it, and vouched for these very files",
+            "build it with --unsigned; let the others sign, then that key",
+            USAGE,
+        )
+    files = {name: (bundle.folder / name).read_bytes() for name in facts.contents}
+    for name in (facts.files.slot_a, facts.files.slot_b):
+        files[name] = add_signature(files[name], signer, first=last)
+    image = files[facts.files.slot_a]
+    if UF2_FILE in files and board.host.uf2_family is not None:
+        files[UF2_FILE] = _uf2(board, board.host.uf2_family, files["boot.bin"], image)
+    if DFU_FILE in files:
+        files[DFU_FILE] = _dfu(board, files["boot.bin"], image)
+    sizes = facts.sizes.model_copy(update={"image": len(image)})
+    facts = facts.model_copy(update={"sizes": sizes})
+    if last:
+        files[facts.files.corim] = endorse(facts)
+    about = {n: _hex(data) for n, data in sorted(files.items()) if n != facts.files.provenance}
+    files[facts.files.provenance] = provenance(facts, about, signer if last else None)
+    contents = {**about, facts.files.provenance: _hex(files[facts.files.provenance])}
     return facts.model_copy(update={"contents": dict(sorted(contents.items()))}), files
 
 

@@ -48,6 +48,7 @@ _PROTECTED = {
     TLV_REVOKE: (2, 2),
 }
 _OPTIONAL = {TLV_REVOKE}
+_DIGEST_TLV = 4 + 32  # the first of the unprotected area
 # Key hash and signature in DER, each with its TLV's head.
 _SIGNATURE_ROOM = 4 + 32 + 4 + 72
 _HEADER = struct.Struct("<IIHHIIBBHII")
@@ -66,6 +67,13 @@ class ImageSigner(Protocol):
 
     def sign_digest(self, digest: bytes) -> bytes:
         """ECDSA over a SHA-256 digest (32 bytes), DER; deterministic, so that images reproduce."""
+
+
+@dataclass(frozen=True, slots=True)
+class AbsentSigner:
+    """Whose signature is to come first is known, but the key is elsewhere."""
+
+    public_key: ec.EllipticCurvePublicKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,15 +177,24 @@ def wrap_image(
     `body` starts with the vector table, linked at the slot's base + 0x200. The same arguments give
     the same bytes. Raises ImageError if it does not fit the slot.
     """
-    image = add_signature(unsigned_image(body, slot, board, content), signer)
+    image = add_signature(unsigned_image(body, slot, board, content, signer.public_key), signer)
     verify_image(image, signer.public_key, board, slot)  # never hand out what boot would refuse
     return image
 
 
-def unsigned_image(body: bytes, slot: int, board: Board, content: ImageContent) -> bytes:
-    """The image without a signature: what `add_signature` takes. Raises ImageError."""
+def unsigned_image(
+    body: bytes,
+    slot: int,
+    board: Board,
+    content: ImageContent,
+    signer: ec.EllipticCurvePublicKey,
+) -> bytes:
+    """The image without a signature: what `add_signature` takes. Raises ImageError.
+
+    Its boot record names `signer`, whose signature is to be the first.
+    """
     region = board.slot(slot)
-    image = _create(body, region.base, board, content)
+    image = _create(body, region.base, board, content, signer)
     room = SIGNATURES_MAX * _SIGNATURE_ROOM
     if len(image) > region.size - room:
         raise ImageError(
@@ -188,15 +205,12 @@ def unsigned_image(body: bytes, slot: int, board: Board, content: ImageContent) 
     return image
 
 
-def add_signature(image: bytes, signer: ImageSigner) -> bytes:
-    """The image with one more signature behind those it has.
+def add_signature(image: bytes, signer: ImageSigner, *, first: bool = False) -> bytes:
+    """The image with one more signature, behind those it has or before them.
 
     Raises ImageError if it is no image, if this key signed it already, or if it is full.
     """
-    facts = read_image(image)
-    hashed = hashlib.sha256(image[: facts.hashed_size]).digest()
-    if hashed != facts.digest:
-        raise _refused("its digest is wrong: it was changed or cut")
+    facts = check_digest(image)
     whose = key_hash(signer.public_key)
     if whose in {signature.key_hash for signature in facts.signatures}:
         raise ImageError("image: this key has signed it already", "let another key sign", USAGE)
@@ -209,7 +223,9 @@ def add_signature(image: bytes, signer: ImageSigner) -> bytes:
     more += struct.pack("<HH", _ECDSA, len(value)) + value
     area = image[facts.hashed_size :]
     head = struct.pack("<HH", _TLV_OPEN, len(area) + len(more))
-    return image[: facts.hashed_size] + head + area[4:] + more
+    digest, others = area[4 : 4 + _DIGEST_TLV], area[4 + _DIGEST_TLV :]
+    rest = more + others if first else others + more
+    return image[: facts.hashed_size] + head + digest + rest
 
 
 def _imgtool(module: str) -> Any:
@@ -217,8 +233,14 @@ def _imgtool(module: str) -> Any:
     return importlib.import_module(f"imgtool.{module}")
 
 
-def _create(body: bytes, address: int, board: Board, content: ImageContent) -> bytes:
-    """imgtool's image, without a signature."""
+def _create(
+    body: bytes,
+    address: int,
+    board: Board,
+    content: ImageContent,
+    key: ec.EllipticCurvePublicKey,
+) -> bytes:
+    """imgtool's image, without what it signs with."""
     version = content.version
     image = _imgtool("image").Image(
         version=_imgtool("version").SemiSemVersion(
@@ -241,12 +263,17 @@ def _create(body: bytes, address: int, board: Board, content: ImageContent) -> b
     with contextlib.redirect_stdout(io.StringIO()):
         image.create(
             key=None,
+            pub_key=_imgtool("keys").ECDSA256P1Public(key),
             public_key_format="hash",
             enckey=None,
             sw_type=BOOT_RECORD_TYPE,
             custom_tlvs=custom,
+            fixed_sig={"value": bytes(70)},
         )
-    return bytes(image.payload)
+    data = bytes(image.payload)
+    hashed_size = HEADER_SIZE + len(body) + struct.unpack_from("<H", data, 10)[0]
+    digest = data[hashed_size + 4 :][:_DIGEST_TLV]
+    return data[:hashed_size] + struct.pack("<HH", _TLV_OPEN, 4 + len(digest)) + digest
 
 
 def read_image(data: bytes) -> ImageFacts:
@@ -337,6 +364,14 @@ def _read_open(area: bytes) -> tuple[bytes, tuple[Signature, ...]]:
     return digest[_SHA256], tuple(signatures)
 
 
+def check_digest(data: bytes) -> ImageFacts:
+    """What an image says, if its digest is right, signed or not. Raises ImageError."""
+    facts = read_image(data)
+    if hashlib.sha256(data[: facts.hashed_size]).digest() != facts.digest:
+        raise _refused("its digest is wrong: it was changed or cut")
+    return facts
+
+
 def verify_image(
     data: bytes, key: ec.EllipticCurvePublicKey, board: Board | None = None, slot: int | None = None
 ) -> ImageFacts:
@@ -344,9 +379,7 @@ def verify_image(
 
     Raises ImageError with what is wrong.
     """
-    facts = read_image(data)
-    if hashlib.sha256(data[: facts.hashed_size]).digest() != facts.digest:
-        raise _refused("its digest is wrong: it was changed or cut")
+    facts = check_digest(data)
     if not facts.signatures:
         raise _refused("it is not signed")
     if facts.key_hash != key_hash(key):

@@ -204,6 +204,7 @@ class Plan:
     appliance: str
     version: str
     security_counter: int
+    revokes_below: int
     board: Board
     tags: tuple[str, ...]
     tasks: tuple[Task, ...]
@@ -253,6 +254,7 @@ def make_plan(manifest: Manifest, board: Board, sizes: RuntimeSizes | None = Non
         appliance=manifest.appliance.name,
         version=manifest.appliance.version,
         security_counter=manifest.appliance.security_counter,
+        revokes_below=manifest.appliance.revokes_below,
         board=board,
         tags=tuple(manifest.tags),
         tasks=_tasks(manifest, board, sizes, memory.tasks, numbers),

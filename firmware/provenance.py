@@ -36,16 +36,18 @@ class ProvenanceError(ValueError):
     """Not a provenance file, not signed by that key, or about something else."""
 
 
-def provenance(facts: Facts, contents: Mapping[str, str], signer: ImageSigner) -> bytes:
-    """The file for a bundle with these files (SHA-256, hex, by name)."""
+def provenance(facts: Facts, contents: Mapping[str, str], signer: ImageSigner | None) -> bytes:
+    """The file for a bundle with these files (SHA-256, hex, by name). None: signed later."""
     payload = json.dumps(_statement(facts, contents), sort_keys=True).encode()
-    signature = signer.sign_digest(hashlib.sha256(_encoded(payload)).digest())
+    signatures = []
+    if signer is not None:
+        signature = signer.sign_digest(hashlib.sha256(_encoded(payload)).digest())
+        key = facts.reference.signer_id
+        signatures = [{"keyid": key, "sig": base64.b64encode(signature).decode()}]
     envelope = {
         "payload": base64.b64encode(payload).decode(),
         "payloadType": PAYLOAD_TYPE,
-        "signatures": [
-            {"keyid": facts.reference.signer_id, "sig": base64.b64encode(signature).decode()}
-        ],
+        "signatures": signatures,
     }
     return json.dumps(envelope, sort_keys=True).encode() + b"\n"
 

@@ -120,6 +120,12 @@ class Appliance(Table):
         le=0x7FFFFFFF,
         description="a whole number from 0 that never falls; raise it to forbid older versions",
     )
+    revokes_below: int = Field(
+        default=0,
+        ge=0,
+        le=0xFFFF,
+        description="a generation of signing keys: older ones are revoked once this is confirmed",
+    )
 
 
 class Requires(Table):

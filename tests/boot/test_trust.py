@@ -30,7 +30,7 @@ def signed(
     kit: Kit, slot: int, version: str, *keys: ec.EllipticCurvePrivateKey, **more: int
 ) -> bytes:
     content = ImageContent(Version.parse(version), 1, b"\x11" * 32, b"\x22" * 32, **more)
-    image = unsigned_image(kit.bodies[slot], slot, kit.board, content)
+    image = unsigned_image(kit.bodies[slot], slot, kit.board, content, NEW.public_key())
     for key in keys:
         image = add_signature(image, LocalSigner(key))
     return image

@@ -129,6 +129,7 @@ def plan_of(system: System) -> Plan:
         appliance="random",
         version="1.0.0",
         security_counter=1,
+        revokes_below=0,
         board=board,
         tags=_TAGS,
         tasks=_tasks(board, enclaves),

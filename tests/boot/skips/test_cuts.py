@@ -88,8 +88,9 @@ def always(rig: Rig, running: bytes) -> Story:
 def compaction(rig: Rig, running: bytes) -> Story:
     """A bank so full that the next start has to compact."""
     flash, filled = base(rig, running, b""), 0
-    while (fuller := put(flash, FILLER, bytes([filled]) * 8)) is not None:
-        flash, filled = fuller, filled + 1
+    for size in (128, 4):  # as small as the boot count, so that not even that fits
+        while (fuller := put(flash, FILLER, bytes([filled % 256]) * size)) is not None:
+            flash, filled = fuller, filled + 1
     assert rig.steps(flash) > 100, "it does not compact"
     return Story(flash, frozenset({(A, A)}))
 

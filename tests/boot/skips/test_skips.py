@@ -49,7 +49,7 @@ class FixedSigner:
 def image(slot: int, text: bytes = b"good", version: str = "1.0.0", counter: int = 1) -> bytes:
     body = struct.pack("<II", 0x2004_0000, BOARD.slot(slot).base + 0x209) + text * 100
     content = ImageContent(Version.parse(version), counter, b"\x11" * 32, b"\x22" * 32)
-    return unsigned(body, slot, BOARD, content)
+    return unsigned(body, slot, BOARD, content, KEY.public_key())
 
 
 def signed(slot: int, **more: object) -> bytes:

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`coffret sign`: adds a signature to a bundle, from a key file or a token, on any machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from boards.errors import CoffretError
+
+if TYPE_CHECKING:
+    from attest.p256 import PrivateKey
+
+
+@click.command("sign")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--key", "key_name", metavar="KEY", help="A PEM file, or a pkcs11: URI.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def sign_command(bundle: Path, key_name: str | None, as_json: bool) -> None:
+    """Sign both images of BUNDLE, in place. Without --key your own signing key is used.
+
+    Where boot asks for several signatures, others sign first. The key that the bundle was built
+    for comes last and finishes it: its signature is put before the others, and it signs reference
+    values and provenance. No signature changes an image's digest.
+    """
+    from boards.model import load as load_board  # noqa: PLC0415 - pydantic is slow to import
+    from firmware.bundle import FACTS_FILE, load_bundle, staged, write_files  # noqa: PLC0415
+    from firmware.cli import signed_reference_values  # noqa: PLC0415
+    from firmware.contents import signed_again  # noqa: PLC0415
+    from firmware.image import LocalSigner  # noqa: PLC0415
+    from firmware.trust import key_hash  # noqa: PLC0415
+
+    found = load_bundle(bundle, unsigned=True)
+    with private_key(key_name) as key:
+        mine = key_hash(key.public_key()).hex()
+        facts, files = signed_again(
+            found,
+            load_board(found.facts.board),
+            LocalSigner(key),
+            lambda facts: signed_reference_values(facts, key),
+        )
+    with staged(bundle.absolute()) as folder:
+        write_files(folder, {**files, FACTS_FILE: facts.text()})
+        signed = load_bundle(folder, unsigned=True)
+    signatures = signed.images[0].signatures
+    count, finished = len(signatures), signatures[0].key_hash.hex() == facts.reference.signer_id
+    if as_json:
+        document = {"bundle": str(bundle.absolute()), "signatures": count, "by": mine}
+        click.echo(json.dumps({**document, "finished": finished}))
+    else:
+        rest = "finished" if finished else f"waiting for {facts.reference.signer_id[:16]}"
+        click.echo(
+            f"{bundle}: signed by {mine[:16]}; {count} signature{'s' * (count != 1)}, {rest}"
+        )
+
+
+@contextmanager
+def private_key(name: str | None) -> Iterator[PrivateKey]:
+    """The signing key of a PEM file or a PKCS#11 URI; None: the user's own, which must exist."""
+    from attest import keys  # noqa: PLC0415
+    from firmware.token_key import SCHEME, open_token_key  # noqa: PLC0415
+
+    if name is None:
+        yield keys.load("signing").private
+    elif name.startswith(SCHEME):
+        with open_token_key(name) as key:
+            yield key
+    else:
+        try:
+            private = keys.load_private(Path(name))
+        except OSError as error:
+            what = f"--key {name}: {(error.strerror or 'cannot be read').lower()}"
+            raise CoffretError(what, "`coffret keys new signing` makes one") from None
+        yield private

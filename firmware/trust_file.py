@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`trust.toml`: whose images a boot starts, for builds with more than one signing key.
+
+threshold = 2
+[[key]]
+file = "keys/release-2026.pub.pem"     # relative to this file
+generation = 1
+[[key]]
+file = "keys/bench.pub.pem"
+role = "development"
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from firmware.trust import Trust, TrustedKey, TrustError
+
+_MAX = 64 << 10
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class _Key(_Table):
+    file: str
+    generation: int = 0
+    role: Literal["release", "development"] = "release"
+
+
+class _File(_Table):
+    threshold: int = 1
+    key: list[_Key] = Field(min_length=1)
+
+
+def load_trust(path: Path) -> Trust:
+    """Reads the file. Raises TrustError, which names file and key."""
+    mend = "docs/operators.md, Signing, shows one"
+    try:
+        found = _File.model_validate(tomllib.loads(_read(path).decode()))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise TrustError(f"{path}: {key}: {first['msg']}", mend) from None
+    except ValueError as error:
+        raise TrustError(f"{path}: {error}", mend) from None
+    keys = (
+        TrustedKey(load_public(path.parent / each.file), each.generation, each.role != "release")
+        for each in found.key
+    )
+    try:
+        return Trust(tuple(keys), found.threshold)
+    except TrustError as error:
+        raise TrustError(f"{path}: {error.message}", error.mend) from None
+
+
+def load_public(path: Path) -> ec.EllipticCurvePublicKey:
+    """A P-256 public key in PEM. Raises TrustError."""
+    mend = "`coffret keys public signing` writes one"
+    try:
+        key = load_pem_public_key(_read(path))
+    except ValueError:
+        raise TrustError(f"{path}: is no PEM public key", mend) from None
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise TrustError(f"{path}: is no P-256 public key", mend)
+    return key
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_MAX)
+    except OSError as error:
+        what = (error.strerror or "cannot be read").lower()
+        raise TrustError(f"{path}: {what}", "name a file that is there") from None

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signing as companies do it: elsewhere, by several, and with keys that never leave a token."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import rich_click as click
+from click.testing import CliRunner
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from attest import corim
+from boards.errors import CoffretError
+from firmware.bundle import BundleError, load_bundle
+from firmware.cli import mount
+from firmware.trust import TrustError, key_hash
+from firmware.trust_file import load_trust
+
+ROOT = Path(__file__).parents[2]
+SOFTHSM = Path("/usr/lib/softhsm/libsofthsm2.so")
+FIRST, SECOND = (ec.derive_private_key(number, ec.SECP256R1()) for number in (41, 42))
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a verb ended, as the front door would say it."""
+
+    exit_code: int
+    output: str
+
+
+def coffret(*arguments: str | Path) -> Done:
+    verbs = click.Group()
+    mount(verbs)
+    result = CliRunner().invoke(verbs, [str(argument) for argument in arguments])
+    if isinstance(result.exception, CoffretError):
+        return Done(result.exception.exit_code, result.exception.text())
+    return Done(result.exit_code, f"{result.output}{result.exception or ''}")
+
+
+def write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> Path:
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(pem)
+    path.chmod(0o600)
+    return path
+
+
+def write_public(path: Path, key: ec.EllipticCurvePublicKey) -> Path:
+    path.write_bytes(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return path
+
+
+def built_for(key: ec.EllipticCurvePublicKey, folder: Path) -> Path:
+    public = write_public(folder / "public.pem", key)
+    bundle = folder / "bundle"
+    done = coffret(
+        *("build", ROOT / "examples/hello", "--board", "mps2-an385", "-o", bundle),
+        *("--unsigned", "--public-key", public),
+    )
+    assert done.exit_code == 0, done.output
+    return bundle
+
+
+@pytest.fixture(scope="module")
+def waiting(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle for FIRST that nobody has signed."""
+    return built_for(FIRST.public_key(), tmp_path_factory.mktemp("unsigned"))
+
+
+@pytest.fixture
+def bundle(waiting: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(waiting, tmp_path / "bundle"))
+
+
+def says(done: Done, code: int, words: Sequence[str]) -> None:
+    assert done.exit_code == code, done.output
+    assert all(word in done.output for word in words), done.output
+
+
+def test_unsigned_bundle_is_refused_until_it_is_signed(bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="it is not signed"):
+        load_bundle(bundle)
+    before = load_bundle(bundle, unsigned=True).facts.digests
+    assert coffret("sign", bundle, "--key", write_key(tmp_path / "k", FIRST)).exit_code == 0
+    signed = load_bundle(bundle)
+    assert signed.facts.digests == before, "signing changes no digest"
+    corim.read(signed.path("corim").read_bytes(), FIRST.public_key())
+
+
+def test_others_sign_first_and_its_own_key_finishes_the_bundle(
+    bundle: Path, tmp_path: Path
+) -> None:
+    first, second = write_key(tmp_path / "1", FIRST), write_key(tmp_path / "2", SECOND)
+    says(coffret("sign", bundle, "--key", second), 0, ["waiting for"])
+    with pytest.raises(BundleError, match="another key signed it"):
+        load_bundle(bundle)
+    says(coffret("sign", bundle, "--key", second), 2, ["signed it already"])
+    says(coffret("sign", bundle, "--key", first), 0, ["finished"])
+    for image in load_bundle(bundle).images:
+        hashes = [signature.key_hash for signature in image.signatures]
+        assert hashes == [key_hash(FIRST.public_key()), key_hash(SECOND.public_key())]
+
+
+def test_finished_bundle_takes_no_more_signatures(bundle: Path, tmp_path: Path) -> None:
+    first, second = write_key(tmp_path / "1", FIRST), write_key(tmp_path / "2", SECOND)
+    assert coffret("sign", bundle, "--key", first).exit_code == 0
+    for key in (first, second):
+        says(coffret("sign", bundle, "--key", key), 2, ["vouched for these very files"])
+
+
+def test_build_wants_a_public_key_for_who_signs_later() -> None:
+    asked = coffret("build", ROOT / "examples/hello", "--board", "mps2-an385", "--unsigned")
+    says(asked, 2, ["--public-key"])
+
+
+# ---- a token ----
+
+
+@pytest.fixture
+def token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A new SoftHSM token with a P-256 key; its URI."""
+    assert SOFTHSM.is_file(), "./dev test installs softhsm2"
+    pkcs11 = pytest.importorskip("pkcs11")
+    (tmp_path / "tokens").mkdir()
+    settings = tmp_path / "softhsm2.conf"
+    settings.write_text(f"directories.tokendir = {tmp_path / 'tokens'}\n")
+    monkeypatch.setenv("SOFTHSM2_CONF", str(settings))
+    command = ["softhsm2-util", "--init-token", "--free", "--label", "release"]
+    command += ["--pin", "1234", "--so-pin", "12345678"]
+    subprocess.run(command, check=True, capture_output=True, env=os.environ)
+    pin = tmp_path / "pin"
+    pin.write_text("1234\n")
+    pin.chmod(0o600)
+    library = pkcs11.lib(str(SOFTHSM))
+    library.reinitialize()
+    from pkcs11.util.ec import encode_named_curve_parameters  # noqa: PLC0415
+
+    with library.get_token(token_label="release").open(user_pin="1234", rw=True) as session:
+        curve = {pkcs11.Attribute.EC_PARAMS: encode_named_curve_parameters("secp256r1")}
+        parameters = session.create_domain_parameters(pkcs11.KeyType.EC, curve, local=True)
+        parameters.generate_keypair(store=True, label="images")
+    return f"pkcs11:token=release;object=images?module-path={SOFTHSM}&pin-source={pin}"
+
+
+def test_key_in_a_token_signs_images_and_reference_values(token: str, tmp_path: Path) -> None:
+    from firmware.token_key import open_token_key  # noqa: PLC0415
+
+    with open_token_key(token) as key:
+        public = key.public_key()
+    bundle = built_for(public, tmp_path)
+    done = coffret("sign", bundle, "--key", token)
+    assert done.exit_code == 0, done.output
+    signed = load_bundle(bundle)
+    assert signed.images[0].key_hash == key_hash(public)
+    corim.read(signed.path("corim").read_bytes(), public)
+
+
+@pytest.mark.parametrize(
+    ("uri", "words"),
+    [
+        ("pkcs11:token=release", "names no module"),
+        ("pkcs11:token=a;object=b?module-path=/nowhere.so", "nowhere"),
+    ],
+)
+def test_token_that_is_not_there_is_an_error_in_words(bundle: Path, uri: str, words: str) -> None:
+    refused = coffret("sign", bundle, "--key", uri)
+    assert refused.exit_code in (2, 3)
+    assert words in refused.output
+
+
+# ---- trust.toml ----
+
+
+def test_trust_file_names_keys_generations_and_roles(tmp_path: Path) -> None:
+    write_public(tmp_path / "a.pem", FIRST.public_key())
+    write_public(tmp_path / "b.pem", SECOND.public_key())
+    file = tmp_path / "trust.toml"
+    file.write_text(
+        'threshold = 2\n[[key]]\nfile = "a.pem"\ngeneration = 3\n'
+        '[[key]]\nfile = "b.pem"\nrole = "development"\n'
+    )
+    trust = load_trust(file)
+    assert trust.threshold == 2
+    assert [(key.generation, key.development) for key in trust.keys] == [(3, False), (0, True)]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "key"),
+        ("threshold = 2\n[[key]]\nfile = 'a.pem'\n", "2 signatures of 1 keys"),
+        ("[[key]]\nfile = 'missing.pem'\n", "missing.pem"),
+        ("[[key]]\nfile = 'a.pem'\nrole = 'boss'\n", "role"),
+        ("[[key", "trust.toml"),
+    ],
+)
+def test_trust_file_that_cannot_work_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    write_public(tmp_path / "a.pem", FIRST.public_key())
+    file = tmp_path / "trust.toml"
+    file.write_text(text)
+    with pytest.raises(TrustError, match=words):
+        load_trust(file)
