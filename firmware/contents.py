@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from boards.dfuse import write_dfuse
+from boards.errors import USAGE
 from boards.model import Board
 from boards.uf2 import Segment, write_uf2
 from firmware.assertion_file import FILE_NAME as ASSERTION_FILE
