@@ -92,7 +92,7 @@ class Machine:
         return self
 
     def _connect(self, path: str) -> socket.socket:
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while True:
             link = socket.socket(socket.AF_UNIX)
             try:

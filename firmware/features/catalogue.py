@@ -181,6 +181,8 @@ BY_CONSTRUCT = (
 # A switch that is of no use, or does not compile, without others.
 IMPLIES: Mapping[str, tuple[str, ...]] = {
     "PY_BINASCII_CRC32": ("PY_DEFLATE",),
+    # Without it, bytes have the methods of str (py/objstr.c).
+    "PY_BUILTINS_BYTES_HEX": ("CPYTHON_COMPAT",),
     "PY_BUILTINS_COMPLEX": (FLOAT,),
     "PY_BUILTINS_FROZENSET": ("PY_BUILTINS_SET",),
     "PY_BUILTINS_SLICE_ATTRS": ("PY_BUILTINS_SLICE",),

@@ -171,8 +171,8 @@ def test_a_demo_that_is_killed_takes_its_board_with_it(tmp_path: Path) -> None:
             _wait(lambda: bool(_mentioning(tmp_path, "qemu")), 60)
         finally:
             demo.kill()
-    _wait(lambda: not _mentioning(tmp_path, "qemu"), 10)
-    _wait(lambda: not _mentioning(tmp_path, "--state"), 10)
+    _wait(lambda: not _mentioning(tmp_path, "qemu"), 120)
+    _wait(lambda: not _mentioning(tmp_path, "--state"), 120)
 
 
 def _wait(done, seconds: float) -> None:  # type: ignore[no-untyped-def]

@@ -228,7 +228,7 @@ def test_no_emulator_outlives_the_verb(
         emulators = _emulators(state / FLASH_FILE)
         assert emulators
         process.send_signal(how)
-        status = process.wait(10)
+        status = process.wait(120)
     assert status == (0 if how != signal.SIGKILL else -signal.SIGKILL)
     assert all(_gone(pid) for pid in emulators)
 
@@ -241,7 +241,7 @@ def test_an_emulator_that_ends_by_itself_ends_the_verb_with_status_3(
         _facts(process)
         for pid in _emulators(state / FLASH_FILE):
             os.kill(pid, signal.SIGKILL)
-        assert process.wait(10) == 3
+        assert process.wait(120) == 3
 
 
 def test_a_missing_emulator_is_named_with_its_package(

@@ -112,7 +112,7 @@ class Mount:
             subprocess.run(["umount", str(self.folder)], check=False)
             return
         subprocess.run(["fusermount", "-u", str(self.folder)], check=False, capture_output=True)
-        self.process.wait(10)
+        self.process.wait(120)
 
 
 @contextmanager
