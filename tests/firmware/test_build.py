@@ -84,6 +84,15 @@ def test_the_sealed_image_has_no_compiler_and_no_repl(hello: Bundle) -> None:
     assert [name for name in names if unsealing & set(name.lower().split("_"))] == []
 
 
+def test_an_appliance_without_devices_has_nothing_of_them(hello: Bundle) -> None:
+    with hello.folder.joinpath("elf/slot_a.elf").open("rb") as stream:
+        table = ELFFile(stream).get_section_by_name(".symtab")
+        names = {symbol.name for symbol in table.iter_symbols()}
+    assert "monitor_start" in names or "core_vectors" in names
+    prefixes = ("device_", "machine_", "driver_", "board_pin", "board_device", "coffret_device")
+    assert [name for name in names if name.startswith(prefixes)] == []
+
+
 def test_nothing_of_an_image_is_both_writable_and_executable(hello: Bundle) -> None:
     with hello.folder.joinpath("elf/slot_a.elf").open("rb") as stream:
         flags = [section["sh_flags"] for section in ELFFile(stream).iter_sections()]
