@@ -112,10 +112,11 @@ ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "encode": ("CPYTHON_COMPAT",),
     "end": ("PY_RE_MATCH_SPAN_START_END",),
     "from_bytes": (LONGINT,),
-    "fromhex": ("PY_BUILTINS_BYTES_HEX",),
+    # Without CPYTHON_COMPAT bytes have the methods of str (py/objstr.c, TABLE_ENTRIES_COMPAT).
+    "fromhex": ("CPYTHON_COMPAT", "PY_BUILTINS_BYTES_HEX"),
     "fromkeys": ("PY_BUILTINS_DICT_FROMKEYS",),
     "groups": ("PY_RE_MATCH_GROUPS",),
-    "hex": ("PY_BUILTINS_BYTES_HEX",),
+    "hex": ("CPYTHON_COMPAT", "PY_BUILTINS_BYTES_HEX"),
     "indices": ("PY_BUILTINS_SLICE_INDICES",),
     "irq": ("PY_MACHINE_EVENTS",),
     "itemsize": ("PY_BUILTINS_MEMORYVIEW_ITEMSIZE",),

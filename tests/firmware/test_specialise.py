@@ -108,6 +108,7 @@ def test_a_print_of_a_constant_needs_nothing() -> None:
         ("import math\ndef f(a):\n    return a(math)", "PY_MATH_SPECIAL_FUNCTIONS"),
         ("from collections import deque", "PY_COLLECTIONS_DEQUE_ITER"),
         ("import binascii\nbinascii.hexlify(b'1')", "PY_BUILTINS_BYTES_HEX"),
+        ("def f(a):\n    return a.hex()", "CPYTHON_COMPAT"),
         ("globals()['f']()", "PY_BUILTINS_FILTER"),
         ("def __getattr__(name):\n    return 1", "MODULE_GETATTR"),
         ("import micropython\n@micropython.native\ndef f():\n    pass", "EMIT_THUMB"),

@@ -9,12 +9,13 @@ import boards
 from boards.model import Region
 from firmware.link import Layout
 from firmware.toolchain import CompileJob
-from tests.monitor.rig import MAIN_STACK, Program, lines, link_program, running, stub
+from tests.monitor.rig import MAIN_STACK, Memory, Program, lines, link_program, running, stub
 from tests.qemu import needs_qemu
 
 pytestmark = needs_qemu
 
 PROGRAM = Path(__file__).parent / "program"
+FPGAIO_LED = 0x4002_8000
 NOT_FOUND, DENIED, SIZE, POINTER = "-8", "-4", "-3", "-5"
 
 EXPECTED = {
@@ -42,6 +43,7 @@ EXPECTED = {
     "events_of_nobody": "+0",
     "listen_to_what_is_not_its_own": "+0",
     "storm": "+1",
+    "chance": "+0",
 }
 
 
@@ -62,7 +64,11 @@ def test_no_call_reaches_what_another_enclave_has(tmp_path: Path) -> None:
         defines=("MONITOR_DEVICES",),
         includes=(PROGRAM,),
     )
-    with running(Program(board, image, stub(tmp_path)), tmp_path) as machine:
+    memory = Memory(tmp_path)
+    program = Program(board, image, stub(tmp_path))
+    with running(program, tmp_path, *memory.arguments) as machine:
         said = lines(machine, "then", 60)
         # What comes next is a store to a device that it was not granted.
         assert dict(line.split() for line in said[:-1]) == EXPECTED
+        # The other one's light, as the part has it, is as it was.
+        assert memory.read(FPGAIO_LED, 4) == bytes(4)

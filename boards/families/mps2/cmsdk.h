@@ -27,6 +27,10 @@ static inline void uart_clear_rx_interrupt(uint32_t base) { *cmsdk_register(base
 // The divider must be 16 at least, or the device does not run.
 static inline void uart_divider(uint32_t base, uint32_t divider) { *cmsdk_register(base, 0x10u) = divider; }
 
+// ---- SBCon I2C of the FPGA (Arm DAI 0385 section 3.8): CONTROLS 0x00 lets lines go, bit 0 SCL, bit 1 SDA ----
+
+static inline void sbcon_release(uint32_t base) { *cmsdk_register(base, 0x00u) = 3u; }
+
 // ---- timer, section 4.4: CTRL 0x00, VALUE 0x04, RELOAD 0x08. Counts down ----
 
 static inline void timer_run_freely(uint32_t base) {

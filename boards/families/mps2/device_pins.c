@@ -3,6 +3,7 @@
 #include "board_config.h"
 #include "cmsdk.h"
 #include "coffret/pins.h"
+#include "coffret/pl022.h"
 #include "fpgaio.h"
 
 #ifdef BOARD_SECURE_WORLD
@@ -91,7 +92,7 @@ void board_pin_function(uint32_t pin, uint32_t function) {
     }
 }
 
-// The register of these blocks that switches them off and their interrupt with it.
+// Off, and their interrupt with them; the lines of I2C let go.
 void board_device_reset(const struct device *device) {
     if (device->kind == DEVICE_UART) {
         uart_control(device->base, 0u);
@@ -99,5 +100,9 @@ void board_device_reset(const struct device *device) {
         uart_clear_tx_interrupt(device->base);
     } else if (device->kind == DEVICE_TIMER) {
         timer_stop(device->base);
+    } else if (device->kind == DEVICE_SPI) {
+        pl022_stop(device->base);
+    } else if (device->kind == DEVICE_I2C) {
+        sbcon_release(device->base);
     }
 }

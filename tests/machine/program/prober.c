@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // An enclave in C that makes every call of SYS_DEVICE it should not, and says what each gave, one line each. It has pin
 // p1, timer1 and a watchdog; another one, which only sleeps, has pin p2 and led0.
+#include <stdbool.h>
+
 #include "coffret/syscall.h"
 #include "program.h"
 
@@ -38,6 +40,30 @@ static void count_events_of_an_interrupt_that_never_ends(void) {
     say_result("storm", events == 100u ? 1 : 0);
 }
 
+// Whatever it asks for, only its own answers, and the monitor lives.
+static void call_by_chance(void) {
+    uint32_t state = 0x2545F491u;
+    uint32_t taken = 0;
+    for (uint32_t i = 0; i < 20000u; i++) {
+        uint32_t argument[3];
+        for (uint32_t n = 0; n < 3u; n++) {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            argument[n] = (state & 0x300u) == 0 ? state >> 28 : state; // small numbers often
+        }
+        uint32_t row = argument[0] >> 8 & ((i & 1u) != 0 ? 7u : 0xFFFFFFu);
+        uint32_t call = argument[0] & 15u;
+        bool is_about_a_row = call > DEVICE_CALL_EVENTS;
+        if (call == DEVICE_CALL_WAIT || (call == DEVICE_CALL_WATCHDOG && row == OWN_WATCHDOG)) {
+            continue; // would end the test, not the monitor
+        }
+        int32_t result = syscall3(SYS_DEVICE, call | row << 8, argument[1], argument[2]);
+        taken += result >= 0 && is_about_a_row && row > OWN_IDENTITY;
+    }
+    say_result("chance", (int32_t)taken);
+}
+
 _Noreturn void prober(const struct task *self) {
     (void)self;
     static const char constant[8] = "constant";
@@ -66,6 +92,7 @@ _Noreturn void prober(const struct task *self) {
     PROBE(events_of_nobody, DEVICE_CALL_EVENTS, 0, 0, 0)
     PROBE(listen_to_what_is_not_its_own, DEVICE_CALL_WAIT, 0xFFFFFFu & ~(1u << TIMER_EVENT), 0, 2)
     count_events_of_an_interrupt_that_never_ends();
+    call_by_chance();
     say("then a device that is not its own\n");
     *(volatile uint32_t *)GPIO0 = 0xFFFFFFFFu;
     say("not reached\n");

@@ -84,17 +84,19 @@ const struct device *machine_pin_of(mp_obj_t object) {
 }
 
 void machine_route(const struct device *bus, unsigned role, mp_obj_t pin) {
-    if (pin == MP_OBJ_NULL || pin == mp_const_none || role >= DEVICE_PINS) {
-        return; // the usual one has been given to it when the enclave started
-    }
+    bool usual = pin == mp_const_none;
     if (bus->pins[role] == DEVICE_NONE) {
-        mp_raise_ValueError(MP_ERROR_TEXT("its pins are fixed"));
+        if (!usual) {
+            mp_raise_ValueError(MP_ERROR_TEXT("its pins are fixed"));
+        }
+        return;
     }
-    const struct device *wanted = machine_pin_of(pin);
+    const struct device *own = machine_device(DEVICE_PIN, bus->pins[role]);
+    const struct device *wanted = usual ? own : machine_pin_of(pin);
+    if (wanted != own) {
+        set_mode(own, PIN_INPUT, PIN_PULL_NONE, PIN_RELEASED);
+    }
     machine_device_call(wanted, DEVICE_CALL_PIN_FUNCTION, bus->function, 0);
-    if (wanted->id != bus->pins[role]) {
-        set_mode(machine_device(DEVICE_PIN, bus->pins[role]), PIN_INPUT, PIN_PULL_NONE, PIN_RELEASED);
-    }
 }
 
 // ---- the object ----
