@@ -90,7 +90,7 @@ class Inventory:
                 path = Path(where).expanduser()
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 where = f"sqlite:///{path}"
-            engine = sa.create_engine(_with_driver(where))
+            engine = sa.create_engine(_with_driver(where), hide_parameters=True)
             if engine.dialect.name == "sqlite":
                 sa.event.listen(engine, "connect", _set_up_sqlite)
             migrate(engine)

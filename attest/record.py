@@ -85,14 +85,17 @@ def why(verdict: Verdict) -> str:
     failing = [claim for claim in verdict.claims if not claim.ok]
     if not failing:
         return TRUSTED
-    worst = min(failing, key=lambda claim: (claim.outcome is not Outcome.WRONG, _rank(claim)))
+    worst = min(failing, key=mildness)
     return f"{worst.claim}: {worst.why}"
 
 
-def _rank(claim: Claim) -> int:
-    """Who somebody is comes before what it runs, and what it lets out before its version."""
+def mildness(claim: Claim) -> tuple[bool, int]:
+    """For sorting what is not as expected, the worst first: wrong before unchecked, then who
+    somebody is before what it runs, and what it lets out before its version.
+    """
     kind = claim.claim.partition(":")[0]
-    return _WORST_FIRST.index(kind) if kind in _WORST_FIRST else len(_WORST_FIRST)
+    place = _WORST_FIRST.index(kind) if kind in _WORST_FIRST else len(_WORST_FIRST)
+    return claim.outcome is not Outcome.WRONG, place
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from benchmarks.measure import Measure
+from benchmarks.service import service
 from benchmarks.sizes import sizes
 from benchmarks.speed import speed
 from benchmarks.starts import starts
@@ -23,7 +24,13 @@ from benchmarks.uploads import uploads
 from benchmarks.workshop import Groups, Workshop
 
 # In this order; what takes minutes comes last.
-GROUPS: Groups = {"sizes": sizes, "starts": starts, "uploads": uploads, "speed": speed}
+GROUPS: Groups = {
+    "sizes": sizes,
+    "starts": starts,
+    "uploads": uploads,
+    "speed": speed,
+    "service": service,
+}
 
 
 def measures(groups: list[str], workshop: Workshop) -> Iterator[Measure]:

@@ -1,14 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small fleet with a past, for looking at the page: real flow policies, real evidence."""
+"""A small fleet with a past, for looking at the page: real flow policies, real evidence.
+
+`python -m tests.attest.page_fleet FOLDER` makes the screenshots of the documentation.
+"""
 
 from __future__ import annotations
 
 import base64
+import os
+import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
+from playwright.sync_api import sync_playwright
 
 import attest
 from attest import response
@@ -18,6 +25,7 @@ from firmware.subject import load_subject
 from tests.attest.running_service import Home, RunningService
 from tests.attest.simulated_device import GOOD, OPERATOR, REFERENCES, SimulatedDevice, digest
 
+CHROMIUM = "/usr/bin/chromium"  # Debian's
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FLOW_POLICY = {"Content-Type": "application/vnd.coffret.flow-policy+cbor"}
 EVIDENCE = {"Content-Type": "application/vnd.coffret.evidence+cbor"}
@@ -84,3 +92,28 @@ def populate(home: Home, service: RunningService, rounds: int = 3) -> Fleet:
                 if name != "workshop":
                     report(client, device if last else past)
     return Fleet(service, devices, values)
+
+
+def screenshots(folder: Path) -> None:
+    """The fleet and an untrusted device, as a browser shows them."""
+    with TemporaryDirectory() as home_folder, sync_playwright() as playwright:
+        home = Home.make(Path(home_folder))
+        with RunningService(home) as service:
+            populate(home, service, rounds=24)
+            alone = ["--no-sandbox"] if os.geteuid() == 0 else []
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=alone)
+            page = browser.new_page(viewport={"width": 1180, "height": 720}, base_url=service.url)
+            page.goto("/")
+            page.get_by_label("Access key").fill(home.everything)
+            page.get_by_role("button", name="Sign in").click()
+            page.wait_for_load_state("networkidle")
+            page.screenshot(path=folder / "fleet.png")
+            page.get_by_role("link", name="kitchen").click()
+            page.wait_for_load_state("networkidle")
+            page.screenshot(path=folder / "device.png", full_page=True)
+            browser.close()
+        home.inventory.close()
+
+
+if __name__ == "__main__":
+    screenshots(Path(sys.argv[1]))

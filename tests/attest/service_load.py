@@ -14,7 +14,6 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -138,7 +137,7 @@ async def session(connection: Connection, ready: Ready) -> tuple[int, str, str] 
     return said["id"], nonce.hex(), said["verdict"]
 
 
-async def run(job: Job, on_done: Iterable[object] = ()) -> Tally:
+async def run(job: Job) -> Tally:
     """All connections at once, each as quickly as it can."""
     devices = [Ready.of(number) for number in range(job.first, job.first + job.devices)]
     tally = Tally()
@@ -170,7 +169,6 @@ async def run(job: Job, on_done: Iterable[object] = ()) -> Tally:
 
     await asyncio.gather(*(client(number) for number in range(job.connections)))
     tally.seconds = time.monotonic() - began
-    del on_done
     return tally
 
 

@@ -92,6 +92,30 @@ def test_killed_under_load_it_loses_nothing_and_accepts_nothing_twice(
     check(home, tallies)
 
 
+@pytest.mark.parametrize("store", ["sqlite", "postgresql"])
+def test_a_burst_of_sessions_loses_none(
+    request: pytest.FixtureRequest, tmp_path: Path, store: str
+) -> None:
+    """`./dev bench service` measures the rate; here only that every one is answered and kept."""
+    location = None
+    if store == "postgresql":
+        server: Server = request.getfixturevalue("postgresql_server")
+        location = server.database().url()
+    home = Home.make(tmp_path / "home", location)
+    enrol(home.inventory.engine, 0, DEVICES, real=True)
+    enrol(home.inventory.engine, DEVICES, 2000, real=False)
+    with RunningService(home, "--workers", "2") as service:
+        service.publish()
+        job = Job("127.0.0.1", service.port, home.everything, 0, DEVICES, 32, 3600.0, 400)
+        tally = asyncio.run(run(job))
+        with service.client() as client:
+            counts = client.get("/v1/fleet").json()
+    assert tally.lost == 0
+    assert len(tally.acknowledged) == 400
+    assert (counts["total"], counts["silent"]) == (DEVICES + 2000, 2000)
+    check(home, [tally])
+
+
 def check(home: Home, tallies: list[Tally]) -> None:
     """Every acknowledged result is in the database, and every nonce there once."""
     acknowledged = [each for tally in tallies for each in tally.acknowledged]
