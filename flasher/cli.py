@@ -290,7 +290,7 @@ def _watch(
 
     from attest.service.client import Client, read_key  # noqa: PLC0415
     from flasher.ports import choose, find  # noqa: PLC0415
-    from flasher.watch import watch  # noqa: PLC0415
+    from flasher.watch import Rounds, watch  # noqa: PLC0415
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -300,7 +300,7 @@ def _watch(
         return [choose(port)] if port is not None else [each.path for each in find() if each.known]
 
     with Client(service, read_key(access_key), ca) as client:
-        for seen in watch(client, ports, every, stop, rounds):
+        for seen in watch(Rounds(client), ports, every, stop, rounds):
             click.echo(json.dumps(seen.to_json()) if as_json else seen.line())
 
 

@@ -11,7 +11,6 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
 from attest import Response
@@ -20,6 +19,7 @@ from boards.errors import CoffretError
 from flasher.flash import require_application
 from flasher.smp import Board
 
+PATIENCE_S = 120.0  # for a round; a board answers within seconds
 AT_ONCE = 16  # boards; each waits for its serial port most of the time
 JITTER = 0.1  # of the interval, so that gateways do not all ask in the same second
 
@@ -55,21 +55,56 @@ def attest_once(port: str, client: Client) -> Seen:
     return Seen(port, report.verdict, report.why, report.device)
 
 
+class Rounds:
+    """Attests many boards at once, each in a thread of its own.
+
+    A port that hangs (a driver, a cable) costs its board the verdict and nobody else anything: it
+    is left alone until it comes back.
+    """
+
+    def __init__(self, client: Client, patience: float = PATIENCE_S) -> None:
+        self._client = client
+        self._patience = patience
+        self._busy: dict[str, threading.Thread] = {}
+        self._free = threading.Semaphore(AT_ONCE)
+
+    def attest(self, ports: Sequence[str]) -> Iterator[Seen]:
+        """One round; what was seen at each port, in the order given."""
+        seen: dict[str, Seen] = {}
+        started = []
+        for port in ports:
+            if port not in self._busy or not self._busy[port].is_alive():
+                work = threading.Thread(target=self._one, args=(port, seen), daemon=True)
+                self._busy[port] = work
+                work.start()
+                started.append(work)
+        until = time.monotonic() + self._patience
+        for work in started:
+            work.join(max(0.0, until - time.monotonic()))
+        for port in ports:
+            yield seen.get(port) or Seen(
+                port, None, "the port hangs; unplug the board and plug it in"
+            )
+
+    def _one(self, port: str, seen: dict[str, Seen]) -> None:
+        with self._free:
+            seen[port] = attest_once(port, self._client)
+
+
 def watch(
-    client: Client,
+    rounds: Rounds,
     ports: Callable[[], Sequence[str]],
     every: float,
     stop: threading.Event,
-    rounds: int | None = None,
+    count: int | None = None,
 ) -> Iterator[Seen]:
-    """Attest every board at `ports` each `every` seconds, until `stop` or after `rounds`."""
+    """Attest every board at `ports` each `every` seconds, until `stop` or after `count` rounds."""
     number = 0
-    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="board") as pool:
-        while not stop.is_set():
-            began = time.monotonic()
-            yield from pool.map(lambda port: attest_once(port, client), ports())
-            number += 1
-            if rounds is not None and number >= rounds:
-                return
-            pause = every * random.uniform(1 - JITTER, 1 + JITTER)
-            stop.wait(max(0.0, began + pause - time.monotonic()))
+    while not stop.is_set():
+        began = time.monotonic()
+        yield from rounds.attest(ports())
+        number += 1
+        if count is not None and number >= count:
+            return
+        pause = every * random.uniform(1 - JITTER, 1 + JITTER)
+        stop.wait(max(0.0, began + pause - time.monotonic()))

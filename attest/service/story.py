@@ -15,6 +15,7 @@ from attest.errors import AttestError
 from attest.explain import explain
 from attest.inventory import Device, Inventory
 from attest.policy import lifecycle_name
+from attest.record import mildness
 from attest.service.fleet import Change, Fleet, Member, Result
 from attest.service.references import flow_policy
 from attest.verdict import Claim, Outcome, Verdict
@@ -145,11 +146,13 @@ def lines_of(result: Result) -> tuple[Line, ...]:
 
 
 def troubles_of(result: Result) -> tuple[Trouble, ...]:
-    """What is not as expected, explained."""
+    """What is not as expected, explained, the worst first."""
     verdict = verdict_of(result)
-    lines = {claim.claim: _line(claim) for claim in verdict.claims}
+    reasons = {reason.claim: reason for reason in explain(verdict).reasons}
+    failing = sorted((claim for claim in verdict.claims if not claim.ok), key=mildness)
     return tuple(
-        Trouble(lines[reason.claim], reason.means, reason.do) for reason in explain(verdict).reasons
+        Trouble(_line(claim), reasons[claim.claim].means, reasons[claim.claim].do)
+        for claim in failing
     )
 
 
