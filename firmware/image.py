@@ -52,6 +52,9 @@ _DIGEST_TLV = 4 + 32  # the first of the unprotected area
 # Key hash and signature in DER, each with its TLV's head.
 _SIGNATURE_ROOM = 4 + 32 + 4 + 72
 _HEADER = struct.Struct("<IIHHIIBBHII")
+# Behind it: what a device may refuse at the first packet (runtime/smp/slot_image.h).
+_HINT = struct.Struct("<II32s")
+_HINT_MAGIC = 0x49484643
 
 
 class ImageError(CoffretError):
@@ -250,7 +253,10 @@ def _create(
         rom_fixed=address,
         security_counter=content.security_counter,
     )
-    image.payload = bytes(HEADER_SIZE) + body
+    image.payload = (
+        _hint(board, content).rjust(_HEADER.size + _HINT.size, b"\0").ljust(HEADER_SIZE, b"\0")
+    )
+    image.payload += body
     image.image_size = len(body)
     custom = {
         TLV_POLICY: content.policy_digest,
@@ -274,6 +280,10 @@ def _create(
     hashed_size = HEADER_SIZE + len(body) + struct.unpack_from("<H", data, 10)[0]
     digest = data[hashed_size + 4 :][:_DIGEST_TLV]
     return data[:hashed_size] + struct.pack("<HH", _TLV_OPEN, 4 + len(digest)) + digest
+
+
+def _hint(board: Board, content: ImageContent) -> bytes:
+    return _HINT.pack(_HINT_MAGIC, content.security_counter, board.name.encode("ascii"))
 
 
 def read_image(data: bytes) -> ImageFacts:

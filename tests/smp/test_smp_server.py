@@ -7,6 +7,7 @@ import ctypes
 import hashlib
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import cbor2
@@ -29,7 +30,9 @@ from tests.smp.simulated_board import (
     make_image,
     patched,
     running_board,
+    write_config,
 )
+from tests.store.host_library import RUNTIME, load_library
 
 OS, IMAGE = 0, 1
 STATE, UPLOAD, ERASE = 0, 1, 5
@@ -211,6 +214,7 @@ def test_what_cannot_fit_is_refused_at_the_first_packet(board: SimulatedBoard) -
         (patched(image, 12, b"\xff\xff\xff\xff"), {}, 22, 2),
         (patched(image, 4, other), {}, 25, 3),
         (image, {"len": size + 1}, 30, 4),
+        (patched(image, 0x28, b"mps2-an386"), {}, 5, 6),
     ]
     if board.kind != RECOVERY:
         cases.append((make_image(running), {}, 25, 3))
@@ -219,6 +223,21 @@ def test_what_cannot_fit_is_refused_at_the_first_packet(board: SimulatedBoard) -
         assert board.upload(content, 512, **more) == error(rc)
         assert board.ask(READ, 65, 2)["reason"] == reason
     assert board.flash(0, board.board.flash.size) == before, "nothing may be erased for these"
+
+
+def test_first_bytes_tell_another_board_and_an_older_counter(tmp_path: Path) -> None:
+    write_config(RECOVERY, tmp_path)
+    sources = [RUNTIME / "smp/slot_image.c"]
+    library = load_library(sources, tmp_path, tmp_path / "hint.so")
+    image = make_image(0)  # its counter is 5
+    for minimum, reason in ((0, 0), (5, 0), (6, 12)):
+        assert library.slot_image_hint(image, 512, minimum) == reason
+        assert library.slot_image_hint(image, 71, minimum) == 0, "not all of it is there"
+        without = image[:32] + bytes(480)
+        assert library.slot_image_hint(without, 512, minimum) == 0, "another builder's"
+    for name in (b"mps2-an38", b"mps2-an3855", b""):
+        other = patched(image, 0x28, name.ljust(32, b"\0"))
+        assert library.slot_image_hint(other, 512, 0) == 6
 
 
 def test_a_first_packet_must_be_complete(board: SimulatedBoard) -> None:

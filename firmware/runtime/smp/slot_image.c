@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "board_config.h"
 #include "coffret/reason.h"
 
 // MCUboot image.h.
@@ -32,6 +33,22 @@ uint8_t slot_image_header(const uint8_t *bytes, uint32_t limit, struct slot_imag
         return REASON_TOO_LARGE;
     }
     return REASON_OK;
+}
+
+uint8_t slot_image_hint(const uint8_t *bytes, uint32_t length, uint32_t minimum_counter) {
+    static const char board[sizeof(((struct image_hint *)0)->board)] = BOARD_NAME;
+    struct image_hint hint;
+    if (length < IMAGE_HEADER_SIZE + sizeof hint) {
+        return REASON_OK;
+    }
+    memcpy(&hint, bytes + IMAGE_HEADER_SIZE, sizeof hint);
+    if (hint.magic != IMAGE_HINT_MAGIC) {
+        return REASON_OK; // another builder's, or too old: the full check will tell
+    }
+    if (memcmp(hint.board, board, sizeof board) != 0) {
+        return REASON_BOARD;
+    }
+    return hint.security_counter < minimum_counter ? REASON_COUNTER : REASON_OK;
 }
 
 const uint8_t *slot_image_digest(const uint8_t *slot, uint32_t size, struct slot_image *image) {

@@ -26,6 +26,17 @@ struct slot_image {
 
 _Static_assert(sizeof(struct slot_image) == IMAGE_HEADER_SIZE, "as in MCUboot's image.h, little endian");
 
+// What an image tells of itself right behind MCUboot's header, in the space before the vector table, so that a device can
+// refuse it at the first packet: the TLVs that say the same with authority come last.
+#define IMAGE_HINT_MAGIC 0x49484643u // "CFHI"
+struct image_hint {
+    uint32_t magic;
+    uint32_t security_counter;
+    char board[32];                 // padded with zeros
+};
+// Why an image with these first bytes cannot be valid, as far as they tell: REASON_OK, REASON_BOARD or REASON_COUNTER.
+uint8_t slot_image_hint(const uint8_t *bytes, uint32_t length, uint32_t minimum_counter);
+
 // `bytes` has at least IMAGE_HEADER_SIZE bytes. `limit`: what header, body and protected TLVs may take together.
 // Returns an enum reason: REASON_OK, REASON_NO_IMAGE, REASON_HEADER or REASON_TOO_LARGE.
 uint8_t slot_image_header(const uint8_t *bytes, uint32_t limit, struct slot_image *image);

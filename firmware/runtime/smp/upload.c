@@ -67,6 +67,11 @@ static int begin(struct smp_server *server, const struct cbor_value *fields) {
             reason = REASON_SLOT_ADDRESS; // built for the slot that runs: it cannot be overwritten
         }
     }
+    if (reason == REASON_OK) {
+        struct image_limits limits;
+        smp_limits(&limits);
+        reason = slot_image_hint(data->data, data->length, limits.minimum_counter);
+    }
     if (reason != REASON_OK) {
         return smp_image_refuse(server, slot, reason);
     }

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// Entry point for libFuzzer, one target a build (-DTARGET_...): every parser that boot or the SMP path has. The input lies
+// in a heap block of exactly its size, so that the address sanitizer sees one byte too far.
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "board_config.h"
+#include "coffret/boot_services.h"
+#include "coffret/cbor.h"
+#include "smp/backend.h"
+#include "smp/frame.h"
+#include "smp/slot_image.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length);
+
+#if defined(TARGET_DER)
+#include "coffret/crypto.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length) {
+    uint8_t signature[P256_SIGNATURE_SIZE];
+    (void)p256_signature_from_der(data, length, signature);
+    return 0;
+}
+
+#elif defined(TARGET_IMAGE)
+#include "boot.h"
+#include "coffret/crypto.h"
+#include "coffret/flash.h"
+
+// A slot holds the input, then the rest of itself erased.
+static uint8_t flash[BOARD_FLASH_SIZE];
+const uint8_t *flash_address(uint32_t offset) { return offset <= sizeof flash ? flash + offset : NULL; }
+
+// Nobody's signature is ever right.
+uint32_t p256_verify(const uint8_t public_key[64], const uint8_t digest[32], const uint8_t signature[64]) {
+    return public_key[0] ^ digest[0] ^ signature[0]; // reads what it is given
+}
+
+static uint32_t u32(const uint8_t *at) {
+    uint32_t value;
+    memcpy(&value, at, sizeof value);
+    return value;
+}
+
+// Mends the digest where it stands first, as in every image of ours: what lies behind it is to be reached too.
+static void mend_digest(uint8_t *image, size_t length) {
+    uint64_t hashed = 0x200u + (uint64_t)u32(image + 12) + (u32(image + 8) >> 16);
+    if (hashed + 8u + 32u <= length && u32(image + hashed + 4u) == 0x00200010u) {
+        sha256(image, (size_t)hashed, image + hashed + 8u);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length) {
+    const struct image_limits limits = {.minimum_counter = 1u};
+    struct checked_image image;
+    uint32_t slot = BOARD_SLOT_A_OFFSET;
+    if (length > BOARD_SLOT_SIZE) {
+        return 0;
+    }
+    memset(flash + slot, 0xFF, BOARD_SLOT_SIZE);
+    memcpy(flash + slot, data, length);
+    if (length >= 0x200u) {
+        mend_digest(flash + slot, length);
+    }
+    if (image_check(0, &limits, &image, NULL) == 0) {
+        abort(); // nobody signed it
+    }
+    return 0;
+}
+
+#elif defined(TARGET_MAP)
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length) {
+    static const struct cbor_key keys[] = {{"u", CBOR_UINT}, {"b", CBOR_BYTES}, {"t", CBOR_TEXT}, {"f", CBOR_BOOL}};
+    struct cbor_value values[4];
+    static volatile uint8_t sink;
+    if (cbor_read_map(data, length, keys, values, 4)) {
+        for (size_t i = 1; i < 3; i++) {
+            for (size_t at = 0; values[i].present && at < values[i].length; at++) {
+                sink = values[i].data[at];
+            }
+        }
+    }
+    return 0;
+}
+
+#elif defined(TARGET_FRAME)
+void smp_port_write(const uint8_t *data, size_t length) {
+    (void)data;
+    (void)length;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length) {
+    uint16_t capacity = length > 0 ? (uint16_t)(data[0] * 4u + 4u) : 4u;
+    uint8_t *buffer = malloc(capacity);
+    struct smp_framer framer;
+    smp_framer_start(&framer, buffer, capacity);
+    for (size_t i = 1; i < length; i++) {
+        (void)smp_framer_feed(&framer, data[i]);
+    }
+    free(buffer);
+    return 0;
+}
+
+#elif defined(TARGET_SLOT)
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length) {
+    struct slot_image image;
+    (void)slot_image_hint(data, (uint32_t)length, 5u);
+    if (length >= IMAGE_HEADER_SIZE) {
+        const uint8_t *digest = slot_image_digest(data, (uint32_t)length, &image);
+        if (digest != NULL && (digest < data || digest + 32 > data + length)) {
+            abort();
+        }
+    }
+    return 0;
+}
+#endif
