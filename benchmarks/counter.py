@@ -32,9 +32,8 @@ class InstructionCounter:
     def __init__(self, board: Board, boot: Path, flash: Path) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="coffret-bench-"))
         assert board.emulator is not None, f"{board.name} has no emulator"
-        command = board.emulator.command(
-            boot=str(boot), flash=str(flash), port="null", stream0="null"
-        )
+        lines = dict.fromkeys(("port", "stream0", *board.emulator.further), "null")
+        command = board.emulator.command(boot=str(boot), flash=str(flash), **lines)
         self._process = subprocess.Popen(
             [
                 *command,

@@ -121,8 +121,9 @@ def _sealed(bundle: Bundle, folder: Path) -> int:
     flash, stream = folder / "flash", folder / "stream"
     make_flash(board, flash, bundle.path("slot_a").read_bytes())
     assert board.emulator is not None
+    lines = dict.fromkeys(("port", *board.emulator.further), "null")
     command = board.emulator.command(
-        boot=str(bundle.path("boot")), flash=str(flash), port="null", stream0=f"file:{stream}"
+        boot=str(bundle.path("boot")), flash=str(flash), stream0=f"file:{stream}", **lines
     )
     process = subprocess.Popen([*command, "-icount", "shift=0"], stdin=subprocess.DEVNULL)
     try:

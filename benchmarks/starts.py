@@ -24,13 +24,23 @@ def starts(workshop: Workshop) -> Iterator[Measure]:
     image = bundle.path("slot_a").read_bytes()
     make_flash(board, flash, image)
     monitor = address(bundle.folder / "elf" / "slot_a.elf", "monitor_start")
-    counts = []
-    for _ in range(2):
-        with InstructionCounter(board, bundle.path("boot"), flash) as counter:
-            counts.append(counter.run_to(monitor))
-    first, second = counts
+    boot = bundle.path("boot")
+    choose, hash_, compare, verify = (
+        address(boot, name) for name in ("choose_slot", "sha256", "memory_compare", "p256_verify")
+    )
+    with InstructionCounter(board, boot, flash) as counter:
+        counter.run_to(choose)  # before it, boot hashes itself
+        hashing = -counter.run_to(hash_) + counter.run_to(compare)  # the digest is compared next
+        checking = -counter.run_to(verify) + counter.run_to(compare)  # it ends in a comparison
+        first = counter.run_to(monitor)
+    with InstructionCounter(board, boot, flash) as counter:
+        second = counter.run_to(monitor)
     yield Measure.beside("second start", second, "instructions", "first start", first)
     yield Measure.beside("second start", second, "instructions", "image bytes", len(image))
+    once = "hashing the image once"
+    yield Measure.beside("second start", second, "instructions", once, hashing)
+    once = "hashing and one signature check"
+    yield Measure.beside("first start", first, "instructions", once, hashing + checking)
 
 
 def address(elf: Path, symbol: str) -> int:
