@@ -23,6 +23,7 @@ from attest.service import references
 from attest.service.access import Right
 from attest.service.core import Service
 from attest.service.http import authorise, body_of, media_type, run_in_threadpool, service_of
+from attest.service.logs import note
 from attest.service.problem import ProblemError
 from attest.service.schemas import PROBLEMS, IdCollection, SubmissionDocument, schema_of
 
@@ -81,13 +82,15 @@ async def submit(
             f"send one of {', '.join((*CORIM, ENDORSEMENT, FLOW_POLICY))}",
         )
     data = await body_of(request, max(corim.MAX_BYTES, POLICY_MAX))
+    reason = None
     try:
         await run_in_threadpool(_take, service, kind, data, holder.name, name)
     except AttestError as error:
-        return _outcome("failed", str(error))
+        reason = str(error)
     except InventoryError as error:
-        return _outcome("failed", error.message)
-    return _outcome("success")
+        reason = error.message
+    note("upload", kind=kind, by=holder.name, taken=reason is None)
+    return _outcome("success" if reason is None else "failed", reason)
 
 
 @router.post("/activate", status_code=HTTPStatus.NO_CONTENT, openapi_extra=_IDS)
@@ -103,7 +106,7 @@ async def deactivate(request: Request) -> Response:
 
 
 async def _switch(request: Request, *, active: bool) -> Response:
-    authorise(request, service_of(request).gate, Right.PROVISION)
+    holder = authorise(request, service_of(request).gate, Right.PROVISION)
     try:
         ids = IdCollection.model_validate_json(await body_of(request, POLICY_MAX)).corim_ids
     except ValidationError:
@@ -112,6 +115,7 @@ async def _switch(request: Request, *, active: bool) -> Response:
     unknown = await run_in_threadpool(references.set_active, engine, ids, active)
     if unknown:
         raise ProblemError(HTTPStatus.NOT_FOUND, f"there is no CoRIM {unknown[0]}")
+    note("activated" if active else "withdrawn", corims=ids, by=holder.name)
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 

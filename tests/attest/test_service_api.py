@@ -306,6 +306,18 @@ def test_reference_values_of_another_signer_are_refused(client: httpx.Client) ->
     assert "9.9.9" not in versions
 
 
+def test_who_uploaded_and_withdrew_is_in_the_log(running: RunningService) -> None:
+    running.publish()
+    with running.client() as client:
+        client.post(SUBMIT, content=b"", headers=CORIM)
+    time.sleep(0.2)
+    uploads = [line for line in running.lines if line["event"] == "upload"]
+    assert {(line["by"], line["taken"]) for line in uploads} >= {
+        ("everything", True),
+        ("everything", False),
+    }
+
+
 def test_withdrawn_reference_values_trust_nobody(client: httpx.Client) -> None:
     (known,) = (e for e in client.get("/v1/references").json() if e["version"] == "1.2.3")
     ids = {"corim-ids": [known["id"]]}
