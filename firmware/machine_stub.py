@@ -33,21 +33,9 @@ WHOLE: Mapping[DeviceKind, str] = {
     DeviceKind.IDENTITY: "unique_id",
 }
 _ALIASES = {name: f"{name.capitalize()}Id" for name in CLASSES.values()}
-# Where a pin's id or object may stand.
-_TAKES_PIN = {"PWM": "Pin | PinId", "Signal": "Pin"}
-# What MicroPython really returns where the packages say otherwise (1.25.0).
-_RETURNS = {
-    ("Pin", "irq"): "_Irq",
-    ("UART", "irq"): "_Irq",
-    ("UART", "readline"): "bytes | None",
-}
-_IRQ = """
-class _Irq:
-    def __call__(self) -> None: ...
-    def flags(self) -> int: ...
-    def trigger(self, trigger: int = ..., /) -> int: ...
-"""
-_FIRST = frozenset(("id", "pin", "dest", "pin_obj"))
+# Where our classes take other arguments than MicroPython's, or give another result than its stubs
+# of 1.25.0 say: these are ours in any case.
+_OURS = frozenset(("__init__", "init", "irq", "readline"))
 _VIRTUAL_TIMER = -1
 
 
@@ -134,17 +122,23 @@ def _whole_device(board: Board, member: str) -> str | None:
     return next(iter((*own, *shared)), None)
 
 
-def machine_stub(text: str, ids: Ids | None) -> str:
-    """The stub `text` with the ids as literals; None: any. Keeps only what an image can have."""
-    tree = ast.parse(text)
+def machine_stub(own: str, package: str | None, ids: Ids | None) -> str:
+    """`machine.pyi` with the ids as literals; None: any. Keeps only what an image can have.
+
+    `own` is our stub, `package` the board's, which has the words and the methods where there is
+    one; constructors are ours.
+    """
+    ours = ast.parse(own)
+    tree = ast.parse(package) if package is not None else ours
     offered = {name for name, needed in LIBRARY["machine"].members.items() if ABSENT not in needed}
     if ids is not None:
         offered -= set(WHOLE.values()) - ids.whole
     body = [node for node in tree.body if _is_kept(node, offered)]
-    for node in body:
-        if isinstance(node, ast.ClassDef):
-            narrowed = (_narrow(node.name, item) for item in node.body)
-            node.body = [item for item in narrowed if item is not None]
+    if package is not None:
+        body += [node for node in ours.body if _is_helper(node)]
+        for node in body:
+            if isinstance(node, ast.ClassDef):
+                node.body = _with_ours(node, _class_of(ours, node.name))
     after_imports = sum(_is_import_or_text(node) for node in body)
     body[after_imports:after_imports] = list(_aliases(ids))
     return ast.unparse(ast.fix_missing_locations(ast.Module(body, []))) + "\n"
@@ -159,37 +153,55 @@ def _is_import_or_text(node: ast.stmt) -> bool:
 def _is_kept(node: ast.stmt, offered: set[str]) -> bool:
     match node:
         case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
-            return name in offered or (name.startswith("_") and name != "_Irq")
+            return name in offered or name.startswith("_")
         case ast.AnnAssign(target=ast.Name(id=name)):
             return name not in _ALIASES.values()
     return True
 
 
-def _narrow(class_name: str, node: ast.stmt) -> ast.stmt | None:
-    """`__init__` with a literal id; an overload of I2C or SPI without an id is not for us."""
+def _is_helper(node: ast.stmt) -> bool:
+    """What our constructors and handlers are written with."""
     match node:
-        case ast.AnnAssign(target=ast.Name(id="CORE_TEMP")) if class_name == "ADC":
-            node.annotation = ast.Name("AdcId", ast.Load())
-    if not isinstance(node, ast.FunctionDef):
-        return node
-    if (class_name, node.name) in _RETURNS:
-        node.returns = ast.parse(_RETURNS[class_name, node.name], mode="eval").body
-    if node.name != "__init__":
-        return node
-    positional = [*node.args.posonlyargs, *node.args.args][1:]
-    if not positional or positional[0].arg not in _FIRST:
-        return None if class_name in ("I2C", "SPI") and not positional else node
-    if class_name in _TAKES_PIN:
-        positional[0].annotation = ast.parse(_TAKES_PIN[class_name], mode="eval").body
-    elif class_name == "ADC":
-        positional[0].annotation = ast.parse("AdcId | Pin", mode="eval").body
-    elif class_name in _ALIASES:
-        positional[0].annotation = ast.Name(_ALIASES[class_name], ast.Load())
-    return node
+        case ast.ClassDef(name="_Irq") | ast.AnnAssign(target=ast.Name(id="PinArgument")):
+            return True
+    return False
+
+
+def _class_of(tree: ast.Module, name: str) -> ast.ClassDef | None:
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            return node
+    return None
+
+
+def _with_ours(theirs: ast.ClassDef, ours: ast.ClassDef | None) -> list[ast.stmt]:
+    """A class of the board's package with the methods in which ours differ."""
+    if ours is None or ours is theirs:
+        return theirs.body
+    mine = [node for node in ours.body if _is_ours(node)]
+    replaced = {node.name for node in mine if isinstance(node, ast.FunctionDef)}
+    kept = [
+        node
+        for node in theirs.body
+        if not (isinstance(node, ast.FunctionDef) and node.name in replaced) and not _is_ours(node)
+    ]
+    return [*kept, *mine]
+
+
+def _is_ours(node: ast.stmt) -> bool:
+    match node:
+        case ast.FunctionDef(name=name):
+            return name in _OURS
+        case ast.AnnAssign(target=ast.Name(id="CORE_TEMP")):
+            return True
+    return False
 
 
 def _aliases(ids: Ids | None) -> Iterator[ast.stmt]:
-    lines = ["from typing import Literal as _Literal, Never as _Never"]
+    lines = [
+        "from collections.abc import Callable",
+        "from typing import Any, ClassVar, TypeAlias, Literal as _Literal, Never as _Never",
+    ]
     for class_name, alias in _ALIASES.items():
         if ids is None:
             value = "int | str" if class_name == "Pin" else "int"
@@ -197,5 +209,5 @@ def _aliases(ids: Ids | None) -> Iterator[ast.stmt]:
             value = f"_Literal[{', '.join(map(repr, ids.of[class_name]))}]"
         else:
             value = "_Never"
-        lines.append(f"{alias} = {value}")
-    return iter(ast.parse("\n".join(lines) + _IRQ).body)
+        lines.append(f"{alias}: TypeAlias = {value}")
+    return iter(ast.parse("\n".join(lines)).body)

@@ -111,9 +111,11 @@ def stub_files(
         if not any((folder / path.name).exists() for folder in packages)
     }
     files["enclave.pyi"] = enclave_stub(manifest, *enclaves).encode()
-    source = next((f for f in packages if (f / "machine.pyi").exists()), DEVICE_STUBS)
-    text = (source / "machine.pyi").read_text(encoding="utf-8")
-    files["machine.pyi"] = machine_stub(text, _ids(manifest, enclaves, board)).encode()
+    own = (DEVICE_STUBS / "machine.pyi").read_text(encoding="utf-8")
+    theirs = [folder / "machine.pyi" for folder in packages if (folder / "machine.pyi").exists()]
+    package = theirs[0].read_text(encoding="utf-8") if theirs else None
+    ids = _ids(manifest, enclaves, board)
+    files["machine.pyi"] = machine_stub(own, package, ids).encode()
     return files
 
 

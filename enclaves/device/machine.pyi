@@ -15,6 +15,7 @@ I2cId: TypeAlias = int
 SpiId: TypeAlias = int
 AdcId: TypeAlias = int
 TimerId: TypeAlias = int
+PinArgument: TypeAlias = Pin | PinId
 
 class _Irq:
     def __call__(self) -> None: ...
@@ -91,8 +92,8 @@ class UART:
         parity: int | None = ...,
         stop: int = ...,
         *,
-        tx: Pin | None = ...,
-        rx: Pin | None = ...,
+        tx: PinArgument | None = ...,
+        rx: PinArgument | None = ...,
         timeout: int = ...,
         timeout_char: int = ...,
         rxbuf: int = ...,
@@ -104,8 +105,8 @@ class UART:
         parity: int | None = ...,
         stop: int = ...,
         *,
-        tx: Pin | None = ...,
-        rx: Pin | None = ...,
+        tx: PinArgument | None = ...,
+        rx: PinArgument | None = ...,
         timeout: int = ...,
         timeout_char: int = ...,
         rxbuf: int = ...,
@@ -146,14 +147,16 @@ class I2C(_I2C):
         /,
         freq: int = ...,
         *,
-        scl: Pin | None = ...,
-        sda: Pin | None = ...,
+        scl: PinArgument | None = ...,
+        sda: PinArgument | None = ...,
         timeout: int = ...,
     ) -> None: ...
 
 @final
 class SoftI2C(_I2C):
-    def __init__(self, scl: Pin, sda: Pin, *, freq: int = ..., timeout: int = ...) -> None: ...
+    def __init__(
+        self, scl: PinArgument, sda: PinArgument, *, freq: int = ..., timeout: int = ...
+    ) -> None: ...
     def start(self) -> None: ...
     def stop(self) -> None: ...
     def readinto(self, buf: bytearray | memoryview, nack: bool = ..., /) -> None: ...
@@ -181,9 +184,9 @@ class SPI(_SPI):
         phase: int = ...,
         bits: int = ...,
         firstbit: int = ...,
-        sck: Pin | None = ...,
-        mosi: Pin | None = ...,
-        miso: Pin | None = ...,
+        sck: PinArgument | None = ...,
+        mosi: PinArgument | None = ...,
+        miso: PinArgument | None = ...,
     ) -> None: ...
 
 @final
@@ -196,14 +199,14 @@ class SoftSPI(_SPI):
         phase: int = ...,
         bits: int = ...,
         firstbit: int = ...,
-        sck: Pin,
-        mosi: Pin,
-        miso: Pin,
+        sck: PinArgument,
+        mosi: PinArgument,
+        miso: PinArgument,
     ) -> None: ...
 
 @final
 class ADC:
-    CORE_TEMP: ClassVar[int]
+    CORE_TEMP: ClassVar[AdcId]
 
     def __init__(self, id: AdcId | Pin, /) -> None: ...
     def read_u16(self) -> int: ...
@@ -212,7 +215,7 @@ class ADC:
 class PWM:
     def __init__(
         self,
-        pin: Pin,
+        pin: PinArgument,
         /,
         freq: int = ...,
         *,

@@ -155,18 +155,23 @@ def test_the_editor_knows_what_any_enclave_was_granted(tmp_path: Path) -> None:
     manifest.write_text(manifest.read_text().replace("[enclave.counter]", granted))
     assert coffret("check", "desk", "--board", "rpi-pico") == 0
     stub = (folder / "typings" / "machine.pyi").read_text()
-    assert "PinId = _Literal[15, 'gp15', 'GP15', 9, 'gp9', 'GP9', 8, 'gp8', 'GP8']" in stub
-    assert "UartId = _Never" in stub
+    assert (
+        "PinId: TypeAlias = _Literal[15, 'gp15', 'GP15', 9, 'gp9', 'GP9', 8, 'gp8', 'GP8']" in stub
+    )
+    assert "UartId: TypeAlias = _Never" in stub
     assert 'Literal["counter"]' in (folder / "typings" / "enclave.pyi").read_text()
     assert (folder / "typings" / "rp2" / "__init__.pyi").is_file()
     # Another board's stubs leave nothing of the first behind.
     manifest.write_text(manifest.read_text().replace('"gp15", "i2c0"', '"led0"'))
     assert coffret("check", "desk", "--board", "mps2-an385") == 0
     assert not (folder / "typings" / "rp2" / "__init__.pyi").exists()
-    assert "PinId = _Literal[64, 'led0', 'LED0']" in (folder / "typings/machine.pyi").read_text()
+    assert (
+        "PinId: TypeAlias = _Literal[64, 'led0', 'LED0']"
+        in (folder / "typings/machine.pyi").read_text()
+    )
 
 
 def test_without_a_board_any_pin_will_do(tmp_path: Path) -> None:
     manifest = appliance(tmp_path, "from machine import Pin\nPin(99)\n", ("led",))
     assert type_problems(manifest) == []
-    assert b"PinId = int | str" in stub_files(manifest, ["desk"], None)["machine.pyi"]
+    assert b"PinId: TypeAlias = int | str" in stub_files(manifest, ["desk"], None)["machine.pyi"]

@@ -106,6 +106,25 @@ except OSError as error:
 enclave.log("done")
 """
 
+SOFT = """
+import enclave
+from machine import Pin, SoftI2C, SoftSPI
+
+spi = SoftSPI(baudrate=100000, sck=Pin(10), mosi=Pin(11), miso=Pin(12))
+answer = bytearray(4)
+spi.write_readinto(b"wire", answer)
+enclave.log("soft spi {!r}".format(bytes(answer)))
+# Nobody is there, but the pull-ups are: an address is answered by silence, not by a stuck line.
+for pin in (Pin(2), Pin(3)):
+    pin.init(Pin.IN, Pin.PULL_UP)
+bus = SoftI2C(scl=Pin(3), sda=Pin(2), freq=100000)
+try:
+    bus.readfrom(0x42, 1)
+except OSError as error:
+    enclave.log("soft i2c {}".format(error.errno))
+enclave.log("done")
+"""
+
 LINE = """
 import enclave
 from machine import UART
@@ -179,6 +198,8 @@ class _Board:
         spi = self.chip.spi[0]
         spi.on_transmit = lambda value: spi.complete_transmit(value ^ 0x20)
         self.chip.adc.channel_values[:] = [4095, 1024, 0, 0, 876]
+        miso = self.chip.gpio[12]  # a wire from MOSI
+        self.chip.gpio[11].add_listener(lambda now, _: miso.set_input_value(now.name == "HIGH"))
         for pin in (14, 25):
             self.chip.gpio[pin].add_listener(self._watch(pin))
 
@@ -216,6 +237,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
             "analogue": (("adc0", "pwm0", "gp20"), ANALOGUE),
             "buses": (("i2c0", "spi0"), BUSES),
             "line": (("uart1",), LINE),
+            "soft": (("gp2", "gp3", "gp10", "gp11", "gp12"), SOFT),
         },
     )
     bundle = build_for("rpi-pico", appliance, directory)
@@ -234,7 +256,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
         button.set_input_value(turn % 2 == 0)
         board.bench.machine.poke()
         board.bench.run_for(0.00005)
-    for who in ("analogue", "buses", "line"):
+    for who in ("analogue", "buses", "line", "soft"):
         board.until(who, "done")
     board.until("pins", "calls")
     yield board.outcome
@@ -278,6 +300,10 @@ def test_i2c_speaks_with_a_sensor_and_misses_nobody(outcome: Outcome) -> None:
 
 def test_spi_exchanges_bytes(outcome: Outcome) -> None:
     assert "spi b'ABC'" in outcome.said["buses"]
+
+
+def test_software_buses_work_pins_through_the_monitor(outcome: Outcome) -> None:
+    assert outcome.said["soft"] == ["soft spi b'wire'", "soft i2c 19", "done"]
 
 
 def test_pins_show_only_what_their_enclave_has(outcome: Outcome) -> None:

@@ -19,7 +19,7 @@ static bool is_led(uint32_t pin) { return pin >= LED0 && pin < BUTTON0; }
 static bool is_button(uint32_t pin) { return pin >= BUTTON0; }
 
 bool board_pin_mode(uint32_t pin, enum pin_mode mode, enum pin_pull pull, enum pin_level level) {
-    if (pull != PIN_PULL_NONE) {
+    if ((pull & (PIN_PULL_UP | PIN_PULL_DOWN)) != 0u) {
         return false; // the FPGA has none
     }
     if (is_button(pin)) {

@@ -11,6 +11,9 @@ bool board_pin_mode(uint32_t pin, enum pin_mode mode, enum pin_pull pull, enum p
     uint32_t pad = PAD_INPUT_ENABLE | PAD_DRIVE_4_MA | PAD_SCHMITT;
     pad |= (pull & PIN_PULL_UP) != 0u ? PAD_PULL_UP : 0u;
     pad |= (pull & PIN_PULL_DOWN) != 0u ? PAD_PULL_DOWN : 0u;
+    if ((pull & PIN_PULL_KEEP) != 0u) {
+        pad |= pad_get(pin) & (PAD_PULL_UP | PAD_PULL_DOWN);
+    }
     pad_set(pin, pad);
     if (mode == PIN_INPUT) {
         sio_drive(pin, false);

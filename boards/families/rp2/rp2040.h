@@ -128,6 +128,7 @@ static inline bool pin_interrupt_raised(uint32_t pin) {
 #define PAD_PULL_UP (1u << 3)
 #define PAD_PULL_DOWN (1u << 2)
 #define PAD_SCHMITT (1u << 1)
+static inline uint32_t pad_get(uint32_t pin) { return register_read(PADS_BANK0_BASE + 4u * pin + 4u); }
 static inline void pad_set(uint32_t pin, uint32_t bits) { register_write(PADS_BANK0_BASE + 4u * pin + 4u, bits); }
 
 // ---- SIO, section 2.3.1: GPIO_IN 0x04, GPIO_OUT 0x10 (SET 0x14, CLR 0x18), GPIO_OE 0x20 (SET 0x24, CLR 0x28) ----

@@ -84,7 +84,7 @@ static int32_t pin_call(const struct device *device, enum device_call call, uint
     switch (call) {
         case DEVICE_CALL_PIN_MODE: {
             enum pin_level level = c > PIN_RELEASED ? PIN_RELEASED : (enum pin_level)c;
-            enum pin_pull pull = (enum pin_pull)(b >> 8 & 3u);
+            enum pin_pull pull = (enum pin_pull)(b >> 8 & 7u);
             bool known = (b & 0xFFu) <= PIN_OPEN_DRAIN;
             return known && board_pin_mode(device->id, (enum pin_mode)(b & 0xFFu), pull, level) ? 0 : ERR_NOT_FOUND;
         }

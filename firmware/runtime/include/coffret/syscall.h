@@ -67,7 +67,7 @@ enum device_call {
 };
 
 enum pin_mode { PIN_INPUT = 0, PIN_OUTPUT = 1, PIN_OPEN_DRAIN = 2 };
-enum pin_pull { PIN_PULL_NONE = 0, PIN_PULL_UP = 1, PIN_PULL_DOWN = 2 };
+enum pin_pull { PIN_PULL_NONE = 0, PIN_PULL_UP = 1, PIN_PULL_DOWN = 2, PIN_PULL_KEEP = 4 }; // up and down: both
 enum pin_level { PIN_LOW = 0, PIN_HIGH = 1, PIN_RELEASED = 2 }; // released: not driven, of an open-drain output
 enum pin_side { PIN_OUTSIDE = 0, PIN_OWN = 1 }; // what the pin is, what its output was set to
 enum pin_edge { PIN_FALLING = 4, PIN_RISING = 8 };

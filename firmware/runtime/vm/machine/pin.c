@@ -280,11 +280,11 @@ const char *mp_hal_pin_name(uint32_t line) {
 }
 
 void mp_hal_pin_input(uint32_t line) {
-    set_mode(&coffret_devices[line], PIN_INPUT, PIN_PULL_NONE, PIN_RELEASED);
+    set_mode(&coffret_devices[line], PIN_INPUT, PIN_PULL_KEEP, PIN_RELEASED);
 }
 
 void mp_hal_pin_output(uint32_t line) {
-    set_mode(&coffret_devices[line], PIN_OUTPUT, PIN_PULL_NONE, PIN_LOW);
+    set_mode(&coffret_devices[line], PIN_OUTPUT, PIN_PULL_KEEP, PIN_LOW);
 }
 
 void mp_hal_pin_write(uint32_t line, int value) {
@@ -301,7 +301,7 @@ int mp_hal_pin_read(uint32_t line) {
 
 void mp_hal_pin_open_drain(uint32_t line) {
     if (line < DRIVER_LINES) {
-        set_mode(&coffret_devices[line], PIN_OPEN_DRAIN, PIN_PULL_UP, PIN_RELEASED);
+        set_mode(&coffret_devices[line], PIN_OPEN_DRAIN, PIN_PULL_KEEP, PIN_RELEASED);
     }
 }
 
