@@ -56,6 +56,12 @@ class SimulatedBoard(Application):
     expected: int = 0
     tampered: bool = False  # what it runs is not what its image says
     uploads: int = 0
+    ready: float = 0.0  # it says nothing while it starts
+
+    def now(self) -> Application:
+        super(SimulatedBoard, self).now()
+        time.sleep(max(0.0, self.ready - time.monotonic()))
+        return self
 
     def _expected(self) -> int:
         return self.expected
@@ -83,6 +89,7 @@ class SimulatedBoard(Application):
         return answer
 
     def _restart(self) -> None:
+        self.ready = time.monotonic() + self.pace.start_s
         if self.mode == "recovery":
             present = [slot for slot, data in enumerate(self.slots) if data is not None]
             if not present:
@@ -130,7 +137,6 @@ def blank(firmware: Mapping[bytes, ReferenceValues], pace: Pace = INSTANT) -> Si
         [None, None],
         device=device,
         mode="recovery",
-        lingers_s=pace.start_s,
         firmware=firmware,
         pace=pace,
     )
