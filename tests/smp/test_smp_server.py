@@ -450,6 +450,70 @@ def test_erase_ends_an_upload(board: SimulatedBoard) -> None:
     assert board.ask(WRITE, IMAGE, UPLOAD, {"off": 512, "data": image[512:1024]}) == {"off": 0}
 
 
+@pytest.fixture(scope="module")
+def large() -> dict[int, bytes]:
+    """An image for each slot of more than two marks."""
+    return {slot: make_image(slot, bytes(range(256)) * 160) for slot in (0, 1)}
+
+
+def upload_part(board: SimulatedBoard, image: bytes, end: int, sha: bytes) -> int:
+    """Sends chunks of 1,000 bytes up to `end`; returns the offset that is then asked for."""
+    offset = 0
+    while offset < end:
+        body: dict[str, Any] = {"off": offset, "data": image[offset : offset + 1000]}
+        if offset == 0:
+            body |= {"len": len(image), "sha": sha}
+        answer = board.ask(WRITE, IMAGE, UPLOAD, body)["off"]
+        assert answer > offset
+        offset = answer
+    return offset
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_upload_goes_on_after_a_reset(
+    libraries: dict[str, ctypes.CDLL], large: dict[int, bytes], kind: str
+) -> None:
+    with running_board(kind, libraries[kind]) as board:
+        image = large[board.target]
+        sha = hashlib.sha256(image).digest()
+        upload_part(board, image, 36_000, sha)
+    with running_board(kind, libraries[kind], fresh=False) as board:
+        first = {"off": 0, "data": image[:1000], "len": len(image), "sha": sha}
+        assert board.ask(WRITE, IMAGE, UPLOAD, first) == {"off": 0x8000}, "the last mark"
+        assert board.upload(image) == {"off": len(image), "match": True}
+        assert board.slot_bytes(board.target, len(image)) == image
+    # Finished: the same file again starts from its beginning.
+    with running_board(kind, libraries[kind], fresh=False) as board:
+        assert board.ask(WRITE, IMAGE, UPLOAD, first) == {"off": 1000}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_another_file_does_not_go_on_with_an_upload(
+    libraries: dict[str, ctypes.CDLL], large: dict[int, bytes], kind: str
+) -> None:
+    with running_board(kind, libraries[kind]) as board:
+        image = large[board.target]
+        sha = hashlib.sha256(image).digest()
+        upload_part(board, image, 36_000, sha)
+    for other in ({"sha": bytes(32)}, {"len": len(image) - 4}):
+        with running_board(kind, libraries[kind], fresh=False) as board:
+            first = {"off": 0, "data": image[:1000], "len": len(image), "sha": sha} | other
+            assert board.ask(WRITE, IMAGE, UPLOAD, first) == {"off": 1000}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_slot_that_changed_since_the_mark_does_not_match_and_is_forgotten(
+    libraries: dict[str, ctypes.CDLL], large: dict[int, bytes], kind: str
+) -> None:
+    with running_board(kind, libraries[kind]) as board:
+        image = large[board.target]
+        upload_part(board, image, 36_000, hashlib.sha256(image).digest())
+    with running_board(kind, libraries[kind], fresh=False) as board:
+        board.put_slot(board.target, b"\0" * 64)
+        assert board.upload(image) == {"off": len(image), "match": False}
+        assert board.upload(image) == {"off": len(image), "match": True}
+
+
 # ---- reset ----
 
 

@@ -85,6 +85,14 @@ bool smp_slot_program(uint8_t slot, uint32_t offset, const uint8_t *data, uint32
     return flash_program(slot_offset(slot) + offset, data, length) == 0;
 }
 
+void smp_mark_save(const struct upload_mark *mark) {
+    (void)store_put(recovery.facts->store, STORE_UPLOAD, mark, sizeof *mark); // lost, it costs the host some time
+}
+
+bool smp_mark_load(struct upload_mark *mark) {
+    return store_get(recovery.facts->store, STORE_UPLOAD, mark, sizeof *mark) == (int)sizeof *mark;
+}
+
 void smp_refused(uint8_t slot, uint8_t reason) {
     (void)slot;
     (void)reason; // there is no log here; the host asks 65/2

@@ -117,6 +117,14 @@ bool smp_slot_program(uint8_t slot, uint32_t offset, const uint8_t *data, uint32
     return syscall3(SYS_FLASH_PROGRAM, offset, (uintptr_t)data, length) == 0;
 }
 
+void smp_mark_save(const struct upload_mark *mark) {
+    (void)store_write(STORE_UPLOAD, mark, sizeof *mark); // lost, it costs the host some time
+}
+
+bool smp_mark_load(struct upload_mark *mark) {
+    return store_read(STORE_UPLOAD, mark, sizeof *mark) == (int32_t)sizeof *mark;
+}
+
 void smp_refused(uint8_t slot, uint8_t reason) {
     char text[] = "image for slot A refused: reason 00";
     text[15] = (char)('A' + slot);

@@ -42,6 +42,18 @@ int smp_slot_claim(uint8_t slot);
 bool smp_slot_erase(uint8_t slot, uint32_t offset, uint32_t length);
 bool smp_slot_program(uint8_t slot, uint32_t offset, const uint8_t *data, uint32_t length);
 
+// How far an upload is, kept over a reset. It decides nothing but where the host goes on: what was written before is
+// hashed again, and the finished image is checked as any other.
+struct upload_mark {
+    uint32_t length;        // of the file
+    uint32_t offset;        // so much of it is in the slot; 0: nothing is kept
+    uint8_t sha[32];
+    uint8_t slot;
+    uint8_t reserved[3];
+};
+void smp_mark_save(const struct upload_mark *mark);
+bool smp_mark_load(struct upload_mark *mark);
+
 // An image was refused (enum reason): for the log, where there is one.
 void smp_refused(uint8_t slot, uint8_t reason);
 

@@ -90,7 +90,7 @@ extern const struct smp_command smp_user_commands[];
 enum smp_operation { SMP_READ = 0, SMP_WRITE = 2 }; // the reply's operation is one more
 #define SMP_KEYS 6u
 
-// An upload that has begun. It lives in RAM only: after a reset the device answers offset 0 and the host starts again.
+// An upload that has begun. After a reset it goes on from the last mark (backend.h), if the host gave `sha`.
 struct smp_upload {
     bool open;
     bool hashed;                // the host gave `sha`

@@ -29,6 +29,31 @@ static bool same_upload(const struct smp_upload *upload, const struct cbor_value
            memcmp(sha->data, upload->sha, sizeof upload->sha) == 0;
 }
 
+// A mark is written so often; whole erase blocks, so that behind a mark everything is erased anew.
+#define MARK_EVERY (BOARD_FLASH_ERASE_SIZE * ((0x4000u + BOARD_FLASH_ERASE_SIZE - 1u) / BOARD_FLASH_ERASE_SIZE))
+
+static void save_mark(const struct smp_upload *upload, uint32_t offset) {
+    struct upload_mark mark = {.length = upload->length, .offset = offset, .slot = upload->slot};
+    if (upload->hashed && upload->length > MARK_EVERY) {
+        memcpy(mark.sha, upload->sha, sizeof mark.sha);
+        smp_mark_save(&mark);
+    }
+}
+
+// The same file as before a reset: on from the mark.
+static void resume(struct smp_server *server) {
+    struct smp_upload *upload = &server->upload;
+    struct upload_mark mark;
+    if (!upload->hashed || !smp_mark_load(&mark) || mark.slot != upload->slot || mark.length != upload->length ||
+        memcmp(mark.sha, upload->sha, sizeof mark.sha) != 0 || mark.offset >= upload->length ||
+        mark.offset % MARK_EVERY != 0) {
+        return;
+    }
+    upload->offset = mark.offset;
+    upload->erased = mark.offset;
+    server->services->sha256_update(&upload->hash, smp_slot_address(upload->slot), mark.offset);
+}
+
 // The first packet: refuse here what can be known to be refused in the end.
 static int begin(struct smp_server *server, const struct cbor_value *fields) {
     struct smp_upload *upload = &server->upload;
@@ -91,6 +116,7 @@ static int begin(struct smp_server *server, const struct cbor_value *fields) {
         memcpy(upload->sha, sha->data, sizeof upload->sha);
     }
     server->services->sha256_init(&upload->hash);
+    resume(server);
     return SMP_OK;
 }
 
@@ -122,6 +148,7 @@ static int finish(struct smp_server *server, struct cbor_writer *reply) {
     struct smp_upload *upload = &server->upload;
     uint8_t digest[32];
     upload->open = false;
+    save_mark(upload, 0); // finished, or wrong from the start: not to be gone on with
     server->services->sha256_finish(&upload->hash, digest);
     bool match = memcmp(digest, upload->sha, sizeof digest) == 0;
     if (match || !upload->hashed) {
@@ -174,5 +201,8 @@ int smp_image_upload(struct smp_server *server, const struct cbor_value *fields,
     }
     server->services->sha256_update(&upload->hash, data, length);
     upload->offset += length;
+    if (upload->offset / MARK_EVERY != offset / MARK_EVERY && upload->offset != upload->length) {
+        save_mark(upload, upload->offset / MARK_EVERY * MARK_EVERY);
+    }
     return upload->offset == upload->length ? finish(server, reply) : reply_offset(upload, reply);
 }

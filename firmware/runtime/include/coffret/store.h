@@ -18,7 +18,8 @@ enum store_key {
     STORE_IMAGE_MAC = 7,
     STORE_BUDGETS = 8,          // what gates used of their windows (monitor/gate.c)
     STORE_KEY_FLOOR = 9,        // uint16_t: signing keys of an older generation are revoked
-    STORE_SETTINGS = 16         // and up
+    STORE_SETTINGS = 16,        // and up
+    STORE_UPLOAD = 16           // how far an upload is (smp/upload.c)
 };
 
 #define STORE_BUDGETS_MAX 256u  // bytes
