@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import pytest
 from click.testing import CliRunner
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -26,6 +26,7 @@ import coffret
 from flasher.bundle import read_bundle
 from flasher.run import board_of
 from flasher.smp import wait_for
+from tests.attest.running_service import Home, RunningService
 
 ROOT = Path(__file__).parents[2]
 BOARD = "mps2-an385"
@@ -50,18 +51,18 @@ def verbs_with_json(group: click.Command, path: tuple[str, ...] = ()) -> Iterato
 class Teller:
     """Runs verbs in this process, each with `--json`, and keeps what they print."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environment: pytest.MonkeyPatch) -> None:
         self.folder = folder
         self.said: list[tuple[str, Any]] = []
         self._door = front_door()
-        self._environment = {
-            "COFFRET_KEYS": str(folder / "keys"),
-            "COFFRET_INVENTORY": str(folder / "inventory.sqlite"),
-            "XDG_RUNTIME_DIR": str(folder / "run"),
-            "XDG_DATA_HOME": str(folder / "data"),
-        }
+        for name, place in (
+            ("COFFRET_KEYS", "keys"),
+            ("COFFRET_INVENTORY", "inventory.sqlite"),
+            ("XDG_RUNTIME_DIR", "run"),
+            ("XDG_DATA_HOME", "data"),
+        ):
+            environment.setenv(name, str(folder / place))
         (folder / "run").mkdir()
-        os.environ.update(self._environment)
 
     def tell(self, verb: str, *words: object, codes: tuple[int, ...] = (0,)) -> Any:
         """The verb's document. AssertionError: another exit code, or no JSON."""
@@ -112,6 +113,13 @@ def tell_all(teller: Teller) -> None:
     folder = teller.folder
     _alone(teller)
     bundle = _build(teller, folder)
+    unsigned = folder / "unsigned"
+    hello = folder / "hello"
+    public = folder / "signing.pub.pem"
+    public.write_bytes(_public(folder / "keys" / "signing.pem"))
+    words = ("--board", BOARD, "-o", unsigned, "--unsigned", "--public-key", public)
+    teller.tell("build", hello, *words)
+    teller.tell("sign", unsigned)
     teller.tell("inspect", bundle)
     teller.tell("audit", bundle)
     teller.tell("rebuild", bundle, folder / "hello")
@@ -138,13 +146,25 @@ def tell_all(teller: Teller) -> None:
     teller.tell("flash", bundle, "--transport", "virtual", "--port", folder / "kitchen")
     with teller.telling("run", bundle):
         pass
+    _publish(teller, bundle)
     _fleet(teller, bundle)
+
+
+def _publish(teller: Teller, bundle: Path) -> None:
+    """To a service that has another signing key: an answer that says no is a document too."""
+    home = Home.make(teller.folder / "service")
+    key = teller.folder / "everything.key"
+    key.touch(0o600)
+    key.write_text(home.everything)
+    with RunningService(home) as service:
+        words = ("--service", service.url, "--access-key", key)
+        teller.tell("publish", bundle, *words, codes=(0, 1))
 
 
 def _fleet(teller: Teller, bundle: Path) -> None:
     folder = teller.folder
     with teller.telling("fleet virtual", bundle, "-n", 1, "--state", folder / "fleet") as boards:
-        (serial,) = [board["serial"] for board in boards]
+        (serial,) = [board["name"] for board in boards]
         (folder / "units.csv").write_text(f"serial\n{serial}\n")
         file = folder / "fleet.toml"
         file.write_text(
@@ -158,6 +178,7 @@ def _fleet(teller: Teller, bundle: Path) -> None:
         teller.tell_apart("fleet update", file)
         teller.tell("fleet audit")
         teller.tell("fleet retire", serial)
+        teller.tell("fleet readmit", serial)
 
 
 def _alone(teller: Teller) -> None:
@@ -181,16 +202,19 @@ def _alone(teller: Teller) -> None:
     shutil.copytree(ROOT / "examples" / "heart_diary", diary)
     teller.tell("grant show", diary / "grants" / "weekly.cose")
     owner = teller.tell("keys show", "owner-alice")
-    private = serialization.load_pem_private_key(Path(owner["file"]).read_bytes(), None)
-    public = private.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    (diary / "keys" / "alice.pem").write_bytes(public)
+    (diary / "keys" / "alice.pem").write_bytes(_public(Path(owner["file"])))
     teller.tell("grant sign", diary, "coach.weekly", "--key", owner["file"])
     _access(teller)
     teller.tell("access new", "reader", "--may", "read", "--out", folder / "reader.key")
     teller.tell("access list")
     teller.tell("access revoke", "reader")
+
+
+def _public(private: Path) -> bytes:
+    key = serialization.load_pem_private_key(private.read_bytes(), None)
+    return key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
 
 
 def _access(teller: Teller) -> None:
