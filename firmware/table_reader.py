@@ -17,12 +17,12 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 MAX_TEXT = 64
-_TASK = struct.Struct("<3I 2I 4I 2I 5I 2I 2I 2I H 6B")
-_SINK = struct.Struct("<2I 2I")
-_GATE = struct.Struct("<I 2I 2I 3I B 3s")
-_CHANNEL = struct.Struct("<3I 2H 4B H 2B")
+TASK_LAYOUT = struct.Struct("<3I 2I 4I 2I 5I 2I 2I 2I H 6B")
+SINK_LAYOUT = struct.Struct("<2I 2I")
+GATE_LAYOUT = struct.Struct("<I 2I 2I 3I B 3s")
+CHANNEL_LAYOUT = struct.Struct("<3I 2H 4B H 2B")
 _COMPONENT = struct.Struct("<2I 32s")
-_COUNTS = struct.Struct("<8B")
+COUNTS_LAYOUT = struct.Struct("<8B")
 _DEVICE = struct.Struct("<4I H 10B")
 _WORDS = struct.Struct("<2I")
 # Elf32_Sym (Tool Interface Standard ELF 1.2, figure 1-15): name, value, size, info, other, section.
@@ -228,7 +228,7 @@ class _Image:
         return self._functions.get(address, f"{address:#x}")
 
     def tables(self) -> Tables:
-        counts = _COUNTS.unpack(self._symbol("coffret_counts", _COUNTS.size))
+        counts = COUNTS_LAYOUT.unpack(self._symbol("coffret_counts", COUNTS_LAYOUT.size))
         tasks, enclaves, channels, gates, sinks, components, slot, devices = counts
         if enclaves > tasks:
             raise TableError("coffret_counts is malformed")
@@ -241,10 +241,10 @@ class _Image:
             enclaves=enclaves,
             tags=self._tags(),
             window=(window[0], window[1]),
-            tasks=tuple(map(self._task, self._rows("coffret_tasks", tasks, _TASK))),
-            sinks=tuple(map(self._sink, self._rows("coffret_sinks", sinks, _SINK))),
-            gates=tuple(map(self._gate, self._rows("coffret_gates", gates, _GATE))),
-            channels=tuple(map(self._channel, self._rows("coffret_channels", channels, _CHANNEL))),
+            tasks=tuple(map(self._task, self._rows("coffret_tasks", tasks, TASK_LAYOUT))),
+            sinks=tuple(map(self._sink, self._rows("coffret_sinks", sinks, SINK_LAYOUT))),
+            gates=tuple(map(self._gate, self._rows("coffret_gates", gates, GATE_LAYOUT))),
+            channels=tuple(map(self._channel, self._rows("coffret_channels", channels, CHANNEL_LAYOUT))),
             components=tuple(
                 ComponentRow(self._text(row[0]), self._text(row[1]), _digest(row[2]))
                 for row in self._rows("coffret_components", components, _COMPONENT)

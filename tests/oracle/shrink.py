@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A case on which monitor and model differ, found and made short."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from tests.oracle.cases import Case, cases
+from tests.oracle.compare import differences
+from tests.oracle.machine import HungError, Operation, OracleBoard
+
+_ATTEMPTS = 80
+
+
+class _FoundError(Exception):
+    pass
+
+
+def difference(board: OracleBoard, case: Case) -> str | None:
+    """What is different first, None if nothing is."""
+    try:
+        found = differences(case, board.run(case.system, case.operations))
+    except HungError:
+        return "the board does not come to the end"
+    return found[0] if found else None
+
+
+def find(board: OracleBoard, examples: int) -> tuple[Case, str] | None:
+    """The first of `examples` made cases with a difference, shrunk; None if all agree."""
+    found: list[Case] = []
+
+    @seed(0)
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=cases())
+    def search(case: Case) -> None:
+        if difference(board, case) is not None:
+            found.append(case)
+            raise _FoundError
+
+    with suppress(_FoundError):
+        search()
+    if not found:
+        return None
+    short = shrink(found[-1], lambda case: difference(board, case) is not None)
+    return short, difference(board, short) or "differs now and then"
+
+
+def shrink(case: Case, differs: Callable[[Case], bool]) -> Case:
+    """Leave out operations, the largest pieces first, as long as it still differs."""
+    attempts, size = 0, max(1, len(case.operations) // 2)
+    while size and attempts < _ATTEMPTS:
+        at, changed = 0, False
+        while at < len(case.operations) and attempts < _ATTEMPTS:
+            kept: tuple[Operation, ...] = case.operations[:at] + case.operations[at + size :]
+            attempts += 1
+            if kept and differs(Case(case.system, kept)):
+                case, changed = Case(case.system, kept), True
+            else:
+                at += size
+        if not changed or size > 1:
+            size //= 2
+    return case
