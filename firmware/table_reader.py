@@ -244,7 +244,9 @@ class _Image:
             tasks=tuple(map(self._task, self._rows("coffret_tasks", tasks, TASK_LAYOUT))),
             sinks=tuple(map(self._sink, self._rows("coffret_sinks", sinks, SINK_LAYOUT))),
             gates=tuple(map(self._gate, self._rows("coffret_gates", gates, GATE_LAYOUT))),
-            channels=tuple(map(self._channel, self._rows("coffret_channels", channels, CHANNEL_LAYOUT))),
+            channels=tuple(
+                map(self._channel, self._rows("coffret_channels", channels, CHANNEL_LAYOUT))
+            ),
             components=tuple(
                 ComponentRow(self._text(row[0]), self._text(row[1]), _digest(row[2]))
                 for row in self._rows("coffret_components", components, _COMPONENT)

@@ -60,14 +60,18 @@ NV = 0x2100_0000
 PATCHES = 0x2120_0000
 PAGE = Region(base=0x2121_0000, size=0x1_0000)
 TASKS_MAX, STEPS_MAX, DATA_MAX = 10, 64, 48
-_HEAD = struct.Struct(f"<4I {TASKS_MAX}I {TASKS_MAX}I")
+_HEAD = struct.Struct(f"<6I {TASKS_MAX}I {TASKS_MAX}I")
 _OPERATION = struct.Struct("<4B 2H I")
-_RESULT = struct.Struct(f"<I i Q {DATA_MAX}s")
+_RESULT = struct.Struct(f"<I i Q 2I {DATA_MAX}s")
 _STEP = struct.Struct(f"<2I Q {TASKS_MAX}s {TASKS_MAX}s {TASKS_MAX}s 2x")
 _OPERATIONS = _HEAD.size
 _RESULTS = -(-(_OPERATIONS + STEPS_MAX * _OPERATION.size) // 8) * 8
 _STEPS = _RESULTS + STEPS_MAX * _RESULT.size
 _LOG = _STEPS + STEPS_MAX * _STEP.size
+
+TIMER = Region(base=0x4000_1000, size=0x1000)
+STEP_MS = 3
+FRAME_MS = 24  # the longest round of fixed slices
 
 MEMORY = 0x800  # of a task
 STACK = 0x400
@@ -85,6 +89,7 @@ class Operation:
     length: int = 0
     capacity: int = 0
     mask: int = 0
+    salt: int = 0  # of the message, whose bytes count up from the step's number
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,7 @@ class Result:
     step: int | None
     value: int
     time_us: int
+    ticks: tuple[int, int]  # of a counter faster than the processor, running down: before and after
     data: bytes
 
 
@@ -129,9 +135,13 @@ Alter = Callable[[Path], str | None]
 
 
 def build(
-    directory: Path, alter: Alter = lambda _: None, sources: tuple[str, ...] = ("puppets.c",)
+    directory: Path,
+    alter: Alter = lambda _: None,
+    sources: tuple[str, ...] = ("puppets.c",),
+    *,
+    lto: bool = False,
 ) -> LinkedImage:
-    """The image, without link-time optimisation: each file is compiled once and kept."""
+    """The image. Without link-time optimisation each file is compiled once and kept."""
     board, toolchain = boards.load(BOARD), zig_toolchain()
     core = CORES[board.core]
     roots, includes = board_roots(board, directory)
@@ -147,16 +157,18 @@ def build(
             place = directory / path.name
             place.write_text(text, encoding="utf-8")
         at = (path.parent, *includes, PROGRAM)
-        jobs.append(CompileJob(place, at, flags=() if text is not None else WARNINGS))
+        flags = () if text is not None else WARNINGS
+        jobs.append(CompileJob(place, at, flags=flags, lto=lto and place.name != "tables.c"))
     jobs.append(CompileJob(RUNTIME / "boot/string.c", includes, flags=("-ffreestanding",)))
     objects = toolchain.compile(jobs, core, roots)
+    if lto:
+        objects = (toolchain.optimise(objects, core, KEEP), *objects[-2:])
     layout = Layout(
         Region(base=0x2000_0000, size=0x8000),
         0x800,
         WINDOW,
         (Statics("manager", Region(base=0x2003_1000, size=0x1000)),),
     )
-    assert KEEP
     return link_image(toolchain, objects, board, layout, 0, directory / "oracle.elf")
 
 
@@ -212,7 +224,7 @@ def _service(number: int, name: str, memory: Region) -> planned.Task:
 def _planned(
     number: int, name: str, memory: Region, entry: str, calls: list[Call], kind: Kind, save: int
 ) -> planned.Task:
-    grants = (Grant("page", PAGE, Access.RAM),)
+    grants = (Grant("page", PAGE, Access.RAM), Grant("timer1", TIMER, Access.DEVICE))
     return planned.Task(
         number=number,
         name=name,
@@ -371,7 +383,8 @@ class OracleBoard:
 
     image: LinkedImage
     directory: Path
-    patience_s: float = 10.0
+    patience_s: float = 20.0
+    slow: bool = False  # an instruction takes longer than a tick of the finest counter
     extra: tuple[str, ...] = ()
     _machine: Machine = field(init=False)
     _file: mmap.mmap = field(init=False)
@@ -401,7 +414,8 @@ class OracleBoard:
         with flash.path.open("r+b") as file:
             self._file = mmap.mmap(file.fileno(), 0)
         stub = start_program(self.directory)
-        self._machine = Machine(board, stub, flash, ("-device", loader, *COUNTED, *self.extra))
+        counted = ("-icount", "shift=6,sleep=off") if self.slow else COUNTED
+        self._machine = Machine(board, stub, flash, ("-device", loader, *counted, *self.extra))
         self._machine.__enter__()
         self._machine.read_until(b"R", 20)
 
@@ -411,9 +425,10 @@ class OracleBoard:
         """One case, from a reset. Raises HungError; the board is a new one then."""
         self.prepare(self._tables.patches(system, slices))
         page = PAGE.base - NV
-        head = _HEAD.pack(len(operations), 0, 0, 0, *([0] * 2 * TASKS_MAX))
+        step_ms = 2 * FRAME_MS if slices else STEP_MS
+        head = _HEAD.pack(len(operations), 0, 0, 0, step_ms, 0, *([0] * 2 * TASKS_MAX))
         made = b"".join(
-            _OPERATION.pack(o.kind, o.task, o.channel, 0, o.length, o.capacity, o.mask)
+            _OPERATION.pack(o.kind, o.task, o.channel, o.salt, o.length, o.capacity, o.mask)
             for o in operations
         )
         self._file[page : page + _LOG] = (head + made).ljust(_LOG, b"\0")
@@ -457,8 +472,8 @@ class OracleBoard:
         for line in self.page(_LOG, head[3]).decode("ascii").splitlines():
             log[int(line[:2])].append(line[3:])
         results = [
-            Result(done - 1 if done else None, value, time, data)
-            for done, value, time, data in _RESULT.iter_unpack(
+            Result(done - 1 if done else None, value, time, (before, after), data)
+            for done, value, time, before, after, data in _RESULT.iter_unpack(
                 self.page(_RESULTS, count * _RESULT.size)
             )
         ]

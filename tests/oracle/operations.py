@@ -7,7 +7,7 @@ from enclaves.monitor_model import Monitor
 from enclaves.monitor_system import Answer, Outcome
 from tests.oracle.machine import DATA_MAX, Operation
 
-PAUSE, SEND, RECEIVE, WAIT, CALL, REPLY, ANSWER, DROPPED, ACCOUNT, FAULT, EXIT = range(11)
+PAUSE, SEND, RECEIVE, WAIT, CALL, REPLY, ANSWER, DROPPED, ACCOUNT, FAULT, EXIT, NOTHING = range(12)
 NO_REPLY = 0xFFFF
 
 
@@ -15,7 +15,9 @@ def perform(  # noqa: PLR0911 - one return a kind
     model: Monitor, task: str, number: int, operation: Operation, now_us: int
 ) -> Outcome | int:
     """The operation on the model; what it says at once."""
-    data = bytes((number + i) & 0xFF for i in range(min(operation.length, DATA_MAX)))
+    data = bytes(
+        (number + i + operation.salt) & 0xFF for i in range(min(operation.length, DATA_MAX))
+    )
     channel, capacity = operation.channel, operation.capacity
     model.now_us = now_us
     match operation.kind:

@@ -62,8 +62,9 @@ static bool tells_sender(const struct channel *channel) {
 void channel_notify(uint32_t number) {
     const struct channel *channel = &coffret_channels[number];
     struct task_state *receiver = state_of(channel->to);
-    // What a silent sender does must take as long whether the receiver waits or not: it is woken in its own slice.
-    if (is_silent(channel) && !is_in_slice(channel->to)) {
+    // What a sender does that must not know must take as long whether the receiver waits or not: that one is woken
+    // in its own slice.
+    if (channel->kind != CHANNEL_CALL && !is_in_slice(channel->to) && !tells_sender(channel)) {
         return;
     }
     if (receiver->status == TASK_ASLEEP) {
@@ -85,18 +86,19 @@ void channels_catch_up(uint8_t to) {
     }
 }
 
-// Whether it was taken. Without a branch on `full` but for senders that may know of it.
+// Whether it was taken. No branch depends on whether there is room but for senders that may know of it
+// (tests/oracle/test_noninterference.py counts the instructions).
 static bool enqueue(uint32_t number, const void *message, uint32_t length) {
     const struct channel *channel = &coffret_channels[number];
     struct channel_state *state = &coffret_channel_states[number];
-    uint32_t full = state->count >= channel->depth;
-    if (full && !is_silent(channel)) {
+    if (!is_silent(channel) && state->count >= channel->depth) {
         state->dropped++;
         return false;
     }
+    uint32_t full = state->count >= channel->depth;
     uint32_t entries = entries_of(channel);
     uint32_t last = state->head + state->count;
-    uint32_t *entry = queue_entry(channel, last - entries * (last >= entries));
+    uint32_t *entry = queue_entry(channel, last - (entries & (0u - (uint32_t)(last >= entries))));
     entry[0] = length;
     memcpy(entry + 1, message, length);
     state->count = (uint8_t)(state->count + 1u - full);
@@ -129,14 +131,14 @@ int32_t channel_send(uint8_t from, uint32_t number, uint32_t message, uint32_t l
             return refusal;
         }
     }
-    bool taken;
+    bool tells = tells_sender(channel), taken; // asked first: not only when there was no room
     if ((channel->to & CHANNEL_TO_SINK) != 0) {
         uint32_t stream = coffret_sinks[channel->to & ~CHANNEL_TO_SINK].device;
         taken = board_stream_write(stream, (const uint8_t *)message, length);
     } else {
         taken = enqueue(number, (const void *)message, length);
     }
-    taken |= !tells_sender(channel);
+    taken |= !tells;
     if (taken && gate != NULL) {
         gate_count(channel->gate); // what was seen not to be taken costs nothing
     }
@@ -156,6 +158,8 @@ void channels_tell_fault(uint8_t from, const struct fault_report *report) {
 
 static void take_away(uint32_t number) {
     struct channel_state *state = &coffret_channel_states[number];
+    uint32_t *entry = queue_entry(&coffret_channels[number], state->head);
+    memset(entry + 1, 0, entry[0]); // nothing of it stays behind
     state->head = (uint8_t)(state->head + 1u == entries_of(&coffret_channels[number]) ? 0 : state->head + 1u);
     state->count--;
 }

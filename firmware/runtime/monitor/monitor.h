@@ -54,6 +54,7 @@ uint64_t deadline_after(uint32_t timeout_ms);           // 0xFFFFFFFF: NEVER
 
 // ---- window.c ----
 void window_open(uint8_t task);                         // its window is in place, another enclave's is put away
+void window_close(void);                                // put away, and nobody's
 void window_forget(uint8_t task);                       // as zero as the task's memory
 
 // ---- task.c ----

@@ -109,7 +109,7 @@ static bool goes_before(uint8_t task, uint8_t other) {
 static uint8_t choose(void) {
     uint8_t best = NO_TASK;
     for (uint8_t task = 0; task < coffret_counts.tasks; task++) {
-        if (state_of(task)->status == TASK_READY && is_in_slice(task) && (best == NO_TASK || goes_before(task, best))) {
+        if (is_in_slice(task) && state_of(task)->status == TASK_READY && (best == NO_TASK || goes_before(task, best))) {
             best = task;
         }
     }
@@ -170,6 +170,7 @@ static void next_slice(void) {
         return;
     }
     if (!scheduler.paused) {
+        window_close(); // in whose time it is put away must not tell the next one whether there was anything
         scheduler.paused = 1;
         scheduler.slice_end += TICK_US;
         return;

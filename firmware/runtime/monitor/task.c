@@ -118,6 +118,7 @@ RARE void task_end(uint8_t number, enum task_end how, uint8_t reason, uint32_t a
         log_fault(number, reason, address);
     }
     task_scrub(number);
+    memset(&state->context, 0, sizeof state->context); // its registers
     evidence_forget(number);
     if (how == END_EXIT) {
         channel_forget_served(number);

@@ -26,13 +26,18 @@ static uint32_t *saved(uint8_t task) {
     return (uint32_t *)task_of(task)->window_save;
 }
 
+void window_close(void) {
+    if (window_owner != 0) {
+        copy(saved(window_owner - 1), __window_start);
+        window_owner = 0;
+    }
+}
+
 void window_open(uint8_t task) {
     if (window_owner == task + 1) {
         return;
     }
-    if (window_owner != 0) {
-        copy(saved(window_owner - 1), __window_start);
-    }
+    window_close();
     copy(__window_start, saved(task));
     window_owner = task + 1;
 }

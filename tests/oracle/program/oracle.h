@@ -25,14 +25,15 @@ enum operation_kind {
     OPERATION_DROPPED,
     OPERATION_ACCOUNT,      // channel: the task that is asked for
     OPERATION_FAULT,
-    OPERATION_EXIT
+    OPERATION_EXIT,
+    OPERATION_NOTHING       // takes as long as a call
 };
 
 struct operation {
     uint8_t kind;
     uint8_t task;
     uint8_t channel;
-    uint8_t reserved;
+    uint8_t salt;           // of the message
     uint16_t length;
     uint16_t capacity;
     uint32_t mask;
@@ -43,6 +44,7 @@ struct result {
     uint32_t done;          // 1 + the step in which it returned
     int32_t result;
     uint64_t time;          // before it
+    uint32_t ticks[2];      // of a counter that runs down faster than instructions go by: before it, and after
     uint8_t data[DATA_MAX];
 };
 
@@ -62,6 +64,8 @@ struct page {
     uint32_t current;       // the step
     uint32_t finished;
     uint32_t log_length;
+    uint32_t step_ms;
+    uint32_t reserved;
     uint32_t orders[TASKS_MAX]; // 1 + the operation that the task shall do; 0: none
     uint32_t lives[TASKS_MAX];
     struct operation operations[STEPS_MAX];

@@ -5,8 +5,9 @@
 #include "coffret/tables.h"
 #include "oracle.h"
 
-#define STEP_MS 3u
 #define FOREVER 0xFFFFFFFFu
+// CMSDK timer 1, which nobody else uses: granted to all.
+#define TIMER ((volatile uint32_t *)0x40001000u) // control, value, reload
 
 _Noreturn void vm_main(const struct task *self);
 _Noreturn void manager_main(const struct task *self);
@@ -31,11 +32,13 @@ static int32_t make(const volatile struct operation *operation, uint8_t *buffer)
 static void obey(uint32_t number) {
     uint8_t buffer[DATA_MAX];
     for (uint32_t i = 0; i < DATA_MAX; i++) {
-        buffer[i] = (uint8_t)(number + i);
+        buffer[i] = (uint8_t)(number + i + PAGE->operations[number].salt);
     }
     volatile struct result *result = &PAGE->results[number];
     result->time = syscall_time();
+    result->ticks[0] = TIMER[1];
     int32_t value = make(&PAGE->operations[number], buffer);
+    result->ticks[1] = TIMER[1];
     for (uint32_t i = 0; i < DATA_MAX; i++) {
         result->data[i] = buffer[i];
     }
@@ -98,7 +101,10 @@ static void look(uint32_t number) {
 
 _Noreturn void manager_main(const struct task *self) {
     (void)self;
-    syscall3(SYS_WAIT, 0, STEP_MS, 0);
+    TIMER[2] = 0xFFFFFFFFu;
+    TIMER[1] = 0xFFFFFFFFu;
+    TIMER[0] = 1u;
+    syscall3(SYS_WAIT, 0, PAGE->step_ms, 0);
     keep_log(0);
     for (uint32_t number = 0; number < PAGE->count; number++) {
         const volatile struct operation *operation = &PAGE->operations[number];
@@ -106,8 +112,8 @@ _Noreturn void manager_main(const struct task *self) {
         if (operation->kind == OPERATION_PAUSE) {
             syscall3(SYS_WAIT, 0, operation->length, 0);
         } else {
-            PAGE->orders[operation->task] = number + 1u;
-            syscall3(SYS_WAIT, 0, STEP_MS, 0);
+            PAGE->orders[operation->task] = operation->kind != OPERATION_NOTHING ? number + 1u : 0;
+            syscall3(SYS_WAIT, 0, PAGE->step_ms, 0);
             PAGE->steps[number].taken = PAGE->orders[operation->task] == 0;
             PAGE->orders[operation->task] = 0;
         }
