@@ -268,7 +268,7 @@ class Monitor:
         self.now_us = now_us
         state = self._tasks[task]
         state.faults += 1
-        report = struct.pack("<B3xI", EXCEPTION, state.faults)
+        report = struct.pack("<B3xIII", EXCEPTION, state.faults, 0, 0)  # the places are not its
         for number, channel in enumerate(self.system.channels):
             if channel.source == task and channel.kind is Way.FAULTS and self._may_flow(channel):
                 self._enqueue(number, report)

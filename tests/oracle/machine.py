@@ -201,6 +201,7 @@ def base_plan() -> Plan:
         queues=QUEUES,
         window=WINDOW,
         free_ram=0,
+        devices=(),
     )
 
 

@@ -120,20 +120,19 @@ def test_public_output_is_the_same_in_200_appliances(
     assert public(one.system, one, seen[0], observer) == public(two.system, one, seen[1], observer)
 
 
-def timed(
-    board: OracleBoard, case: Case, observer: Label
-) -> tuple[dict[str, object], list[tuple[int, ...]]]:
+def timed(board: OracleBoard, case: Case, observer: Label) -> tuple[dict[str, object], list[int]]:
     """As `public`, and the clock (finer than one instruction) before and after each public call."""
     enclaves = [task for task in case.system.tasks if not task.sink]
     seen = board.run(case.system, case.operations, (SLICE_MS,) * len(enclaves))
     view = public(case.system, case, seen, observer) | {"released": released(seen)}
     low = [n for n, task in enumerate(enclaves) if task.secrecy <= observer]
     mine = [n for n, o in enumerate(case.operations) if o.kind != PAUSE and o.task in low]
-    return view, [seen.results[n].ticks for n in mine]
+    stamps = [stamp for n in mine for stamp in seen.results[n].ticks if stamp]
+    return view, [stamps[0] - stamp for stamp in stamps]  # from the first public call on
 
 
 SLICE_MS = 3
-ATTEMPTS = 3
+ATTEMPTS = 4
 assert FRAME_MS >= 4 + 6 * SLICE_MS
 
 
@@ -147,12 +146,14 @@ def test_with_fixed_slices_public_timing_is_the_same_to_the_instruction_in_200(
 
 def same_timing(board: OracleBoard, observer: Label, one: Case, two: Case) -> None:
     # On a busy host the emulator is now and then late by a tick. A leak is there every time.
+    firsts, seconds = [], []
     for _ in range(ATTEMPTS):
-        first, second = timed(board, one, observer), timed(board, two, observer)
-        assume(first[0]["released"] == second[0]["released"])
-        if first == second:
+        firsts.append(timed(board, one, observer))
+        seconds.append(timed(board, two, observer))
+        assume(firsts[-1][0]["released"] == seconds[-1][0]["released"])
+        if any(first in seconds for first in firsts):
             return
-    assert first == second
+    assert firsts[-1] == seconds[-1]
 
 
 @pytest.mark.all

@@ -129,7 +129,14 @@ int32_t call_answer(uint8_t to, uint32_t number, uint32_t buffer, uint32_t lengt
 void calls_forget(uint8_t task, bool for_ever) {
     for (uint32_t number = 0; number < coffret_counts.channels; number++) {
         struct channel_state *state = channel_of(number);
-        if (!is_call(number) || coffret_channels[number].to != task) {
+        if (!is_call(number)) {
+            continue;
+        }
+        if (coffret_channels[number].from == task) { // a watchdog ends callers too: their buffers are no more
+            state->owed = 0;
+            state->count = 0;
+        }
+        if (coffret_channels[number].to != task) {
             continue;
         }
         // A request that nobody has taken waits for the next life, if there is one.
