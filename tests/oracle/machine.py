@@ -188,6 +188,7 @@ def base_plan() -> Plan:
         appliance="oracle",
         version="1.0.0",
         security_counter=1,
+        revokes_below=0,
         board=board,
         tags=tuple(f"t{number}" for number in range(64)),
         tasks=(*tasks, *services),
