@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from benchmarks.calls import calls
 from benchmarks.measure import Measure
 from benchmarks.service import service
 from benchmarks.sizes import sizes
@@ -27,6 +28,7 @@ from benchmarks.workshop import Groups, Workshop
 GROUPS: Groups = {
     "sizes": sizes,
     "starts": starts,
+    "calls": calls,
     "uploads": uploads,
     "speed": speed,
     "service": service,

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import rich_click as click
 
@@ -31,6 +31,11 @@ NAMED = "an appliance, a bundle, or a bundle's policy.cbor"
     help="What NEW allows that OLD did not.",
 )
 @click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="Draw it into a file.")
+@click.option(
+    "--log",
+    type=click.File(encoding="utf-8"),
+    help="The releases in a device's log: the output of `coffret logs --json`; - for stdin.",
+)
 @click.option("--privileged", is_flag=True, help="Show the code that holds a gate.")
 @JSON
 def flows(
@@ -39,6 +44,7 @@ def flows(
     why: tuple[str, str] | None,
     diff: tuple[Path, Path] | None,
     svg: Path | None,
+    log: TextIO | None,
     privileged: bool,
     as_json: bool,
 ) -> None:
@@ -54,8 +60,8 @@ def flows(
 
     if (appliance is None) == (diff is None):
         raise click.UsageError(f"name {NAMED}, or use --diff OLD NEW")
-    if sum((why is not None, diff is not None, svg is not None, privileged)) > 1:
-        raise click.UsageError("--why, --diff, --svg and --privileged do not go together")
+    if sum(each not in (None, False) for each in (why, diff, svg, log, privileged)) > 1:
+        raise click.UsageError("--why, --diff, --svg, --log and --privileged do not go together")
     try:
         if diff is not None:
             sys.exit(_diff(load_subject(diff[0]), load_subject(diff[1]), as_json))
@@ -64,7 +70,9 @@ def flows(
         _fit(subject, board)
         if why is not None:
             sys.exit(_why(subject, *why, as_json))
-        if privileged:
+        if log is not None:
+            _log(subject, log.read(), as_json)
+        elif privileged:
             _privileged(subject, as_json)
         elif svg is not None:
             _draw(subject, svg, as_json)
@@ -134,6 +142,30 @@ def _diff(old: Subject, new: Subject, as_json: bool) -> int:
         else:
             click.echo(f"it {'WIDENS' if widens else 'does not widen'} what may flow")
     return NO if widens else 0
+
+
+def _log(subject: Subject, text: str, as_json: bool) -> None:
+    from dataclasses import asdict  # noqa: PLC0415
+
+    from boards.errors import USAGE, CoffretError  # noqa: PLC0415
+    from enclaves.timeline import LogError, releases  # noqa: PLC0415
+
+    try:
+        found = releases(subject.policy, text)
+    except LogError as error:
+        raise CoffretError(str(error), error.mend, USAGE) from error
+    if as_json:
+        _print({"releases": [asdict(release) for release in found]})
+        return
+    for release in found:
+        click.echo(f"{release.ms / 1000:12.3f} s  {release.what}{_granted(subject, release.gate)}")
+    if not found:
+        click.echo("nothing was released since the board started, as far as its log goes back")
+
+
+def _granted(subject: Subject, gate: str) -> str:
+    consent = subject.consents.get(gate)
+    return f", granted by {' and '.join(consent.owners)}" if consent else ""
 
 
 def _privileged(subject: Subject, as_json: bool) -> None:

@@ -195,3 +195,45 @@ def test_audit_wants_a_bundle(diary: Path) -> None:
     assert done.exit_code == 1
     assert done.exception is not None
     assert "bundle.json" in str(done.exception)
+
+
+def test_log_tells_every_release_under_a_grant(tmp_path: Path) -> None:
+    log = tmp_path / "log.json"
+    rows = [
+        (0, 1, "monitor", "boot heart_diary"),
+        (1, 2500, "monitor", "released coach.weekly"),
+        (2, 2600, "uplink", "released coach.weekly"),  # an enclave says so: that is no release
+        (3, 3000, "monitor", "gate budget used up coach.weekly"),
+    ]
+    keys = ("sequence", "ms", "who", "text")
+    log.write_text(json.dumps([dict(zip(keys, row, strict=True)) for row in rows]))
+    done = run(DIARY, "--log", log)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines() == [
+        "       2.500 s  coach.weekly releases alice/health, at most 16 bytes once a week, "
+        "granted by alice",
+        "       3.000 s  refused, budget used up: coach.weekly releases alice/health, "
+        "at most 16 bytes once a week, granted by alice",
+    ]
+    told = json.loads(run(DIARY, "--log", log, "--json").stdout)["releases"]
+    assert [(release["ms"], release["refused"]) for release in told] == [
+        (2500, False),
+        (3000, True),
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '[{"who": "monitor"}]'])
+def test_log_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    log = tmp_path / "log.json"
+    log.write_text(text)
+    done = run(DIARY, "--log", log)
+    assert done.exit_code != 0
+    assert "that is no device's log" in str(done.exception) + done.output
+
+
+def test_log_of_another_appliance_is_refused(tmp_path: Path) -> None:
+    log = tmp_path / "log.json"
+    log.write_text('[{"sequence": 0, "ms": 1, "who": "monitor", "text": "released other.gate"}]')
+    done = run(DIARY, "--log", log)
+    assert done.exit_code != 0
+    assert "other.gate" in str(done.exception) + done.output

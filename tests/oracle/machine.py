@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
@@ -22,13 +22,13 @@ from elftools.elf.sections import SymbolTableSection
 import boards
 from boards.model import Region
 from boards.mpu import Access
-from enclaves.graph import Life
 from enclaves.labels import Label, mask
-from enclaves.monitor_system import Restart, System, Way
+from enclaves.monitor_system import Restart, System, Task
 from firmware import plan as planned
 from firmware.link import (
     HEADER_SIZE,
     KEEP,
+    RUNTIME,
     Layout,
     LinkedImage,
     Statics,
@@ -46,7 +46,7 @@ from firmware.table_reader import (
 )
 from firmware.tables import Component, tables_c
 from firmware.toolchain import CORES, CompileJob, zig_toolchain
-from tests.monitor.rig import COUNTED, RUNTIME, STUB_SCRIPT, WARNINGS, board_roots, handoff
+from tests.monitor.rig import COUNTED, STUB_SCRIPT, WARNINGS, board_roots, handoff
 from tests.qemu import FlashFile, Machine
 
 PROGRAM = Path(__file__).parent / "program"
@@ -364,7 +364,7 @@ class _Tables:
         return rows
 
 
-def _body(task: object) -> str:
+def _body(task: Task) -> str:
     return task.body or task.name
 
 
@@ -373,7 +373,7 @@ def _label(label: Label) -> tuple[int, int]:
     return bits & 0xFFFF_FFFF, bits >> 32
 
 
-def _patch(address: int, layout: struct.Struct, rows: list[list[int]]) -> bytes:
+def _patch(address: int, layout: struct.Struct, rows: list[list[Any]]) -> bytes:
     data = b"".join(layout.pack(*row) for row in rows)
     data += bytes(-len(data) % 4)
     return struct.pack("<II", address, len(data) // 4) + data if data else b""
@@ -506,6 +506,3 @@ def start_program(directory: Path) -> Path:
     script = directory / "start.ld"
     script.write_text(STUB_SCRIPT, encoding="utf-8")
     return toolchain.link(objects, script, directory / "start.elf", CORES[board.core])
-
-
-assert Life and Way

@@ -153,18 +153,10 @@ ATTEMPTS = 4
 assert FRAME_MS >= 4 + 6 * SLICE_MS
 
 
+@pytest.mark.all
 @settings(max_examples=200, deadline=None, phases=_NO_SHRINKING, suppress_health_check=_LARGE)
 @given(pair=pairs())
-def test_with_fixed_slices_public_timing_is_the_same_to_the_instruction_in_200(
-    board: OracleBoard, pair: tuple[Label, Case, Case]
-) -> None:
-    agree(pair, lambda case: timed(board, case, pair[0]))
-
-
-@pytest.mark.all
-@settings(max_examples=1000, deadline=None, phases=_NO_SHRINKING, suppress_health_check=_LARGE)
-@given(pair=pairs())
-def test_with_fixed_slices_public_timing_is_the_same_in_1000_appliances(
+def test_with_fixed_slices_public_timing_is_the_same_to_the_instruction(
     board: OracleBoard, pair: tuple[Label, Case, Case]
 ) -> None:
     agree(pair, lambda case: timed(board, case, pair[0]))

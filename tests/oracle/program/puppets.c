@@ -29,6 +29,9 @@ static int32_t make(const volatile struct operation *operation, uint8_t *buffer)
     }
 }
 
+// In the window: what an enclave has read last.
+static volatile uint8_t kept[DATA_MAX];
+
 static void obey(uint32_t number) {
     uint8_t buffer[DATA_MAX];
     for (uint32_t i = 0; i < DATA_MAX; i++) {
@@ -41,6 +44,9 @@ static void obey(uint32_t number) {
     result->ticks[1] = TIMER[1];
     for (uint32_t i = 0; i < DATA_MAX; i++) {
         result->data[i] = buffer[i];
+    }
+    for (uint32_t i = 0; i < DATA_MAX && PAGE->operations[number].kind == OPERATION_RECEIVE; i++) {
+        kept[i] = buffer[i];
     }
     result->result = value;
     result->done = PAGE->current + 1u;
