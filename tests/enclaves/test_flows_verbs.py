@@ -216,7 +216,7 @@ def test_log_tells_every_release_under_a_grant(tmp_path: Path) -> None:
         "at most 16 bytes once a week, granted by alice",
     ]
     told = json.loads(run(DIARY, "--log", log, "--json").stdout)["releases"]
-    assert [(release["ms"], release["refused"]) for release in told] == [
+    assert [(each["ms"], each["refused"]) for each in told] == [
         (2500, False),
         (3000, True),
     ]

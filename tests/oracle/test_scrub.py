@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""After a worker's life no byte of the secret is left in the board's RAM, queues and monitor included.
+"""After a worker's life nothing of the secret is left in RAM, queues and monitor included.
 
 The emulated RAM is dumped from outside: after the trace the board has been reset, which changes no
 RAM, and waits. Each test has its control: one step earlier, or without the defence, it is there.
