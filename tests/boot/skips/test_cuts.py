@@ -132,6 +132,14 @@ STORIES: tuple[Callable[[Rig, bytes], Story], ...] = (
 )
 
 
+# Of each step: before, after, and torn in six patterns of bits.
+CUTS = (
+    (Cut.BEFORE, 1),
+    *((Cut.TORN, seed) for seed in (1, 0x9E3779B9, 0x12345, 0xBADC0DE, 0x7FFF0001, 0xC0FF4E7)),
+    (Cut.AFTER, 1),
+)
+
+
 def number(records: dict[int, bytes], key: int) -> int:
     return int.from_bytes(records.get(key, b""), "little")
 
@@ -142,7 +150,7 @@ def cut_everywhere(rig: Rig, story: Story, share: float) -> int:
     draw = random.Random(1)
     made = 0
     for step in range(rig.steps(story.flash)):
-        for cut, seed in ((Cut.BEFORE, 1), (Cut.TORN, 1), (Cut.TORN, 0x9E3779B9), (Cut.AFTER, 1)):
+        for cut, seed in CUTS:
             if draw.random() >= share:
                 continue
             made += 1
@@ -166,8 +174,8 @@ def test_sampled_power_cut_leaves_a_board_that_starts(
 ) -> None:
     told = story(rig, running)
     steps = rig.steps(told.flash)
-    made = cut_everywhere(rig, told, min(1.0, 25 / (4 * steps)))
-    print(f"{story.__name__}: {made} cuts of {4 * steps}")
+    made = cut_everywhere(rig, told, min(1.0, 25 / (len(CUTS) * steps)))
+    print(f"{story.__name__}: {made} cuts of {len(CUTS) * steps}")
     assert made > 5
 
 
