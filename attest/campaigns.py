@@ -24,6 +24,7 @@ from attest.units import QUARANTINED, RETIRED, Units, clock_ms
 
 RUNNING, DONE, HALTED = "running", "done", "halted"
 WAITING, FAILED = "waiting", "failed"
+_SEEN = -1  # the stage of a failed job that somebody knew of when the campaign was resumed
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +162,8 @@ class Campaigns:
             connection.execute(
                 sa.update(JOBS).where(again).values(state=WAITING, attempts=0, due=0)
             )
+            # Whoever resumes has seen these failures: they do not halt it again.
+            connection.execute(sa.update(JOBS).where(failed).values(stage=_SEEN))
             connection.execute(
                 sa.update(CAMPAIGNS)
                 .where(this)
@@ -279,7 +282,7 @@ class Campaigns:
             return
         mine = JOBS.c.campaign == campaign
         failed = connection.execute(
-            sa.select(sa.func.count()).where(mine, JOBS.c.state == FAILED)
+            sa.select(sa.func.count()).where(mine, JOBS.c.state == FAILED, JOBS.c.stage != _SEEN)
         ).scalar_one()
         left = connection.execute(
             sa.select(sa.func.min(JOBS.c.stage)).where(mine, JOBS.c.state == WAITING)
