@@ -111,7 +111,9 @@ class Mount:
         if self.process is None:
             subprocess.run(["umount", str(self.folder)], check=False)
             return
-        subprocess.run(["fusermount", "-u", str(self.folder)], check=False, capture_output=True)
+        subprocess.run(
+            ["fusermount", "-u", "-z", str(self.folder)], check=False, capture_output=True
+        )
         self.process.wait(120)
 
 
