@@ -79,6 +79,7 @@ class RunningService:
         self.lines = []
         self._process = subprocess.Popen(
             [
+                *("setpriv", "--pdeathsig", "TERM"),  # whoever kills the tests kills this too
                 *(sys.executable, ROOT / "coffret.py", "serve"),
                 *("--listen", f"127.0.0.1:{self._port}"),
                 *self.home.arguments(self._more),
