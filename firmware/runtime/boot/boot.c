@@ -81,6 +81,8 @@ static void load_macs(const uint8_t *uds, const struct handoff *facts, struct im
     dice_derive_secret(uds, "coffret image MAC", "", 0u, macs->key);
     dice_derive_secret(uds, "coffret image MAC", "", 0u, macs->key_again);
     memcpy(macs->boot_digest, facts->boot_digest, sizeof macs->boot_digest);
+    // Without a record: not what a MAC that was never computed would be (image.c).
+    memset(macs->macs, 0xA5, sizeof macs->macs);
     (void)store_get(&store, STORE_IMAGE_MAC, macs->macs, sizeof macs->macs);
 }
 
