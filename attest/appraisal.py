@@ -82,6 +82,7 @@ def appraise(
         _certificate(certificate, endorsed),
         endorsement_claim,
         *_state(told, boot, rules),
+        *policy.check_faults(rules, told),
         *_references(told, boot, endorsed, expected, rules),
     ]
     return _verdict(device, claims, expected)

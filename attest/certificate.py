@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 from attest import dice, p256
 from attest.errors import CertificateError, PublicKeyError
@@ -164,6 +165,7 @@ def read_cose_key(data: bytes) -> p256.PublicKey:
         raise CertificateError(f"certificate: {error}") from error
 
 
+@lru_cache(maxsize=1024)  # devices with one image have one descriptor
 def _descriptor(data: bytes) -> tuple[bytes, bytes, int, str]:
     """Boot digest, policy digest, security counter and board name."""
     try:

@@ -165,7 +165,7 @@ def claims_cbor(result: Result, issuer: Issuer, dialect: Dialect) -> dict[int, A
 def annotated(token: Evidence) -> dict[str, Any]:
     """The evidence's claims under the names, and in the base64, that Veraison gives them."""
     return {
-        "eat-profile": evidence.PROFILE_TFM,
+        "eat-profile": evidence.PROFILE_URI,
         "psa-nonce": _base64(token.nonce),
         "psa-instance-id": _base64(token.instance_id),
         "psa-implementation-id": _base64(token.implementation_id),

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The device's evidence: a PSA attestation token (RFC 9783) in COSE_Sign1, read strictly.
 
-Claim keys: RFC 9783 section 4 (registered CWT claims; nonce, ueid and profile are RFC 9711's).
-`docs/internals.md`, "Evidence", says which of the optional ones a coffret device sends.
+Claim keys: RFC 9783 section 4 (registered CWT claims; nonce, ueid, uptime, profile, boot count and
+boot seed are RFC 9711's; the negative ones are ours, for private use). `docs/internals.md`,
+"Evidence", says which of the optional ones a coffret device sends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from attest import p256
 from attest.errors import EvidenceError
@@ -17,12 +18,16 @@ from enclaves import cbor, cose
 
 NONCE = 10
 INSTANCE_ID = 256
+UPTIME = 261
 PROFILE = 265
+BOOT_COUNT = 267
 BOOT_SEED = 268
 CLIENT_ID = 2394
 LIFECYCLE = 2395
 IMPLEMENTATION_ID = 2396
 COMPONENTS = 2399
+HEALTH = -75001
+SUBJECT = -75002
 
 COMPONENT_TYPE = 1
 COMPONENT_VALUE = 2
@@ -30,9 +35,18 @@ COMPONENT_VERSION = 4
 COMPONENT_SIGNER = 5
 COMPONENT_METHOD = 6
 
-PROFILE_TFM = "tag:psacertified.org,2023:psa#tfm"  # RFC 9783 section 5.2
+# Derived from RFC 9783's `tag:psacertified.org,2023:psa#tfm` (its section 5.2): the instance id is
+# of the DICE identity key, not of the key that signs, and claims were added.
+PROFILE_URI = "urn:uuid:8d3f6a52-5c0e-4b7d-9a41-c0ff2e7000a1"
 NONCE_SIZES = (32, 48, 64)  # RFC 9783 section 4.1.1
 METHOD = "sha-256"
+MAX_GATES = 16
+LABEL_BYTES = 8
+UINT32 = 0xFFFFFFFF
+
+# Keys within the claims of ours.
+HEALTH_LOG, HEALTH_LOG_FIRST, HEALTH_LOG_NEXT, HEALTH_ENCLAVES = 1, 2, 3, 4
+SUBJECT_TYPE, SUBJECT_SECRECY, SUBJECT_INTEGRITY, SUBJECT_GRANTS, SUBJECT_GATES = 1, 2, 3, 4, 5
 UEID_RAND = 0x01  # RFC 9711 section 4.2.1.1
 
 MAX_BYTES = 4096
@@ -55,8 +69,48 @@ class Component:
 
 
 @dataclass(frozen=True, slots=True)
+class Health:
+    """How the system is: the image's word.
+
+    `log_digest` is over the log's entries from `log_first` to before `log_next` (`device_log`);
+    `counts` has (faults, restarts) of each enclave since boot, in the order of the components.
+    """
+
+    log_digest: bytes
+    log_first: int
+    log_next: int
+    counts: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GateUse:
+    """What a gate has used: `number` in the flow policy's order, messages in this window, seconds
+    left of it (0: the next message begins one).
+    """
+
+    number: int
+    used: int
+    left_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The report about one enclave that was asked for.
+
+    `secrecy` and `integrity` are bit masks over the flow policy's tags in their order; `grants` are
+    MPU words (base, attributes) of memory beyond its own that it may touch, as the core takes them.
+    """
+
+    type: str
+    secrecy: int
+    integrity: int
+    grants: tuple[tuple[int, int], ...]
+    gates: tuple[GateUse, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
-    """The claims of one token."""
+    """The claims of one token. `uptime` is in seconds; `subject` is there if it was asked for."""
 
     nonce: bytes
     instance_id: bytes
@@ -65,6 +119,10 @@ class Evidence:
     client_id: int
     lifecycle: int
     components: tuple[Component, ...]
+    uptime: int
+    boot_count: int
+    health: Health
+    subject: Subject | None = None
 
     @property
     def enclaves(self) -> dict[str, bytes]:
@@ -117,7 +175,7 @@ def parse(token: bytes) -> Token:
     if message.protected != {cose.HEADER_ALG: cose.ES256} or message.unprotected:
         raise EvidenceError("token: headers other than the algorithm")
     fields = Fields(payload, "token", EvidenceError)
-    fields.expect(PROFILE, "profile", PROFILE_TFM)
+    fields.expect(PROFILE, "profile", PROFILE_URI)
     evidence = Evidence(
         nonce=fields.data(NONCE, "nonce", *NONCE_SIZES),
         instance_id=fields.data(INSTANCE_ID, "instance id", 33),
@@ -125,11 +183,22 @@ def parse(token: bytes) -> Token:
         boot_seed=fields.data(BOOT_SEED, "boot seed", 32),
         client_id=_client(fields),
         lifecycle=fields.uint(LIFECYCLE, "lifecycle", 0x60FF),
-        components=_components(fields.array(COMPONENTS, "software components", MAX_COMPONENTS)),
+        components=_components(
+            cbor.encode_plain(fields.array(COMPONENTS, "software components", MAX_COMPONENTS))
+        ),
+        uptime=fields.uint(UPTIME, "uptime", UINT32),
+        boot_count=fields.uint(BOOT_COUNT, "boot count", UINT32),
+        health=_health(fields.take(HEALTH, "health")),
+        subject=_subject(fields.take(SUBJECT, "subject")) if fields.has(SUBJECT) else None,
     )
     fields.end()
     if evidence.instance_id[0] != UEID_RAND:
         raise EvidenceError(f"token: instance id ({INSTANCE_ID}) is not of type RAND")
+    if len(evidence.health.counts) != len(evidence.enclaves):
+        raise EvidenceError(f"token: health ({HEALTH}) is not of each enclave that is listed")
+    subject = evidence.subject
+    if subject is not None and subject.type.removeprefix(ENCLAVE_PREFIX) not in evidence.enclaves:
+        raise EvidenceError(f"token: subject ({SUBJECT}) is no enclave that is listed")
     return Token(evidence, message)
 
 
@@ -140,15 +209,36 @@ def write(evidence: Evidence, key: p256.PrivateKey) -> bytes:
 
 def claims(evidence: Evidence) -> dict[int, object]:
     """The claims map of `evidence`."""
+    health, subject = evidence.health, evidence.subject
+    asked: dict[int, object] = {} if subject is None else {SUBJECT: _subject_map(subject)}
     return {
+        **asked,
+        UPTIME: evidence.uptime,
+        BOOT_COUNT: evidence.boot_count,
+        HEALTH: {
+            HEALTH_LOG: health.log_digest,
+            HEALTH_LOG_FIRST: health.log_first,
+            HEALTH_LOG_NEXT: health.log_next,
+            HEALTH_ENCLAVES: [list(pair) for pair in health.counts],
+        },
         NONCE: evidence.nonce,
         INSTANCE_ID: evidence.instance_id,
-        PROFILE: PROFILE_TFM,
+        PROFILE: PROFILE_URI,
         BOOT_SEED: evidence.boot_seed,
         CLIENT_ID: evidence.client_id,
         LIFECYCLE: evidence.lifecycle,
         IMPLEMENTATION_ID: evidence.implementation_id,
         COMPONENTS: [_component_map(c) for c in evidence.components],
+    }
+
+
+def _subject_map(subject: Subject) -> dict[int, object]:
+    return {
+        SUBJECT_TYPE: subject.type,
+        SUBJECT_SECRECY: subject.secrecy.to_bytes(LABEL_BYTES, "little"),
+        SUBJECT_INTEGRITY: subject.integrity.to_bytes(LABEL_BYTES, "little"),
+        SUBJECT_GRANTS: [list(pair) for pair in subject.grants],
+        SUBJECT_GATES: [[gate.number, gate.used, gate.left_s] for gate in subject.gates],
     }
 
 
@@ -158,9 +248,50 @@ def _component_map(component: Component) -> dict[int, object]:
         COMPONENT_TYPE: component.type,
         COMPONENT_VALUE: component.value,
         COMPONENT_SIGNER: component.signer_id,
-        COMPONENT_METHOD: METHOD,
         **version,
     }
+
+
+def _health(value: object) -> Health:
+    fields = Fields(value, "token: health", EvidenceError)
+    health = Health(
+        log_digest=fields.data(HEALTH_LOG, "log digest", 32),
+        log_first=fields.uint(HEALTH_LOG_FIRST, "log start", UINT32),
+        log_next=fields.uint(HEALTH_LOG_NEXT, "log end", UINT32),
+        counts=tuple(
+            (faults, restarts)
+            for faults, restarts in _rows(fields.take(HEALTH_ENCLAVES, "enclaves"), 2)
+        ),
+    )
+    fields.end()
+    return health
+
+
+def _subject(value: object) -> Subject:
+    fields = Fields(value, "token: subject", EvidenceError)
+    subject = Subject(
+        type=fields.text(SUBJECT_TYPE, "type", MAX_TEXT),
+        secrecy=int.from_bytes(fields.data(SUBJECT_SECRECY, "secrecy", LABEL_BYTES), "little"),
+        integrity=int.from_bytes(
+            fields.data(SUBJECT_INTEGRITY, "integrity", LABEL_BYTES), "little"
+        ),
+        grants=tuple((b, a) for b, a in _rows(fields.take(SUBJECT_GRANTS, "grants"), 2)),
+        gates=tuple(GateUse(*row) for row in _rows(fields.take(SUBJECT_GATES, "gates"), 3)),
+    )
+    fields.end()
+    return subject
+
+
+def _rows(value: object, width: int) -> list[list[int]]:
+    """An array of arrays of `width` numbers of 32 bits each."""
+    if not isinstance(value, list) or len(value) > MAX_COMPONENTS:
+        raise EvidenceError(f"token: not an array of at most {MAX_COMPONENTS}")
+    for row in value:
+        if not isinstance(row, list) or len(row) != width:
+            raise EvidenceError(f"token: not an array of {width} numbers")
+        if any(type(each) is not int or not 0 <= each <= UINT32 for each in row):
+            raise EvidenceError("token: not a number of 32 bits")
+    return [list(row) for row in value]
 
 
 def _client(fields: Fields) -> int:
@@ -171,8 +302,11 @@ def _client(fields: Fields) -> int:
     return client
 
 
-def _components(items: Iterable[object]) -> tuple[Component, ...]:
+@lru_cache(maxsize=1024)  # devices with one image list the same components
+def _components(encoded: bytes) -> tuple[Component, ...]:
     """Read the list and check its order, so that each type stands in it exactly once."""
+    items = cbor.decode(encoded)
+    assert isinstance(items, list)
     components = tuple(_component(number, item) for number, item in enumerate(items))
     types = [component.type for component in components]
     if tuple(types[: len(FIXED_TYPES)]) != FIXED_TYPES:

@@ -85,6 +85,10 @@ _MEANINGS: dict[str, tuple[str, str]] = {
         "The image was signed with another key than the bundle.",
         "Find out who signed it. If it was not you, treat the device as taken over.",
     ),
+    "faults": (
+        "A part of the appliance fails again and again: it is broken, or somebody tries it out.",
+        "Look at the board's log (coffret logs) for what happened.",
+    ),
     "security counter": (
         "The image is so old that its known weaknesses may be open.",
         "Update the device.",

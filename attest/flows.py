@@ -60,15 +60,21 @@ class FlowBook:
         known = self._known.get(digest)
         return None if known is None else known[1]
 
-    def changes(self, expected: bytes, found: bytes) -> tuple[str, ...]:
-        """What the policy `found` has that `expected` has not, and the other way round, in words.
+    def policy(self, digest: bytes) -> Policy | None:
+        """The policy with this digest."""
+        known = self._known.get(digest)
+        return None if known is None else known[0]
 
-        Widenings first; () when either is not known, or nothing that has a name differs.
+    def changes(self, expected: bytes, found: bytes) -> tuple[str, ...]:
+        """What differs between the two policies, in words: first what `found` has and `expected`
+        has not. () when either is not known, or nothing that has a name differs.
         """
-        if expected not in self._known or found not in self._known:
+        before, after = self.policy(expected), self.policy(found)
+        if before is None or after is None:
             return ()
-        pair = self._known[expected][0], self._known[found][0]
-        return tuple(change.what for change in widening.compare(*pair))
+        more = [change.what for change in widening.compare(before, after)]
+        less = [change.what for change in widening.compare(after, before) if change.wider]
+        return (*more, *(f"not as expected, where {what}" for what in less))
 
 
 EMPTY = FlowBook.of(())

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -25,6 +26,7 @@ def xy(key: PublicKey) -> bytes:
     return numbers.x.to_bytes(COORDINATE, "big") + numbers.y.to_bytes(COORDINATE, "big")
 
 
+@lru_cache(maxsize=64)  # an identity's key is wanted twice within one appraisal
 def from_xy(data: bytes) -> PublicKey:
     """Read X || Y. Raises PublicKeyError for another length or a point that is not on the curve."""
     if len(data) != XY_BYTES:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from attest.evidence import Evidence
 from attest.flows import FlowBook, Route
 from attest.verdict import Challenge, Claim, Outcome
 from enclaves import cbor
@@ -37,7 +38,7 @@ class Rules:
 
     `versions` are versions ("1.2.0") or ranges (">=1.2, <2"), () for any; `maximum_age` is in
     seconds from challenge to appraisal; `flows` is every way out that is allowed, None for those
-    of the reference values, whatever they are.
+    of the reference values, whatever they are; `maximum_faults` is of each enclave, since boot.
     """
 
     versions: tuple[str, ...] = ()
@@ -45,6 +46,7 @@ class Rules:
     lifecycle: tuple[str, ...] = ("secured",)
     maximum_age: int | None = None
     flows: tuple[Route, ...] | None = None
+    maximum_faults: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ def version_problem(wanted: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=1024)
 def accepts(wanted: str, version: str) -> bool:
     """Whether `version` is the version, or in the range, that `wanted` says."""
     if wanted[:1] not in "<>=!~":
@@ -114,6 +117,20 @@ def check_age(rules: Rules, challenge: Challenge) -> Iterator[Claim]:
         yield Claim("age", wanted, f"{challenge.age} s", Outcome.WRONG, why)
     else:
         yield Claim("age", wanted, f"{challenge.age} s", Outcome.OK)
+
+
+def check_faults(rules: Rules, token: Evidence) -> Iterator[Claim]:
+    """The claim "faults", when the rules ask for one."""
+    if rules.maximum_faults is None:
+        return
+    counts = dict(zip(token.enclaves, token.health.counts, strict=True))
+    wanted = f"at most {rules.maximum_faults} of each enclave since boot"
+    found = ", ".join(f"{name} {faults}" for name, (faults, _) in counts.items()) or "none"
+    if all(faults <= rules.maximum_faults for faults, _ in counts.values()):
+        yield Claim("faults", wanted, found, Outcome.OK)
+    else:
+        why = "an enclave fails more often than the policy allows"
+        yield Claim("faults", wanted, found, Outcome.WRONG, why)
 
 
 def check_version(rules: Rules, version: str) -> Iterator[Claim]:

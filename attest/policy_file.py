@@ -60,6 +60,7 @@ class _Rules(_Table):
     minimum_security_counter: int | None = Field(default=None, ge=0, le=0x7FFFFFFF, strict=True)
     lifecycle: list[Annotated[str, AfterValidator(_lifecycle)]] | None = Field(None, min_length=1)
     maximum_age: Annotated[str, AfterValidator(_duration)] | None = None
+    maximum_faults: int | None = Field(default=None, ge=0, le=0x7FFFFFFF, strict=True)
     flow: list[_Flow] | None = None
 
     def over(self, general: Rules) -> Rules:
@@ -74,6 +75,9 @@ class _Rules(_Table):
             maximum_age=general.maximum_age
             if self.maximum_age is None
             else _seconds(self.maximum_age),
+            maximum_faults=general.maximum_faults
+            if self.maximum_faults is None
+            else self.maximum_faults,
             flows=general.flows
             if flows is None
             else tuple(Route(each.tag, each.to, each.through) for each in flows),

@@ -77,10 +77,11 @@ class Verdict:
     @property
     def verdict(self) -> str:
         """trusted, untrusted or unknown."""
-        outcomes = {claim.outcome for claim in self.claims}
-        if not outcomes or Outcome.WRONG in outcomes:
+        if not self.claims or any(claim.outcome is Outcome.WRONG for claim in self.claims):
             return "untrusted"
-        return "unknown" if Outcome.UNCHECKED in outcomes else "trusted"
+        if any(claim.outcome is Outcome.UNCHECKED for claim in self.claims):
+            return "unknown"
+        return "trusted"
 
     @property
     def trusted(self) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from benchmarks.appraisal import appraisal
 from benchmarks.calls import calls
 from benchmarks.measure import Measure
 from benchmarks.service import service
@@ -27,6 +28,7 @@ from benchmarks.workshop import Groups, Workshop
 # In this order; what takes minutes comes last.
 GROUPS: Groups = {
     "sizes": sizes,
+    "appraisal": appraisal,
     "starts": starts,
     "calls": calls,
     "uploads": uploads,

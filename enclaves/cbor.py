@@ -10,7 +10,7 @@ anybody looks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 import cbor2
@@ -44,6 +44,11 @@ def encode(value: object) -> bytes:
         raise CborError("a text string that UTF-8 cannot hold") from error
 
 
+def encode_plain(value: object) -> bytes:
+    """Encode again what `decode` gave: its maps are in order already."""
+    return cbor2.dumps(value)
+
+
 def decode(data: bytes, *, limit: int = MAX_BYTES) -> Value:
     """Decode `data`, at most `limit` bytes. Raises CborError unless `encode` gives `data` back.
 
@@ -51,10 +56,85 @@ def decode(data: bytes, *, limit: int = MAX_BYTES) -> Value:
     """
     if len(data) > limit:
         raise CborError(f"{len(data)} bytes of CBOR, at most {limit} are read")
+    quick = _decode_quickly(data)
+    if quick is not _NOT:
+        return quick  # type: ignore[return-value]
     value, end = _decode_item(data, 0, 0)
     if end != len(data):
         raise CborError(f"{len(data) - end} bytes after the end of the CBOR item")
     return value
+
+
+def _refuse(_decoder: object, _immutable: bool) -> object:
+    raise CborError("a tag that cbor2 would interpret")
+
+
+_NOT = object()  # for the slow decoder to say why, or to accept after all
+# Every tag that cbor2 knows how to interpret (RFC 8949 section 3.4 and IANA's registry): none of
+# them may be, so what has one goes to the slow decoder.
+_INTERPRETED: dict[int, Callable[[object, bool], object]] = {
+    tag: _refuse
+    for tag in (
+        *(*range(6), 21, 22, 23, 24, 25, 28, 29, 30, 35, 36, 37, 43, 44, 52, 54, 100, 256, 258),
+        *(260, 261, 1004, 43000, 55799),
+    )
+}
+
+
+def _decode_quickly(data: bytes) -> object:
+    """What `_decode_item` gives, by cbor2, where it is certain to be that; else `_NOT`.
+
+    Certain: only our types, keys in their order, and encoded again it is the same bytes.
+    """
+    try:
+        value = cbor2.loads(
+            data,
+            semantic_decoders=_INTERPRETED,
+            max_depth=MAX_DEPTH,
+            allow_indefinite=False,
+            allow_duplicate_keys=False,
+        )
+        return value if _is_ours(value) and cbor2.dumps(value) == data else _NOT
+    except (CborError, cbor2.CBORError, ValueError, EOFError, RecursionError, TypeError):
+        return _NOT
+
+
+_SCALARS = frozenset({int, str, bytes, bool, type(None)})
+
+
+def _is_ours(value: object) -> bool:
+    """Whether a decoded value has only types and orders that `encode` writes."""
+    kind = type(value)
+    if kind in _SCALARS:
+        return True
+    if kind is list:
+        return all(type(item) in _SCALARS or _is_ours(item) for item in value)  # type: ignore[attr-defined]
+    if kind is dict:
+        return _is_our_map(value)  # type: ignore[arg-type]
+    return isinstance(value, cbor2.CBORTag) and _is_ours(value.value)
+
+
+def _is_our_map(value: dict[object, object]) -> bool:
+    """Keys of one major type only, which is what nearly all have, and rising."""
+    before: int | None = None
+    text: tuple[int, bytes] = (-1, b"")
+    for key, item in value.items():
+        if type(item) not in _SCALARS and not _is_ours(item):
+            return False
+        if type(key) is int:
+            # Unsigned ones rise and come first, negative ones fall (their encodings rise).
+            place = key if key >= 0 else (1 << 64) - key
+            if text[0] >= 0 or (before is not None and place <= before):
+                return False
+            before = place
+        elif type(key) is str:
+            encoded = key.encode()
+            if before is not None or (len(encoded), encoded) <= text:
+                return False
+            text = (len(encoded), encoded)
+        else:
+            return False
+    return True
 
 
 def _ordered(value: object, depth: int) -> object:

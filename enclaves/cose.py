@@ -160,8 +160,7 @@ def _labelled(header: Mapping[object, object]) -> dict[Label, object]:
 
 def _check_headers(protected: Mapping[Label, object], unprotected: Mapping[Label, object]) -> None:
     """RFC 9052 section 3.1: no label twice, no unknown `crit`; and our one algorithm."""
-    both = set(protected) & set(unprotected)
-    if both:
+    if unprotected and (both := set(protected) & set(unprotected)):
         raise CoseError(f"COSE_Sign1: header {sorted(map(str, both))} is in both headers")
     if HEADER_CRIT in protected or HEADER_CRIT in unprotected:
         raise CoseError("COSE_Sign1: a critical header that this program does not know")

@@ -13,6 +13,7 @@ from firmware.devices import (
     has_device,
     suggestion,
 )
+from firmware.evidence_size import MOST_ENCLAVES, ROOM, reply_size
 from firmware.manifest import Manifest
 from firmware.memory import DoesNotFitError
 from firmware.problems import Problem
@@ -48,7 +49,7 @@ def board_problems(manifest: Manifest, board: Board) -> list[Problem]:
     if not problems:
         problems += device_problems(manifest, board)
         problems += event_problems(manifest, granted_devices(manifest, board))
-    return problems + _gate_problems(manifest)
+    return problems + _gate_problems(manifest) + _evidence_problems(manifest, board)
 
 
 def _missing_devices(manifest: Manifest, board: Board) -> Iterator[Problem]:
@@ -75,6 +76,18 @@ def _gate_problems(manifest: Manifest) -> list[Problem]:
         )
         for gate in manifest.gates[MAX_GATES:]
     ]
+
+
+def _evidence_problems(manifest: Manifest, board: Board) -> list[Problem]:
+    """The evidence lists every enclave, and must fit one answer of the board."""
+    names = list(manifest.enclaves)
+    gates = max((sum(g.enclave == name for g in manifest.gates) for name in names), default=0)
+    size = reply_size(names, manifest.appliance.version, gates, board.name)
+    if size <= ROOM and len(names) <= MOST_ENCLAVES:
+        return []
+    what = f"the evidence can have {size} bytes with {len(names)} enclaves, {ROOM} fit an answer"
+    mend = "merge enclaves that hold the same data, or give them shorter names"
+    return [manifest.problem(("enclave", names[-1]), what, mend)]
 
 
 def memory_problem(manifest: Manifest, board: Board, error: DoesNotFitError) -> Problem:

@@ -24,7 +24,7 @@ class RuntimeSizes:
     window: int = 1024  # the VM's variables
     manager_stack: int = 4 * 1024
     manager_statics: int = 12 * 1024
-    attester: int = 4 * 1024  # with the handoff at its end
+    attester: int = 8 * 1024  # with the handoff at its end
     attester_stack: int = 2816
 
 

@@ -53,6 +53,7 @@ class Call(IntEnum):
     ANSWER = 10
     DROPPED = 11
     ACCOUNT = 12
+    GATE_INFO = 13
     DEVICE = 15
     PORT_READ = 16
     PORT_WRITE = 17
@@ -85,7 +86,14 @@ MANAGER_CALLS = (
     *(call for call in Call if Call.PORT_READ <= call <= Call.EVIDENCE),
     Call.IDENTITY,
 )
-ATTESTER_CALLS = (*_EVERYBODY, Call.EVIDENCE_NEXT, Call.EVIDENCE_DONE)
+ATTESTER_CALLS = (
+    *_EVERYBODY,
+    Call.GATE_INFO,
+    Call.LOG_READ,
+    Call.TASK_INFO,
+    Call.EVIDENCE_NEXT,
+    Call.EVIDENCE_DONE,
+)
 
 
 # Of the manager and the attester together, where the enclaves have fixed slices.

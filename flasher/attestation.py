@@ -23,6 +23,7 @@ def challenge(
     policy: attest.Policy = attest.DEFAULT,
     flows: attest.FlowBook = attest.EMPTY,
     guard: Guard = unguarded,
+    enclave: str | None = None,
 ) -> tuple[attest.Response, attest.Verdict]:
     """Asks the board at `port` for evidence over a new nonce and appraises it.
 
@@ -31,7 +32,7 @@ def challenge(
     with Board.open(port, guard=guard) as board:
         require_application(board, "attest")
         nonce = attest.new_challenge(inventory)
-        evidence = board.evidence(nonce)
+        evidence = board.evidence(nonce, enclave)
     answer = attest.Response(evidence.token, evidence.certificate)
     verdict = attest.attest(answer, nonce, inventory, operator, references, policy, flows)
     instance_id = answer.device()

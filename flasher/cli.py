@@ -209,6 +209,7 @@ def provision(
     "--every", type=click.FloatRange(0.1), default=60.0, help="With --watch: seconds, default 60."
 )
 @click.option("--rounds", type=click.IntRange(1), help="With --watch: end after so many.")
+@click.option("--enclave", help="With a report on this enclave: code, labels, gates, budgets used.")
 @KEYS
 @INVENTORY
 @JSON
@@ -227,6 +228,7 @@ def attest(
     ca: Path | None,
     every: float,
     rounds: int | None,
+    enclave: str | None,
     folder: Path | None,
     location: str | None,
     as_json: bool,
@@ -244,6 +246,7 @@ def attest(
         _watch(port, service, access_key, ca, every, rounds, as_json)
         return
     from attest import (  # noqa: PLC0415
+        enclave_report,
         keys,
         load_bundle,
         load_flows,
@@ -263,14 +266,21 @@ def attest(
     policy = load_policy(policy_path)
     flows = load_flows(*(() if bundle is None else (bundle,)), *flow_paths)
     inventory = open_inventory(location)
-    answer, verdict = challenge(path, inventory, operator, references, policy, flows)
+    answer, verdict = challenge(
+        path, inventory, operator, references, policy, flows, enclave=enclave
+    )
     if save is not None:
         response.save(save, answer)
     known = answer.device()
     device = None if known is None else inventory.device(known)
     name = None if device is None else device.name
     lines = report.plain(verdict) if explain else report.lines(verdict, name)
-    _result(report.document(verdict), lines, as_json)
+    document = report.document(verdict)
+    told = enclave_report.of(answer, flows) if enclave else None
+    if told is not None:
+        document["enclave"] = told.to_json()
+        lines = [*told.lines(), *lines]
+    _result(document, lines, as_json)
     context.exit(0 if verdict.trusted else NO)
 
 

@@ -114,13 +114,14 @@ class EvidenceResponse(message.WriteResponse):
 
 
 class EvidenceRequest(_Attestation, message.WriteRequest):
-    """Asks for evidence over a nonce of 32, 48 or 64 bytes."""
+    """Asks for evidence over a nonce of 32, 48 or 64 bytes, with a report on one enclave."""
 
     _GROUP_ID = Group.ATTESTATION
     _COMMAND_ID = 0
     _Response = EvidenceResponse
 
     nonce: bytes
+    enclave: str | None = None
 
 
 class IdentityResponse(message.ReadResponse):

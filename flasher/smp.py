@@ -230,11 +230,16 @@ class Board:
         """Erases the slot that does not run."""
         self._ask(ImageErase(), "erase", timeout_s=SLOW_S)
 
-    def evidence(self, nonce: bytes) -> Evidence:
-        """Evidence over a fresh nonce of 32, 48 or 64 bytes."""
+    def evidence(self, nonce: bytes, enclave: str | None = None) -> Evidence:
+        """Evidence over a fresh nonce of 32, 48 or 64 bytes; with a report on this enclave.
+
+        Raises RefusedError (NOT_FOUND) when there is no such enclave.
+        """
         if len(nonce) not in NONCE_SIZES:
             raise ValueError(f"a nonce has {NONCE_SIZES} bytes, not {len(nonce)}")
-        answer = self._ask(messages.EvidenceRequest(nonce=nonce), "evidence", timeout_s=SLOW_S)
+        answer = self._ask(
+            messages.EvidenceRequest(nonce=nonce, enclave=enclave), "evidence", timeout_s=SLOW_S
+        )
         return Evidence(answer.token, answer.cert)
 
     def identity(self) -> Identity:

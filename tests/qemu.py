@@ -142,7 +142,7 @@ class Machine:
 
     def _receive(self, deadline: float, complaint: str) -> None:
         left = deadline - time.monotonic()
-        assert left > 0, f"{complaint}; seen: {self._seen[-400:]!r}"
+        assert left > 0, f"{complaint}; seen {len(self._seen)}: {self._seen[-400:]!r}"
         self.port.settimeout(left)
         try:
             data = self.port.recv(4096)

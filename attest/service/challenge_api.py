@@ -27,7 +27,7 @@ from starlette.types import Receive, Scope, Send
 from attest import response as evidence_file
 from attest.errors import AttestError
 from attest.evidence import MAX_BYTES as TOKEN_MAX
-from attest.evidence import NONCE_SIZES, PROFILE_TFM
+from attest.evidence import NONCE_SIZES, PROFILE_URI
 from attest.record import FOREVER, Use, use_nonces
 from attest.response import Response as Answered
 from attest.service import problem
@@ -45,7 +45,7 @@ from attest.tables import NONCES, STANDINGS
 MEDIA_TYPE = "application/vnd.veraison.challenge-response-session+json"
 EVIDENCE = "application/vnd.coffret.evidence+cbor"  # token and certificate: attest.response
 TOKEN_ONLY = ("application/eat-cwt", "application/psa-attestation-token")
-ACCEPT = [EVIDENCE, f'{TOKEN_ONLY[0]}; eat_profile="{PROFILE_TFM}"', TOKEN_ONLY[1]]
+ACCEPT = [EVIDENCE, f'{TOKEN_ONLY[0]}; eat_profile="{PROFILE_URI}"', TOKEN_ONLY[1]]
 NONCE_DEFAULT = 32
 PREFIX = "/challenge-response/v1"
 NEW_SESSION = f"{PREFIX}/newSession"

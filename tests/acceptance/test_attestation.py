@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from attest import device_log, evidence
 from flasher.bundle import read_bundle
+from flasher.logs import read as read_log
 from flasher.run import board_of
+from flasher.smp import Board
 from tests.acceptance.conftest import DIARY, User
 
 
@@ -57,9 +61,53 @@ def test_another_image_is_named(user: User, diary: Path, state: Path) -> None:
 def test_another_policy_is_named(user: User, diary: Path, state: Path) -> None:
     other = user.build(user.variant("open", "accepts = []", 'accepts = ["alice/health"]'), "open")
     with switched_on(user, diary, state) as port:
-        answer = user.coffret("attest", "--port", port, "--bundle", other, "--json")
+        asked = ("attest", "--port", port, "--bundle", other, "--flows", diary, "--json")
+        answer = user.coffret(*asked)
     assert answer.code == 1
-    assert {"appliance", "policy"} <= answer.differing()
+    assert {"appliance", "policy"} == answer.differing()  # the enclaves' code is the same
+    why = next(c["why"] for c in json.loads(answer.out)["claims"] if c["claim"] == "policy")
+    assert "alice/health" in why
+    assert "usb" in why
+
+
+def test_a_policy_that_lists_the_flows_is_asked(user: User, diary: Path, state: Path) -> None:
+    flow = '[[flow]]\ntag = "alice/health"\nto = "usb"\nthrough = "coach.weekly"\n'
+    narrow, wide = user.home / "narrow.toml", user.home / "wide.toml"
+    wide.write_text(f'versions = ["1.0.0"]\nmaximum_age = "1 min"\n{flow}')
+    narrow.write_text(flow.replace("usb", "uart2"))
+    with switched_on(user, diary, state) as port:
+        asked = ("attest", "--port", port, "--bundle", diary, "--json", "--policy")
+        good, bad = user.coffret(*asked, wide), user.coffret(*asked, narrow)
+    assert good.code == 0, good.out
+    assert {"version", "age", "flows"} <= set(good.claims())
+    assert bad.code == 1
+    assert bad.differing() == {"flows"}
+
+
+def test_one_enclave_is_reported_on(user: User, diary: Path, state: Path) -> None:
+    """Over the same nonce and key: its code, its labels, its gates and what they have used."""
+    with switched_on(user, diary, state) as port:
+        asked = ("attest", "--port", port, "--bundle", diary, "--json", "--enclave")
+        answer, nobody = user.coffret(*asked, "coach"), user.coffret(*asked, "nobody")
+    assert answer.code == 0, answer.err
+    told = json.loads(answer.out)["enclave"]
+    assert told["enclave"] == "coach"
+    assert told["secrecy"] == ["alice/health"]
+    (gate,) = told["gates"]
+    assert (gate["gate"], gate["at_most"], gate["bytes"]) == ("coach.weekly", 1, 16)
+    assert gate["used"] in (0, 1)
+    assert nobody.code != 0
+
+
+def test_the_evidence_has_the_digest_of_the_log(user: User, diary: Path, state: Path) -> None:
+    with switched_on(user, diary, state) as port, Board.open(port, timeout_s=20) as board:
+        health = evidence.read(board.evidence(bytes(32)).token).health
+        entries = [(e.sequence, e.ms, e.who, e.text) for e in read_log(board)]
+    assert health.log_next > health.log_first
+    assert device_log.matches(health, entries)
+    sequence, ms, who, text = entries[0]
+    assert not device_log.matches(health, [(sequence, ms, who, text + "!"), *entries[1:]])
+    assert device_log.matches(health, entries[1:]) is None
 
 
 def test_another_signing_key_is_named(user: User, diary: Path) -> None:

@@ -19,16 +19,19 @@ from tests.armv8m.intruder import (
     BUSY,
     COUNTER,
     DENIED,
+    FAILED,
     KEY,
     MEMORY,
     POINTER,
     POLICY,
+    STATE_AT,
     UDS,
     USAGE,
     Fault,
     Gateway,
     Intruder,
     Kit,
+    attest_state,
     build_kit,
     secure_places,
 )
@@ -161,7 +164,9 @@ def test_gateways_read_and_write_no_memory_for_a_caller_that_it_cannot_use_itsel
     assert intruder.gateway(Gateway.SHA256_UPDATE, address, own, size) == POINTER
     assert intruder.gateway(Gateway.SHA256_FINISH, own, address) == POINTER
     assert intruder.gateway(Gateway.CHECK_IMAGE, 0, 0, address) == POINTER
-    assert intruder.gateway(Gateway.ATTEST, address, size) == POINTER
+    state = intruder.put(attest_state(), STATE_AT)
+    assert intruder.gateway(Gateway.ATTEST, address, size, state) == POINTER
+    assert intruder.gateway(Gateway.ATTEST, own, 32, address) == POINTER
     assert intruder.gateway(Gateway.ATTEST_READ, 0, address, 0) == 0  # nothing of nothing
     assert intruder.gateway(Gateway.STORE_GET, BOOT_COUNT, address, size) == POINTER
     assert intruder.gateway(Gateway.STORE_PUT, ENDORSEMENT, address, size) == POINTER
@@ -174,7 +179,7 @@ def test_reply_is_written_only_where_the_caller_could(intruder: Intruder, kit: K
     assert STATE is not None
     for address in (STATE.base, SECRETS, RAM.end - 16, 0x1000_0000):
         assert intruder.gateway(Gateway.ATTEST_READ, 0, address, 64) == POINTER
-    length = intruder.gateway(Gateway.ATTEST, intruder.buffer, 32)
+    length = intruder.gateway(Gateway.ATTEST, intruder.buffer, 32, intruder.buffer + STATE_AT)
     for offset, size in ((length, 1), (0, length + 1), (0xFFFF_FFFF, 2), (1, 0xFFFF_FFFF)):
         assert intruder.gateway(Gateway.ATTEST_READ, offset, intruder.buffer, size) == POINTER
 
@@ -220,7 +225,9 @@ def test_flash_and_records_are_not_for_tasks(intruder: Intruder, gateway: Gatewa
 
 
 def test_gateways_leave_nothing_in_the_registers(intruder: Intruder) -> None:
-    found = intruder.order("g", Gateway.ATTEST, intruder.put(bytes(32)), 32, 0)
+    found = intruder.order(
+        "g", Gateway.ATTEST, intruder.put(bytes(32)), 32, intruder.put(attest_state(), STATE_AT)
+    )
     assert isinstance(found, list)
     # The compiler fills the ones a function may change with the return address: the caller's own.
     (rest,) = set(found[1:])
@@ -269,7 +276,26 @@ def test_image_that_rewrites_its_measurements_still_gets_the_true_ones(
 
 @pytest.mark.parametrize("length", [0, 31, 33, 47, 63, 65, 128, 0x1000_0000])
 def test_only_a_nonce_is_signed(intruder: Intruder, length: int) -> None:
-    assert intruder.gateway(Gateway.ATTEST, intruder.put(bytes(32)), length) == POINTER
+    state = intruder.put(attest_state(), STATE_AT)
+    assert intruder.gateway(Gateway.ATTEST, intruder.put(bytes(32)), length, state) == POINTER
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        attest_state(enclaves=0),
+        attest_state(enclaves=17),
+        attest_state(enclaves=0xFFFF_FFFF),
+        attest_state(subject=99),
+        attest_state(subject=0xFFFF_FFFF),
+        attest_state(subject=1, gates=17),
+        attest_state(subject=1, gates=0xFFFF_FFFF),
+    ],
+)
+def test_counts_beyond_their_tables_are_not_signed(intruder: Intruder, state: bytes) -> None:
+    at = intruder.put(state, STATE_AT)
+    assert intruder.gateway(Gateway.ATTEST, intruder.put(bytes(32)), 32, at) == FAILED
+    intruder.put(attest_state(), STATE_AT)
 
 
 def test_jump_to_a_secure_return_finds_no_frame(intruder: Intruder) -> None:
@@ -283,6 +309,7 @@ def test_interrupted_gateway_shows_nothing_and_lets_nobody_else_in(
     intruder: Intruder, kit: Kit
 ) -> None:
     intruder.put(bytes(32))
+    intruder.put(attest_state(), STATE_AT)
     found = intruder.order("t", 2_000)
     assert isinstance(found, list)
     ticks, in_secure, dirty, nested, length = found
@@ -300,6 +327,7 @@ def test_hostile_task_cannot_enter_behind_an_interrupted_gateway(
 ) -> None:
     """Another task jumps to where a Secure function would return, while one is suspended."""
     intruder.put(bytes(32))
+    intruder.put(attest_state(), STATE_AT)
     found = intruder.order("i", target)
     assert isinstance(found, list)
     exception, length = found

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from attest import certificate, dice, endorsement, evidence, p256
 from attest.appraisal import Challenge, Expectations, NonceState
 from attest.corim import ReferenceValues
-from attest.evidence import Component, Evidence
+from attest.evidence import Component, Evidence, Health
 from attest.response import Response
 
 BOARD = "mps2-an385"
@@ -115,6 +115,9 @@ class SimulatedDevice:
             client_id=-1,
             lifecycle=self.lifecycle,
             components=tuple(Component(k, v, self.signer_id, version) for k, v, version in parts),
+            uptime=12,
+            boot_count=3,
+            health=Health(digest("log"), 0, 5, tuple((0, 0) for _ in self.enclaves)),
         )
         return replace(honest, **self.token_changes)  # type: ignore[arg-type]
 

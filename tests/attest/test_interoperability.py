@@ -8,18 +8,29 @@ import os
 import subprocess
 import sys
 import venv
+from dataclasses import replace
 from pathlib import Path
 
 import cbor2
 import pycddl  # type: ignore[import-untyped]
 import pytest
-from simulated_device import GOOD, GOOD_ENDORSEMENT, OPERATOR, REFERENCES, SIGNER, private_key
+from simulated_device import (
+    GOOD,
+    GOOD_ENDORSEMENT,
+    OPERATOR,
+    REFERENCES,
+    SIGNER,
+    SimulatedDevice,
+    private_key,
+)
 
 from attest import certificate, corim, evidence, p256
 from attest.errors import EvidenceError
+from attest.evidence import GateUse, Subject
 from enclaves import cbor, cose
 
 CWT = "cwt==3.3.0"
+PSA_PROFILE = "tag:psacertified.org,2023:psa#tfm"
 STRANGER = private_key(99).public_key()
 PAYLOAD = cose.read1(GOOD.answer().token).payload
 
@@ -54,8 +65,30 @@ def cddl(name: str) -> pycddl.Schema:
     return pycddl.Schema((Path(__file__).parent / name).read_text())
 
 
-def test_token_follows_the_cddl_of_the_claims() -> None:
-    cddl("psa_token.cddl").validate_cbor(PAYLOAD)
+ADDED = (evidence.UPTIME, evidence.BOOT_COUNT, evidence.HEALTH, evidence.SUBJECT)
+REPORT = replace(
+    GOOD,
+    token_changes={
+        "subject": Subject("enclave:coach", 1, 0, ((0, 0), (1, 2)), (GateUse(0, 1, 60),))
+    },
+)
+
+
+@pytest.mark.parametrize("device", [GOOD, REPORT])
+def test_token_follows_the_cddl_of_its_profile(device: SimulatedDevice) -> None:
+    payload = cose.read1(device.answer().token).payload
+    cddl("coffret_token.cddl").validate_cbor(payload)
+    cddl("eat.cddl").validate_cbor(payload)
+
+
+def test_but_for_profile_and_added_claims_it_is_the_token_of_rfc_9783() -> None:
+    """What RFC 9783 knows has its form; only the profile's name says that more follow."""
+    claims = evidence.claims(REPORT.evidence())
+    for key in ADDED:
+        del claims[key]
+    assert claims[evidence.PROFILE] != PSA_PROFILE
+    claims[evidence.PROFILE] = PSA_PROFILE
+    cddl("psa_token.cddl").validate_cbor(cbor.encode(claims))
 
 
 @pytest.mark.parametrize(
@@ -65,18 +98,20 @@ def test_token_follows_the_cddl_of_the_claims() -> None:
         (evidence.INSTANCE_ID, bytes(32)),
         (evidence.PROFILE, "other"),
         (evidence.CLIENT_ID, "-1"),
-        (evidence.LIFECYCLE, 0x3100),
+        (evidence.LIFECYCLE, 0x6100),
         (evidence.COMPONENTS, []),
+        (evidence.UPTIME, -1),
+        (evidence.BOOT_COUNT, 1 << 32),
+        (evidence.HEALTH, {}),
         (2401, 1),
     ],
 )
 def test_cddl_and_our_reader_refuse_the_same(key: int, value: object) -> None:
     payload = cbor.encode({**evidence.claims(GOOD.evidence()), key: value})
     with pytest.raises(pycddl.ValidationError):
-        cddl("psa_token.cddl").validate_cbor(payload)
-    if key != evidence.LIFECYCLE:  # a reserved lifecycle is well formed for us, and not trusted
-        with pytest.raises(EvidenceError):
-            evidence.read(cose.sign1(payload, GOOD.alias))
+        cddl("coffret_token.cddl").validate_cbor(payload)
+    with pytest.raises(EvidenceError):
+        evidence.read(cose.sign1(payload, GOOD.alias))
 
 
 def parts(

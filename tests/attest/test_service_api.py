@@ -17,6 +17,7 @@ from openapi_spec_validator import validate
 
 import attest
 from attest import corim, keys, response
+from attest.evidence import PROFILE_URI
 from attest.response import Response
 from attest.service.access import Right
 from attest.service.session import Sealer, Session
@@ -38,7 +39,7 @@ NEW = "/challenge-response/v1/newSession"
 SUBMIT = "/endorsement-provisioning/v1/submit"
 SESSION_TYPE = "application/vnd.veraison.challenge-response-session+json"
 EVIDENCE = {"Content-Type": "application/vnd.coffret.evidence+cbor"}
-TOKEN = {"Content-Type": 'application/eat-cwt; eat_profile="tag:psacertified.org,2023:psa#tfm"'}
+TOKEN = {"Content-Type": f'application/eat-cwt; eat_profile="{PROFILE_URI}"'}
 CORIM = {"Content-Type": "application/rim+cbor"}
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from attest import certificate, p256
-from attest.evidence import Evidence, verify
+from attest.evidence import Evidence, GateUse, Subject, verify
 from boards.model import Region
 from firmware.image import ImageContent, LocalSigner, Version, read_image, wrap_image
 from firmware.link import Layout, Statics
@@ -23,7 +23,7 @@ from tests.qemu import Machine, needs_qemu
 pytestmark = needs_qemu
 
 SIZES = RuntimeSizes()
-ATTESTER = 0x203F_F000
+ATTESTER = 0x203F_E000
 LAYOUT = Layout(
     monitor=Region(base=0x2000_0000, size=0x8000),
     main_stack=0x800,
@@ -32,11 +32,13 @@ LAYOUT = Layout(
         Statics("manager", Region(base=0x2001_1000, size=0x1000)),
         Statics(
             "attester",
-            Region(base=ATTESTER + SIZES.attester_stack, size=0xC00 - SIZES.attester_stack),
+            Region(base=ATTESTER + SIZES.attester_stack, size=0x1C00 - SIZES.attester_stack),
         ),
     ),
 )
 ERR_SIZE = -3
+ERR_NOT_FOUND = -8
+NO_GRANTS = ((0x15, 0), (0x16, 0))  # RBAR with VALID and its number, disabled
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +50,15 @@ class Board:
     image: bytes
     kit: Kit
 
-    def ask(self, nonce: bytes) -> tuple[int, bytes]:
+    def ask(self, nonce: bytes, subject: int = 0) -> tuple[int, bytes]:
         """(result of the call, reply)."""
-        self.machine.send(bytes([len(nonce)]) + nonce)
+        self.machine.send(bytes([len(nonce), subject]) + nonce)
         (result,) = struct.unpack("<i", self.machine.read_exactly(4))
-        return result, self.machine.read_exactly(result) if result > 0 else b""
+        return result, self.machine.read_exactly(result, 90) if result > 0 else b""
 
-    def evidence(self, nonce: bytes) -> tuple[bytes, bytes]:
+    def evidence(self, nonce: bytes, subject: int = 0) -> tuple[bytes, bytes]:
         """(token, certificate)."""
-        _, reply = self.ask(nonce)
+        _, reply = self.ask(nonce, subject)
         token, document = struct.unpack_from("<HH", reply)
         assert len(reply) == 4 + token + document
         return reply[4 : 4 + token], reply[4 + token :]
@@ -77,8 +79,10 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
         yield Board(machine, memory, image, kit)
 
 
-def verified(board: Board, nonce: bytes) -> tuple[Evidence, certificate.Certificate]:
-    token, document = board.evidence(nonce)
+def verified(
+    board: Board, nonce: bytes, subject: int = 0
+) -> tuple[Evidence, certificate.Certificate]:
+    token, document = board.evidence(nonce, subject)
     found = certificate.read(document)
     return verify(token, found.alias_key), found
 
@@ -99,13 +103,38 @@ def test_token_lists_what_runs(board: Board) -> None:
         ("runtime", bytes([1, 2, 3]).ljust(32, b"\0"), "0.1.0"),
         ("appliance", facts.digest, "1.2.3"),
         ("policy", b"\x11" * 32, None),
-        ("enclave:sensor", bytes([4]).ljust(32, b"\0"), "1.2.3"),
-        ("enclave:coach", bytes([5]).ljust(32, b"\0"), "1.2.3"),
+        ("enclave:sensor", bytes([4]).ljust(32, b"\0"), None),
+        ("enclave:coach", bytes([5]).ljust(32, b"\0"), None),
     ]
     assert {c.signer_id for c in evidence.components} == {p256.key_hash(board.kit.key.public_key())}
     assert document.image_digest == facts.digest
     assert evidence.implementation_id.rstrip(b"\0") == b"coffret/mps2-an385/flash"
     assert evidence.boot_seed != bytes(32)
+
+
+def test_token_says_how_the_system_is(board: Board) -> None:
+    evidence, _ = verified(board, bytes(32))
+    assert evidence.boot_count == 1
+    assert evidence.health.counts == ((0, 0), (1, 0))  # the coach ended with a fault
+    assert evidence.subject is None
+    later, _ = verified(board, bytes(32))
+    assert later.uptime >= evidence.uptime
+    assert later.health.log_digest == evidence.health.log_digest
+
+
+def test_a_report_on_one_enclave_has_its_labels_and_gates(board: Board) -> None:
+    evidence, _ = verified(board, bytes(48), subject=2)
+    assert evidence.nonce == bytes(48)
+    assert evidence.subject == Subject(
+        "enclave:coach", 5 | 1 << 32, 2, NO_GRANTS, (GateUse(1, 0, 0),)
+    )
+    sensor = verified(board, bytes(32), subject=1)[0].subject
+    assert sensor == Subject("enclave:sensor", 0, 0, NO_GRANTS, (GateUse(0, 0, 0),))
+
+
+def test_there_is_no_report_on_what_is_no_enclave(board: Board) -> None:
+    for subject in (3, 4, 255):
+        assert board.ask(bytes(32), subject) == (ERR_NOT_FOUND, b"")
 
 
 @pytest.mark.parametrize("length", [1, 31, 33, 63])
@@ -115,7 +144,7 @@ def test_nonce_of_another_length_gets_no_evidence(board: Board, length: int) -> 
 
 def test_attester_stays_within_its_stack(board: Board) -> None:
     for number in range(3):
-        board.evidence(bytes([number]) * 64)
+        board.evidence(bytes([number]) * 64, number)
     board.machine.send(b"\0")
     assert board.machine.read_exactly(4) == bytes(4)  # no fault
     stack = board.memory.read(ATTESTER, SIZES.attester_stack)

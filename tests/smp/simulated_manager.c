@@ -27,6 +27,7 @@ static struct {
     } log[LOG_ENTRIES];
     uint32_t logged;
     int32_t evidence;           // what SYS_EVIDENCE returns instead of evidence, if negative
+    uint32_t subject;           // of the last SYS_EVIDENCE
     uint32_t counter;           // of the running image
     uint64_t microseconds;
     uint32_t reset_mode;
@@ -43,6 +44,7 @@ void simulated_log(uint8_t task, const uint8_t *text, uint32_t length) {
 
 void simulated_time(uint64_t microseconds) { simulated.microseconds = microseconds; }
 void simulated_evidence(int32_t result) { simulated.evidence = result; }
+uint32_t simulated_subject(void) { return simulated.subject; }
 uint32_t simulated_reset_mode(void) { return simulated.reset_mode; }
 uint64_t syscall_time(void) { return simulated.microseconds; }
 
@@ -75,6 +77,7 @@ static int32_t evidence(const struct evidence_request *request) {
     memcpy(reply + 4, nonce, length);
     memcpy(reply + 4 + length, nonce, length);
     memcpy(reply + 4 + 2 * length, "certificate", 11);
+    simulated.subject = request->subject;
     return (int32_t)(4u + 2u * length + 11u);
 }
 

@@ -556,6 +556,20 @@ def test_evidence_is_over_the_nonce_given(manager: SimulatedBoard, length: int) 
     }
 
 
+def test_a_report_is_about_the_enclave_named(manager: SimulatedBoard) -> None:
+    names = [each["name"] for each in manager.ask(READ, 67, 0)["enclaves"]]
+    assert len(names) > 1
+    for number, name in enumerate(names):
+        asked = {"nonce": bytes(32), "enclave": name}
+        assert manager.ask(WRITE, 64, 0, asked)["token"] == bytes(64)
+        assert manager.library.simulated_subject() == number + 1
+    manager.ask(WRITE, 64, 0, {"nonce": bytes(32)})
+    assert manager.library.simulated_subject() == 0
+    for stranger in ("", "nobody", names[0] + "x", names[0][:-1], "manager"):
+        assert manager.ask(WRITE, 64, 0, {"nonce": bytes(32), "enclave": stranger}) == {"rc": 5}
+    assert manager.ask(WRITE, 64, 0, {"nonce": bytes(32), "enclave": 1}) == {"rc": 3}
+
+
 def test_evidence_refuses_other_nonces_and_tells_when_it_failed(manager: SimulatedBoard) -> None:
     for nonce in (b"", bytes(31), bytes(65), "text"):
         assert manager.ask(WRITE, 64, 0, {"nonce": nonce}) == {"rc": 3}

@@ -59,7 +59,7 @@ GATEWAY int gateway_sha256_init(struct sha256_context *context);
 GATEWAY int gateway_sha256_update(struct sha256_context *context, const uint8_t *data, size_t length);
 GATEWAY int gateway_sha256_finish(struct sha256_context *context, uint8_t *digest);
 GATEWAY int gateway_check_image(uint32_t slot, const struct image_limits *limits, struct image_info *info);
-GATEWAY int gateway_attest(const uint8_t *nonce, size_t length);
+GATEWAY int gateway_attest(const uint8_t *nonce, size_t length, const struct attest_state *now);
 GATEWAY int gateway_attest_read(uint32_t offset, uint8_t *data, size_t length);
 GATEWAY int gateway_flash_erase(uint32_t offset, size_t length);
 GATEWAY int gateway_flash_program(uint32_t offset, const void *data, size_t length);
@@ -136,7 +136,7 @@ int gateway_check_image(uint32_t slot, const struct image_limits *limits, struct
     return leave(reason);
 }
 
-// ---- attestation: the caller chooses the nonce and nothing else ----
+// ---- attestation: the caller chooses the nonce, and says how the image is at this moment ----
 
 static bool keep_reply(const void *data, size_t length) {
     struct secure_state *state = secure();
@@ -155,6 +155,7 @@ static int make_reply(const uint8_t *nonce, size_t length) {
     state->maker.components = state->components;
     state->maker.component_count = state->component_count;
     state->maker.appliance_version = state->appliance_version;
+    state->maker.state = &state->now;
     state->maker.services = boot_own_services();
     state->maker.send = keep_reply;
     if (!token_make(&state->maker, nonce, length)) {
@@ -164,16 +165,17 @@ static int make_reply(const uint8_t *nonce, size_t length) {
     return (int)state->reply_length;
 }
 
-int gateway_attest(const uint8_t *nonce, size_t length) {
+int gateway_attest(const uint8_t *nonce, size_t length, const struct attest_state *now) {
     uint8_t copy[64];
     int error = enter();
     if (error != 0) {
         return error;
     }
-    if ((length != 32u && length != 48u && length != 64u) || !may_read(nonce, length)) {
+    if ((length != 32u && length != 48u && length != 64u) || !may_read(nonce, length) || !may_read(now, sizeof *now)) {
         return leave(GATEWAY_POINTER);
     }
     memcpy(copy, nonce, length);
+    secure()->now = *now; // a copy: nobody can change that meanwhile, and token_make checks its counts
     return leave(make_reply(copy, length));
 }
 

@@ -61,9 +61,10 @@ const struct boot_services *boot_services(void) {
 
 // ---- attestation, for the attester ----
 
-bool attest_answer(const uint8_t *nonce, size_t nonce_length, bool (*send)(const void *data, size_t length)) {
+bool attest_answer(const uint8_t *nonce, size_t nonce_length, const struct attest_state *state,
+                   bool (*send)(const void *data, size_t length)) {
     uint8_t piece[96];
-    int length = task_gateway(GATEWAY_ATTEST, (uint32_t)nonce, nonce_length, 0);
+    int length = task_gateway(GATEWAY_ATTEST, (uint32_t)nonce, nonce_length, (uint32_t)state);
     for (int sent = 0; sent < length;) {
         int size = length - sent < (int)sizeof piece ? length - sent : (int)sizeof piece;
         if (task_gateway(GATEWAY_ATTEST_READ, (uint32_t)sent, (uint32_t)piece, (uint32_t)size) != 0 ||

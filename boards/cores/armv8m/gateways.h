@@ -21,7 +21,7 @@ enum gateway {
     GATEWAY_SHA256_UPDATE,  // context, data, length
     GATEWAY_SHA256_FINISH,  // context, digest[32]
     GATEWAY_CHECK_IMAGE,    // slot, minimum counter, struct image_info * -> enum reason
-    GATEWAY_ATTEST,         // nonce, length -> bytes of the reply
+    GATEWAY_ATTEST,         // nonce, length, struct attest_state * -> bytes of the reply
     GATEWAY_ATTEST_READ,    // offset in the reply, buffer, length -> 0
     GATEWAY_FLASH_ERASE,    // as coffret/flash.h; the slot that does not run only
     GATEWAY_FLASH_PROGRAM,

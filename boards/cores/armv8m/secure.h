@@ -101,6 +101,7 @@ struct secure_state {
     char text[SECURE_TEXT_SIZE];
     struct store store;
     struct token_maker maker;
+    struct attest_state now;
     uint32_t reply_length;
     uint8_t reply[SECURE_REPLY_SIZE];
 };

@@ -14,6 +14,7 @@ static struct {
     uint32_t capacity;
     uint32_t written;           // bytes of the reply so far
     uint8_t asker;
+    uint8_t subject;            // 1 + number of the enclave in question, 0: none
     uint8_t taken;              // the attester has the nonce
 } pending MONITOR_BSS;
 
@@ -22,12 +23,16 @@ static void hand_over(uint32_t to) {
     pending.taken = 1;
 }
 
+static int32_t offered(void) {
+    return (int32_t)(pending.nonce_length | (uint32_t)pending.subject << 8);
+}
+
 static int32_t offer(void) {
     for (uint8_t task = 0; task < coffret_counts.tasks; task++) {
         const struct task_state *state = state_of(task);
         if (state->status == TASK_WAITING && state->wait == WAIT_REQUEST) {
             hand_over(state->buffer);
-            finish_wait(task, WAIT_REQUEST, (int32_t)pending.nonce_length);
+            finish_wait(task, WAIT_REQUEST, offered());
             break;
         }
     }
@@ -44,6 +49,9 @@ RARE int32_t evidence_request(uint8_t task, uint32_t address) {
     if (request.nonce_length != 32u && request.nonce_length != 48u && request.nonce_length != 64u) {
         return ERR_SIZE;
     }
+    if (request.subject > coffret_counts.enclaves) {
+        return ERR_NOT_FOUND;
+    }
     if (!may_read(task_of(task), nonce, request.nonce_length) || !may_write(task_of(task), reply, request.capacity)) {
         return ERR_POINTER;
     }
@@ -56,6 +64,7 @@ RARE int32_t evidence_request(uint8_t task, uint32_t address) {
     pending.capacity = request.capacity;
     pending.written = 0;
     pending.asker = task;
+    pending.subject = (uint8_t)request.subject;
     pending.taken = 0;
     wait_until(task, WAIT_EVIDENCE, NEVER);
     return offer();
@@ -70,7 +79,7 @@ int32_t evidence_next(uint8_t task, uint32_t nonce, uint32_t capacity) {
     }
     if (pending.nonce_length != 0 && !pending.taken) {
         hand_over(nonce);
-        return (int32_t)pending.nonce_length;
+        return offered();
     }
     state_of(task)->buffer = nonce;
     wait_until(task, WAIT_REQUEST, NEVER);

@@ -4,6 +4,8 @@
 // was used of a window of an hour or more is kept in flash: only time with power on brings a new budget.
 #include "monitor.h"
 
+#include <string.h>
+
 #include "coffret/store.h"
 
 #define US_PER_S 1000000u
@@ -94,4 +96,14 @@ void gate_count(uint8_t number) {
         keep_budgets();
     }
     log_event("released", coffret_gates[number].name);
+}
+
+RARE void gate_tell(uint8_t number, struct gate_info *info) {
+    const struct gate_state *state = &coffret_gate_states[number];
+    memset(info, 0, sizeof *info);
+    info->task = coffret_gates[number].task;
+    if (monitor_now() < state->window_end) {
+        info->used = state->used;
+        info->left_s = (uint32_t)((state->window_end - monitor_now()) / US_PER_S);
+    }
 }

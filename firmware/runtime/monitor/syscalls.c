@@ -72,6 +72,19 @@ RARE static int32_t call_task_info(const struct call *call) {
     return 0;
 }
 
+RARE static int32_t call_gate_info(const struct call *call) {
+    struct gate_info info;
+    if (call->a >= coffret_counts.gates) {
+        return ERR_NOT_FOUND;
+    }
+    if (!may_write(task_of(call->task), call->b, sizeof info)) {
+        return ERR_POINTER;
+    }
+    gate_tell((uint8_t)call->a, &info);
+    memcpy((void *)call->b, &info, sizeof info);
+    return 0;
+}
+
 // Ends the caller: there is no result.
 static int32_t call_end(const struct call *call, enum task_end how) {
     // A task may only accuse itself of what the monitor cannot see.
@@ -99,6 +112,7 @@ static int32_t dispatch(uint32_t number, const struct call *call) {
 #ifdef MONITOR_DEVICES
         case SYS_DEVICE: return device_call(call->task, call->a, call->b, call->c);
 #endif
+        case SYS_GATE_INFO: return call_gate_info(call);
         case SYS_PORT_READ: return port_read(call->task, call->a, call->b, call->c);
         case SYS_PORT_WRITE: return port_write(call->task, call->a, call->b);
         case SYS_FLASH_ERASE: return storage_erase(call->a, call->b);

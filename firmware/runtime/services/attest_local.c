@@ -8,11 +8,13 @@ extern const struct handoff __handoff;
 
 static struct token_maker maker __attribute__((section(".attester.bss")));
 
-bool attest_answer(const uint8_t *nonce, size_t nonce_length, bool (*send)(const void *data, size_t length)) {
+bool attest_answer(const uint8_t *nonce, size_t nonce_length, const struct attest_state *state,
+                   bool (*send)(const void *data, size_t length)) {
     maker.facts = &__handoff;
     maker.components = coffret_components;
     maker.component_count = coffret_counts.components;
     maker.appliance_version = coffret_appliance_version;
+    maker.state = state;
     maker.services = boot_services();
     maker.send = send;
     return token_make(&maker, nonce, nonce_length);

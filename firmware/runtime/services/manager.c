@@ -145,10 +145,26 @@ static uint16_t load16(const uint8_t *bytes) {
     return (uint16_t)(bytes[0] | bytes[1] << 8);
 }
 
-static const struct cbor_key evidence_keys[1] = {{"nonce", CBOR_BYTES}};
+static const struct cbor_key evidence_keys[2] = {{"nonce", CBOR_BYTES}, {"enclave", CBOR_TEXT}};
+
+// 1 + the number of the enclave with this name; 0: there is none.
+static uint32_t enclave_named(const struct cbor_value *name) {
+    for (uint32_t task = 0; task < coffret_counts.enclaves; task++) {
+        if (strlen(coffret_tasks[task].name) == name->length &&
+            memcmp(coffret_tasks[task].name, name->data, name->length) == 0) {
+            return task + 1u;
+        }
+    }
+    return 0;
+}
 
 static int evidence(struct smp_server *unused, const struct cbor_value *nonce, struct cbor_writer *reply) {
     (void)unused; // there is one: `server`
+    const struct cbor_value *enclave = &nonce[1];
+    uint32_t subject = enclave->present ? enclave_named(enclave) : 0;
+    if (enclave->present && subject == 0) {
+        return SMP_NOT_FOUND;
+    }
     if (!nonce->present || (nonce->length != 32 && nonce->length != 48 && nonce->length != 64)) {
         return SMP_INVALID;
     }
@@ -157,7 +173,8 @@ static int evidence(struct smp_server *unused, const struct cbor_value *nonce, s
     struct evidence_request asked = {.nonce = nonce->data,
                                      .nonce_length = nonce->length,
                                      .reply = buffer,
-                                     .capacity = sizeof server.request};
+                                     .capacity = sizeof server.request,
+                                     .subject = subject};
     int32_t length = call(SYS_EVIDENCE, &asked, 0);
     if (length == ERR_BUSY) {
         return SMP_BUSY;
@@ -214,7 +231,7 @@ static int write_endorsement(struct smp_server *unused, const struct cbor_value 
 }
 
 const struct smp_command smp_user_commands[] = {
-    {GROUP_ATTESTATION, 0, SMP_WRITE, 1, evidence_keys, evidence},
+    {GROUP_ATTESTATION, 0, SMP_WRITE, 2, evidence_keys, evidence},
     {GROUP_PROVISIONING, 1, SMP_READ, 0, NULL, read_endorsement},
     {GROUP_PROVISIONING, 1, SMP_WRITE, 1, endorsement_keys, write_endorsement},
     {GROUP_LOG, 0, SMP_READ, 1, manager_log_keys, manager_log},

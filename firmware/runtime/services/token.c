@@ -5,22 +5,29 @@
 
 #include <string.h>
 
-// Claims (RFC 9783 section 4; 10, 256 and 265 are RFC 9711's) and the keys of a software component.
+// Claims: RFC 9783 section 4; 10, 256, 261, 265, 267 and 268 are RFC 9711's; the negative ones are ours (private use).
 enum claim {
     CLAIM_NONCE = 10,
     CLAIM_INSTANCE_ID = 256,
+    CLAIM_UPTIME = 261,
     CLAIM_PROFILE = 265,
+    CLAIM_BOOT_COUNT = 267,
     CLAIM_BOOT_SEED = 268,
     CLAIM_CLIENT_ID = 2394,
     CLAIM_LIFECYCLE = 2395,
     CLAIM_IMPLEMENTATION_ID = 2396,
-    CLAIM_COMPONENTS = 2399
+    CLAIM_COMPONENTS = 2399,
+    CLAIM_HEALTH = -75001,
+    CLAIM_SUBJECT = -75002
 };
-#define CLAIMS 8u
-enum component_key { COMPONENT_TYPE = 1, COMPONENT_VALUE = 2, COMPONENT_VERSION = 4, COMPONENT_SIGNER = 5, COMPONENT_METHOD = 6 };
+#define CLAIMS 11u              // one more when an enclave was asked for
+enum component_key { COMPONENT_TYPE = 1, COMPONENT_VALUE = 2, COMPONENT_VERSION = 4, COMPONENT_SIGNER = 5 };
+enum health_key { HEALTH_LOG = 1, HEALTH_LOG_FIRST = 2, HEALTH_LOG_NEXT = 3, HEALTH_ENCLAVES = 4 };
+enum subject_key { SUBJECT_TYPE = 1, SUBJECT_SECRECY = 2, SUBJECT_INTEGRITY = 3, SUBJECT_GRANTS = 4, SUBJECT_GATES = 5 };
 
-#define PROFILE "tag:psacertified.org,2023:psa#tfm"
-#define METHOD "sha-256"
+// Derived from RFC 9783's `tag:psacertified.org,2023:psa#tfm` (its section 5.2), because the instance id is of the DICE
+// identity key and not of the key that signs, and because claims were added.
+#define PROFILE "urn:uuid:8d3f6a52-5c0e-4b7d-9a41-c0ff2e7000a1"
 #define CLIENT_NON_SECURE (-1)
 #define COSE_SIGN1_TAG 18u
 #define MEASURED_BY_BOOT 3u             // boot, appliance, policy
@@ -68,30 +75,94 @@ static void put_text(struct token_maker *maker, struct sha256_context *hash, int
     flush(maker, hash);
 }
 
+static void put_uint(struct token_maker *maker, struct sha256_context *hash, int32_t key, uint32_t value) {
+    cbor_write_int(&maker->writer, key);
+    cbor_write_uint(&maker->writer, value);
+    flush(maker, hash);
+}
+
 static void put_component(
     struct token_maker *maker, struct sha256_context *hash, const char *type, const uint8_t *digest, const char *version) {
-    cbor_write_map(&maker->writer, version != NULL ? 5 : 4);
+    cbor_write_map(&maker->writer, version != NULL ? 4 : 3);
     put_text(maker, hash, COMPONENT_TYPE, type);
     put_bytes(maker, hash, COMPONENT_VALUE, digest, DIGEST_SIZE);
     if (version != NULL) {
         put_text(maker, hash, COMPONENT_VERSION, version);
     }
     put_bytes(maker, hash, COMPONENT_SIGNER, maker->facts->signer_id, DIGEST_SIZE);
-    put_text(maker, hash, COMPONENT_METHOD, METHOD);
 }
 
+// An enclave's version is the appliance's: it is not said again.
 static void put_table_component(struct token_maker *maker, struct sha256_context *hash, uint32_t number) {
     const struct component *component = &maker->components[number];
-    put_component(maker, hash, component->type, component->digest, component->version);
+    put_component(maker, hash, component->type, component->digest, number == 0 ? component->version : NULL);
+}
+
+// Digest and bounds of the log, then faults and restarts of each enclave, in the order of their components.
+static void put_health(struct token_maker *maker, struct sha256_context *hash) {
+    const struct attest_state *state = maker->state;
+    cbor_write_int(&maker->writer, CLAIM_HEALTH);
+    cbor_write_map(&maker->writer, 4);
+    put_bytes(maker, hash, HEALTH_LOG, state->log_digest, sizeof state->log_digest);
+    put_uint(maker, hash, HEALTH_LOG_FIRST, state->log_first);
+    put_uint(maker, hash, HEALTH_LOG_NEXT, state->log_next);
+    cbor_write_int(&maker->writer, HEALTH_ENCLAVES);
+    cbor_write_array(&maker->writer, state->enclaves);
+    for (uint32_t i = 0; i < state->enclaves; i++) {
+        cbor_write_array(&maker->writer, 2);
+        cbor_write_uint(&maker->writer, state->counts[i].faults);
+        cbor_write_uint(&maker->writer, state->counts[i].restarts);
+        flush(maker, hash);
+    }
+    flush(maker, hash);
+}
+
+// A label as the flow policy numbers its tags: tag n is bit n % 8 of byte n / 8.
+static void put_label(struct token_maker *maker, struct sha256_context *hash, int32_t key, const struct label *label) {
+    uint8_t bits[4u * COFFRET_LABEL_WORDS];
+    for (uint32_t i = 0; i < sizeof bits; i++) {
+        bits[i] = (uint8_t)(label->word[i / 4u] >> (8u * (i % 4u)));
+    }
+    put_bytes(maker, hash, key, bits, sizeof bits);
+}
+
+// One enclave: its component's type, labels, the memory beyond its own that it may touch, its gates and their budgets.
+static void put_subject(struct token_maker *maker, struct sha256_context *hash) {
+    const struct attest_state *state = maker->state;
+    cbor_write_int(&maker->writer, CLAIM_SUBJECT);
+    cbor_write_map(&maker->writer, 5);
+    put_text(maker, hash, SUBJECT_TYPE, maker->components[state->subject].type);
+    put_label(maker, hash, SUBJECT_SECRECY, &state->secrecy);
+    put_label(maker, hash, SUBJECT_INTEGRITY, &state->integrity);
+    cbor_write_int(&maker->writer, SUBJECT_GRANTS);
+    cbor_write_array(&maker->writer, TASK_GRANTS);
+    for (uint32_t i = 0; i < TASK_GRANTS; i++) {
+        cbor_write_array(&maker->writer, 2);
+        cbor_write_uint(&maker->writer, state->grants[i].rbar);
+        cbor_write_uint(&maker->writer, state->grants[i].attributes);
+        flush(maker, hash);
+    }
+    cbor_write_int(&maker->writer, SUBJECT_GATES);
+    cbor_write_array(&maker->writer, state->gates);
+    for (uint32_t i = 0; i < state->gates; i++) {
+        cbor_write_array(&maker->writer, 3);
+        cbor_write_uint(&maker->writer, state->gate[i].number);
+        cbor_write_uint(&maker->writer, state->gate[i].used);
+        cbor_write_uint(&maker->writer, state->gate[i].left_s);
+        flush(maker, hash);
+    }
+    flush(maker, hash);
 }
 
 // The token's payload; the order of the keys is the deterministic one (RFC 8949 section 4.2.1).
 static void put_claims(struct token_maker *maker, struct sha256_context *hash) {
     const struct handoff *facts = maker->facts;
-    cbor_write_map(&maker->writer, CLAIMS);
+    cbor_write_map(&maker->writer, maker->state->subject != 0 ? CLAIMS + 1u : CLAIMS);
     put_bytes(maker, hash, CLAIM_NONCE, maker->nonce, maker->nonce_length);
     put_bytes(maker, hash, CLAIM_INSTANCE_ID, facts->instance_id, sizeof facts->instance_id);
+    put_uint(maker, hash, CLAIM_UPTIME, maker->state->uptime_s);
     put_text(maker, hash, CLAIM_PROFILE, PROFILE);
+    put_uint(maker, hash, CLAIM_BOOT_COUNT, facts->boot_count);
     put_bytes(maker, hash, CLAIM_BOOT_SEED, facts->boot_seed, sizeof facts->boot_seed);
     cbor_write_int(&maker->writer, CLAIM_CLIENT_ID);
     cbor_write_int(&maker->writer, CLIENT_NON_SECURE);
@@ -106,6 +177,10 @@ static void put_claims(struct token_maker *maker, struct sha256_context *hash) {
     put_component(maker, hash, "policy", facts->policy_digest, NULL);
     for (uint32_t i = 1; i < maker->component_count; i++) {
         put_table_component(maker, hash, i);
+    }
+    put_health(maker, hash);
+    if (maker->state->subject != 0) {
+        put_subject(maker, hash);
     }
 }
 
@@ -157,7 +232,9 @@ bool token_make(struct token_maker *maker, const uint8_t *nonce, size_t nonce_le
     maker->nonce = nonce;
     maker->nonce_length = nonce_length;
     maker->failed = facts->magic != HANDOFF_MAGIC || maker->services->magic != BOOT_SERVICES_MAGIC ||
-                    facts->certificate_length > sizeof facts->certificate || maker->component_count == 0;
+                    facts->certificate_length > sizeof facts->certificate || maker->component_count == 0 ||
+                    maker->state->enclaves > ATTEST_ENCLAVES || maker->state->enclaves != maker->component_count - 1u || maker->state->gates > ATTEST_GATES ||
+                    maker->state->subject >= maker->component_count;
     if (maker->failed) {
         return false;
     }

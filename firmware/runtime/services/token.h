@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "coffret/attest.h"
 #include "coffret/boot_services.h"
 #include "coffret/cbor.h"
 #include "coffret/handoff.h"
@@ -23,6 +24,7 @@ struct token_maker {
     const struct component *components;
     uint32_t component_count;
     const char *appliance_version;
+    const struct attest_state *state;
     // How it is said. Both are called below token_make, on its stack.
     const struct boot_services *services;   // SHA-256 and, with the key of `facts`, the signature
     bool (*send)(const void *data, size_t length);

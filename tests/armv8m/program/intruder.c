@@ -142,7 +142,7 @@ __attribute__((used)) static void tick(uint32_t seen, uint32_t exception_return)
         shared.in_secure++;
         shared.dirty |= seen;
         if (shared.in_secure == 5u) { // well inside: the first ones may come before the gateway has closed itself
-            shared.nested = (uint32_t)gateway(GATEWAY_ATTEST, (uint32_t)buffer, 32u, 0u);
+            shared.nested = (uint32_t)gateway(GATEWAY_ATTEST, (uint32_t)buffer, 32u, (uint32_t)buffer + 0x800u);
         }
     }
 }
@@ -289,7 +289,7 @@ static void obey(const char *line) {
     case 't': // attest with a clock of A cycles: ticks, in the Secure world, registers seen there, nested call, reply
         shared.ticks = shared.in_secure = shared.dirty = shared.nested = 0;
         systick_start(a);
-        shared.results[4] = (uint32_t)gateway(GATEWAY_ATTEST, (uint32_t)buffer, 32u, 0u);
+        shared.results[4] = (uint32_t)gateway(GATEWAY_ATTEST, (uint32_t)buffer, 32u, (uint32_t)buffer + 0x800u);
         systick_stop();
         shared.results[0] = shared.ticks;
         shared.results[1] = shared.in_secure;
@@ -302,7 +302,7 @@ static void obey(const char *line) {
         shared.interloper = a;
         shared.outcome = 0;
         systick_start(2000);
-        shared.results[1] = (uint32_t)gateway(GATEWAY_ATTEST, (uint32_t)buffer, 32u, 0u);
+        shared.results[1] = (uint32_t)gateway(GATEWAY_ATTEST, (uint32_t)buffer, 32u, (uint32_t)buffer + 0x800u);
         systick_stop();
         shared.results[0] = shared.outcome;
         shared.exception = EXCEPTION_SVCALL;

@@ -132,7 +132,7 @@ static void check_flows(void) {
 // Pointers that are not the service's own, in the calls that only services have.
 static void probe_service_calls(void) {
     uint32_t foreign = TASK_MEMORY(SECRET), monitor = RAM(0x800u), own = TASK_MEMORY(CONTROLLER);
-    struct evidence_request request = {(const uint8_t *)own, 32, (uint8_t *)foreign, 16};
+    struct evidence_request request = {(const uint8_t *)own, 32, (uint8_t *)foreign, 16, 0};
     say("service port_write", syscall3(SYS_PORT_WRITE, monitor, 4, 0));
     say("service port_read", syscall3(SYS_PORT_READ, foreign, 4, 0));
     say("service program", syscall3(SYS_FLASH_PROGRAM, 0, foreign, 4));
@@ -144,7 +144,7 @@ static void probe_service_calls(void) {
     say("service identity_in_image", syscall3(SYS_IDENTITY, FLASH(0x200u), 0, 0));
     say("service evidence", syscall3(SYS_EVIDENCE, foreign, 0, 0));
     say("service evidence_reply", syscall3(SYS_EVIDENCE, (uint32_t)&request, 0, 0));
-    request = (struct evidence_request){(const uint8_t *)foreign, 32, (uint8_t *)own, 16};
+    request = (struct evidence_request){(const uint8_t *)foreign, 32, (uint8_t *)own, 16, 0};
     say("service evidence_nonce", syscall3(SYS_EVIDENCE, (uint32_t)&request, 0, 0));
     say("service evidence_next", syscall3(SYS_EVIDENCE_NEXT, foreign, 64, 0));
     say("service evidence_done", syscall3(SYS_EVIDENCE_DONE, foreign, 64, 0));
@@ -181,7 +181,7 @@ static void use_storage(void) {
 }
 
 static void ask_evidence(void) {
-    struct evidence_request request = {(const uint8_t *)"0123456789abcdef0123456789abcdef", 32, out.buffer, 64};
+    struct evidence_request request = {(const uint8_t *)"0123456789abcdef0123456789abcdef", 32, out.buffer, 64, 0};
     int32_t length = syscall3(SYS_EVIDENCE, (uint32_t)&request, 0, 0);
     say("evidence length", length);
     say("evidence first", out.buffer[0]); // the stand-in answers the nonce, each byte plus one
@@ -189,7 +189,7 @@ static void ask_evidence(void) {
     say("evidence too_long", syscall3(SYS_EVIDENCE, (uint32_t)&request, 0, 0));
     request.nonce_length = 31;
     say("evidence wrong_nonce", syscall3(SYS_EVIDENCE, (uint32_t)&request, 0, 0));
-    request = (struct evidence_request){(const uint8_t *)"die", 32, out.buffer, 64};
+    request = (struct evidence_request){(const uint8_t *)"die", 32, out.buffer, 64, 0};
     request.nonce = (const uint8_t *)"!123456789abcdef0123456789abcdef";
     say("evidence attester_dies", syscall3(SYS_EVIDENCE, (uint32_t)&request, 0, 0));
     request.nonce = (const uint8_t *)"0123456789abcdef0123456789abcdef";

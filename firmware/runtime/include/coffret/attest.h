@@ -8,8 +8,42 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "coffret/tables.h"
+
+#define ATTEST_ENCLAVES 16u     // more of them make a token longer than the manager's buffer (firmware/fit.py)
+#define ATTEST_GATES 16u        // the most gates of an appliance (firmware/fit.py)
+
+struct attest_counts {
+    uint32_t faults;
+    uint32_t restarts;
+};
+
+struct attest_gate {
+    uint32_t number;            // in the flow policy's order
+    uint32_t used;              // messages in this window
+    uint32_t left_s;            // of this window
+};
+
+// How the system is at this moment, taken once for each token: what is signed must be what is sent. The image's word, as
+// all of the token; boot's word is the certificate.
+struct attest_state {
+    uint32_t uptime_s;
+    uint32_t log_first;         // sequence numbers: the digest is over the entries from the first to before the next
+    uint32_t log_next;
+    uint8_t log_digest[32];
+    uint32_t enclaves;
+    struct attest_counts counts[ATTEST_ENCLAVES];   // in the manifest's order
+    // Of one enclave, when it was asked for.
+    uint32_t subject;           // 1 + its number; 0: none
+    struct label secrecy, integrity;
+    struct mpu_region grants[TASK_GRANTS];
+    uint32_t gates;
+    struct attest_gate gate[ATTEST_GATES];
+};
+
 // The reply to `nonce` (32, 48 or 64 bytes), in pieces to `send`, which returns false to give up: length of the token and
 // of the certificate, each u16 little endian, token, certificate. False: there is no evidence, whatever was sent.
-bool attest_answer(const uint8_t *nonce, size_t nonce_length, bool (*send)(const void *data, size_t length));
+bool attest_answer(const uint8_t *nonce, size_t nonce_length, const struct attest_state *state,
+                   bool (*send)(const void *data, size_t length));
 
 #endif

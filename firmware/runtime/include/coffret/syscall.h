@@ -25,6 +25,7 @@ enum syscall {
     SYS_ACCOUNT = 12,   // task (SELF: the caller), struct account *: of one that the caller's label may know of
     SYS_DEVICE = 15,    // enum device_call | number << 8, and its arguments; in an image where a device was granted
     // services only
+    SYS_GATE_INFO = 13, // (attester) gate number, struct gate_info *
     SYS_PORT_READ = 16, // pointer, capacity, timeout ms -> bytes read from the management port: what is there, else what came
                         // up to the end of a line, half a ring, or the timeout
     SYS_PORT_WRITE = 17,// pointer, length -> bytes written (blocks the caller only)
@@ -38,7 +39,7 @@ enum syscall {
     SYS_LOG_READ = 25,  // from sequence, pointer, capacity -> bytes: struct log_entry, text, ... ; whole entries only
     SYS_TASK_INFO = 26, // task number, struct task_info *
     SYS_EVIDENCE = 27,  // (manager) pointer to struct evidence_request: hands it to the attester and blocks till it is served
-    SYS_EVIDENCE_NEXT = 28, // (attester) blocks until a request is there; copies the nonce in
+    SYS_EVIDENCE_NEXT = 28, // (attester) blocks until a request is there; copies the nonce in -> its length | subject << 8
     SYS_EVIDENCE_DONE = 29, // (attester) pointer, length, enum evidence_end: a piece of the reply, copied to the manager's buffer
     SYS_IDENTITY = 30,  // (manager) pointer to struct identity: public facts of the handoff, copied by the monitor
     SYS_COUNT = 32
@@ -138,11 +139,20 @@ struct task_info {
     uint32_t fault_address;
 };
 
+// What a gate has used of its budget. Every release is in the log too, which anybody can read.
+struct gate_info {
+    uint32_t used;          // messages in this window
+    uint32_t left_s;        // seconds of this window, with power on; 0: the next message begins one
+    uint8_t task;           // whose gate it is
+    uint8_t reserved[3];
+};
+
 struct evidence_request {
     const uint8_t *nonce;
     uint32_t nonce_length;  // 32, 48 or 64
     uint8_t *reply;         // token length u16, certificate length u16 (little endian), token, certificate
     uint32_t capacity;
+    uint32_t subject;       // 1 + number of the enclave that it is about in particular; 0: of none
 };
 
 struct identity {
