@@ -11,7 +11,8 @@
 _Static_assert(BOARD_CLOCK_HZ == 168000000u, "start_clocks sets the PLL for 168 MHz");
 
 MONITOR_BSS static struct {
-    uint32_t low;   // of the counter, at the last call
+    uint32_t started; // the counter then: not 0 everywhere, though it was told to begin anew
+    uint32_t low;     // since then, at the last call
     uint32_t high;
 } time;
 
@@ -44,13 +45,14 @@ void board_init(void) {
     start_clocks();
     start_pins();
     timer_run_freely(BOARD_TIME_BASE, BOARD_CLOCK_HZ);
-    time.low = timer_microseconds(BOARD_TIME_BASE);
+    time.started = timer_microseconds(BOARD_TIME_BASE);
+    time.low = 0u;
     time.high = 0u;
     line_start(BOARD_PORT_BASE);
 }
 
 uint64_t board_microseconds(void) {
-    uint32_t now = timer_microseconds(BOARD_TIME_BASE);
+    uint32_t now = timer_microseconds(BOARD_TIME_BASE) - time.started;
     time.high += now < time.low ? 1u : 0u; // right across one wrap, which is 71 minutes
     time.low = now;
     return (uint64_t)time.high << 32 | now;
