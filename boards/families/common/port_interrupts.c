@@ -92,17 +92,17 @@ static size_t space(uint32_t line) {
     return BOARD_STREAM_CAPACITY - (all_rings[line].written - all_rings[line].sent);
 }
 
+// Takes as much as there is room for. What does not fit leaves bytes in the ring, and their interrupt tells the writer.
 static size_t give(uint32_t line, const uint8_t *data, size_t length) {
     struct rings *rings = &all_rings[line];
-    size_t room = space(line);
-    if (length > room) {
-        length = room;
+    size_t given = 0;
+    while (given < length && space(line) != 0u) {
+        for (size_t room = space(line); given < length && room != 0u; room--) {
+            rings->transmit[rings->written++ % TRANSMIT_SIZE] = data[given++];
+        }
+        (void)transmit(line);
     }
-    for (size_t i = 0; i < length; i++) {
-        rings->transmit[rings->written++ % TRANSMIT_SIZE] = data[i];
-    }
-    (void)transmit(line);
-    return length;
+    return given;
 }
 
 void board_port_use_interrupts(void) { start(0u); }
