@@ -26,7 +26,8 @@ uint32_t memory_compare(const void *a, const void *b, size_t length) {
         left--;
     }
     uint32_t answer = MEMORY_EQUAL ^ difference;
-    return (answer + 3u * again) ^ (uint32_t)left << 16;
+    uint32_t nothing = (uint32_t)((length - 1u) >> 31); // 1: a length that was never set compares nothing
+    return ((answer + 3u * again) ^ (uint32_t)left << 16) + nothing;
 }
 
 uint32_t at_least(uint32_t value, uint32_t minimum) {

@@ -57,7 +57,8 @@ int p256_signature_from_der(const uint8_t *der, size_t length, uint8_t signature
 void wipe(void *data, size_t length);
 
 // Whether two byte strings are equal, in time that does not depend on where they differ: MEMORY_EQUAL, or any other
-// word. The answer is computed, not branched to, so that one skipped instruction does not turn a difference into it.
+// word; of no bytes, another word. The answer is computed, not branched to, so that one skipped instruction does not turn
+// a difference into it.
 #define MEMORY_EQUAL 0x5AA5C33Cu
 uint32_t memory_compare(const void *a, const void *b, size_t length);
 // MEMORY_EQUAL if value >= minimum, made in the same way.
