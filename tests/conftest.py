@@ -3,9 +3,15 @@
 
 from __future__ import annotations
 
+import signal
+
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.postgresql"]
+
+# A shell's background job ignores an interrupt, and so would every process that a test starts.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is not a failure: no test may depend on how long anything takes.
 settings.register_profile("coffret", deadline=None, suppress_health_check=[HealthCheck.too_slow])
