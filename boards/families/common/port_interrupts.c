@@ -55,15 +55,19 @@ static void start(uint32_t line) {
 }
 
 // Takes what the hardware holds. True when a reader should look: a line is complete, or the ring is half full.
+// A UART may interrupt when a byte comes, not while it waits: one that came while the interrupt was off is looked for after it
+// is on again, or nobody would.
 static bool receive(uint32_t line) {
     struct rings *rings = &all_rings[line];
     bool line_end = false;
-    while (!is_full(rings) && line_received(lines[line].base)) {
-        uint8_t byte = line_get(lines[line].base);
-        rings->receive[rings->received++ % RECEIVE_SIZE] = byte;
-        line_end |= byte == '\n';
-    }
-    choose_interrupts(line);
+    do {
+        while (!is_full(rings) && line_received(lines[line].base)) {
+            uint8_t byte = line_get(lines[line].base);
+            rings->receive[rings->received++ % RECEIVE_SIZE] = byte;
+            line_end |= byte == '\n';
+        }
+        choose_interrupts(line);
+    } while (!is_full(rings) && line_received(lines[line].base));
     return line_end || rings->received - rings->read >= RECEIVE_SIZE / 2u;
 }
 
