@@ -15,11 +15,14 @@ from boards.errors import NO
 from enclaves.audit_cli import audit
 from enclaves.flows_cli import flows
 from firmware.auditor import bundle_assertions
-from firmware.bundle import Bundle, BundleError, load_bundle
+from firmware.bundle import Bundle, BundleError, Facts, load_bundle
+from firmware.image import LocalSigner
 from firmware.problems import ApplianceError
-from tests.firmware.builds import REPOSITORY, build_bundle
+from firmware.provenance import provenance
+from tests.firmware.builds import REPOSITORY, TEST_KEY, build_bundle
 
 DIARY = REPOSITORY / "examples" / "heart_diary"
+PROVENANCE = "provenance.intoto.jsonl"
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +45,12 @@ def record(folder: Path, name: str, data: bytes | None) -> None:
     else:
         (folder / name).write_bytes(data)
         document["contents"][name] = hashlib.sha256(data).hexdigest()
+    # Signed again, so that the statement of how it was built is not what stops it.
+    del document["contents"][PROVENANCE]
+    built_as = Facts.model_validate(document)
+    statement = provenance(built_as, document["contents"], LocalSigner(TEST_KEY))
+    (folder / PROVENANCE).write_bytes(statement)
+    document["contents"][PROVENANCE] = hashlib.sha256(statement).hexdigest()
     facts.write_text(json.dumps(document))
 
 

@@ -66,32 +66,42 @@ print("late", late)
 
 
 @pytest.fixture(scope="module")
-def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    directory = tmp_path_factory.mktemp("hostile")
+def robbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The thieves, when each has tried."""
+    directory = tmp_path_factory.mktemp("thieves")
     thieves = {
         f"thief_{name}": ((), THIEF.format(address=address)) for name, address in TARGETS.items()
     }
-    appliance = write_appliance(
-        directory / "source",
-        {**thieves, "storm": (("timer1",), STORM), "steady": ((), STEADY)},
-    )
-    bundle = build_for("mps2-an385", appliance, directory)
+    bundle = build_for("mps2-an385", write_appliance(directory / "source", thieves), directory)
+    with running(bundle, directory, COUNTED) as board:
+        board.until(
+            lambda now: all(
+                any(f"fault {thief} " in line for line in now.said("monitor")) for thief in thieves
+            )
+        )
+        yield board
+
+
+@pytest.fixture(scope="module")
+def stormy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A storm of interrupts and its neighbour, when both are done."""
+    directory = tmp_path_factory.mktemp("storm")
+    enclaves = {"storm": (("timer1",), STORM), "steady": ((), STEADY)}
+    bundle = build_for("mps2-an385", write_appliance(directory / "source", enclaves), directory)
     with running(bundle, directory, COUNTED) as board:
         board.until(lambda now: bool(now.said("steady")) and bool(now.said("storm")))
         yield board
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_a_device_that_was_not_granted_faults_and_is_attributed(
-    outcome: Running, name: str
-) -> None:
+def test_a_device_that_was_not_granted_faults_and_is_attributed(robbed: Running, name: str) -> None:
     expected = f"fault thief_{name} memory {TARGETS[name]:#010x}"
-    assert expected in outcome.said("monitor")
-    assert outcome.said(f"thief_{name}") == []
+    assert expected in robbed.said("monitor")
+    assert robbed.said(f"thief_{name}") == []
 
 
-def test_an_interrupt_that_never_ends_starves_nobody(outcome: Running) -> None:
-    assert outcome.said("storm") == ["served 20000"]
-    (said,) = outcome.said("steady")
+def test_an_interrupt_that_never_ends_starves_nobody(stormy: Running) -> None:
+    assert stormy.said("storm") == ["served 20000"]
+    (said,) = stormy.said("steady")
     # A slice of the storm's own time is 10 ms; a wait ends at the next tick of 1 ms.
     assert int(said.split()[1]) <= 12
