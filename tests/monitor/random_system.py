@@ -148,6 +148,7 @@ def plan_of(system: System) -> Plan:
             for number, gate in enumerate(system.gates)
         ),
         sinks=(planned.Sink(0, _SINK, 0, mask(system.task(_SINK).secrecy, TAG_NUMBERS)),),
+        devices=(),
         monitor=Region(base=0x2000_0000, size=0x7000),
         main_stack=0x800,
         queues=Region(base=QUEUES, size=0x7000),
