@@ -170,9 +170,13 @@ def _is_inert(node: ast.stmt) -> bool:
 
 
 def _is_constant(node: ast.expr) -> bool:
+    return isinstance(_without_minus(node), ast.Constant)
+
+
+def _without_minus(node: ast.expr) -> ast.expr:
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        node = node.operand
-    return isinstance(node, ast.Constant)
+        return node.operand
+    return node
 
 
 def _has_its_lines(node: ast.stmt, lines: Sequence[bytes]) -> bool:
@@ -223,9 +227,7 @@ def _said_elsewhere(name: str, tree: ast.Module, spoken: Counter[str]) -> bool:
 
 
 def _is_small(node: ast.expr) -> bool:
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        node = node.operand
-    match node:
+    match _without_minus(node):
         case ast.Constant(value=int() as value) if not isinstance(value, bool):
             return value < _SMALL
     return False
