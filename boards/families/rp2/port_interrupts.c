@@ -111,11 +111,14 @@ static size_t take(enum line line, uint8_t *data, size_t capacity) {
     if (line != LINE_UART) {
         return usb_serial_read(function_of(line), data, capacity);
     }
+    // What comes into the ring here is announced to nobody: a reader that is told "nothing" must find neither holding a byte.
     size_t length = 0;
-    while (length < capacity && lines.read != lines.received) {
-        data[length++] = lines.receive[lines.read++ % RECEIVE_SIZE];
-    }
-    (void)uart_receive(); // what waited for room
+    do {
+        while (length < capacity && lines.read != lines.received) {
+            data[length++] = lines.receive[lines.read++ % RECEIVE_SIZE];
+        }
+        (void)uart_receive(); // what waited for room
+    } while (length < capacity && lines.read != lines.received);
     uart_choose_interrupts();
     return length;
 }
@@ -190,8 +193,8 @@ uint32_t board_interrupt(uint32_t irq) {
         return serve_usb();
     }
     if (irq == BOARD_PORT_IRQ_RX) {
+        uart_clear(BOARD_PORT_BASE, UART_RECEIVE | UART_TRANSMIT); // before: what comes from now on interrupts again
         bool readable = uart_receive();
-        uart_clear(BOARD_PORT_BASE, UART_RECEIVE | UART_TRANSMIT);
         transmit(LINE_UART);
         // SMP comes in lines: waking the reader for each byte doubles what a byte costs.
         return BOARD_EVENT_PORT_WRITABLE | (readable ? BOARD_EVENT_PORT_READABLE : 0u);
