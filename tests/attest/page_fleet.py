@@ -84,7 +84,12 @@ def populate(home: Home, service: RunningService, rounds: int = 3) -> Fleet:
             client.post(
                 "/endorsement-provisioning/v1/submit", content=document, headers=FLOW_POLICY
             )
-        time.sleep(1.1)  # until the worker looks for new reference values
+        # The workers look for new reference values each second.
+        witness = replace(sound["hall"], secret=devices["hall"].secret)
+        patience = time.monotonic() + 30
+        while report(client, witness) != "trusted":
+            assert time.monotonic() < patience, "the service never took the reference values"
+            time.sleep(0.2)
         for number in range(rounds):
             last = number == rounds - 1
             for name, device in devices.items():
