@@ -20,8 +20,9 @@ _CHUNK = 4096
 
 @dataclass(slots=True)
 class _Way:
-    """One direction: what is under way, and when the line has carried it."""
+    """One direction: what is under way, and when the line has carried it; `lost` never arrives."""
 
+    lost: frozenset[int] = frozenset()
     waiting: bytearray = field(default_factory=bytearray)
     free_at: float = 0.0
     moved: int = 0
@@ -29,7 +30,8 @@ class _Way:
     def take(self, data: bytes, now: float) -> None:
         if not self.waiting:
             self.free_at = max(self.free_at, now)
-        self.waiting += data
+        numbered = enumerate(data, self.moved)
+        self.waiting += bytes(byte for number, byte in numbered if number not in self.lost)
         self.moved += len(data)
 
     def due(self, now: float, byte_s: float) -> bytes:
@@ -48,16 +50,22 @@ class _Way:
 class SerialLine:
     """`path` is the host's end. `baud` None: as fast as it goes. Counts what crosses it.
 
-    `pull_after`: so many bytes to the board, then the cable is gone.
+    `pull_after`: so many bytes to the board, then the cable is gone. `lost_to_board` and
+    `lost_to_host`: the numbers of bytes that noise swallows.
     """
 
     def __init__(
-        self, board: socket.socket, baud: int | None = None, pull_after: int | None = None
+        self,
+        board: socket.socket,
+        baud: int | None = None,
+        pull_after: int | None = None,
+        lost_to_board: frozenset[int] = frozenset(),
+        lost_to_host: frozenset[int] = frozenset(),
     ) -> None:
         self._pull_after = pull_after
         self._byte_s = 0.0 if baud is None else BITS_PER_BYTE / baud
         self._board = board
-        self._to_board, self._to_host = _Way(), _Way()
+        self._to_board, self._to_host = _Way(lost_to_board), _Way(lost_to_host)
 
     @property
     def to_board(self) -> int:

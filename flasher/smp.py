@@ -44,15 +44,13 @@ from flasher.errors import (
     RefusedError,
 )
 from flasher.reasons import IMAGE_ERRORS, OTHER_ERRORS, Reason
-from flasher.transport import Client, Guard, MalformedError, Transport, unguarded
+from flasher.transport import SLOW_S, Client, Guard, MalformedError, Transport, unguarded
 from flasher.transports.serial_link import open_port
 
 TIMEOUT_S = 2.5
-# The first chunk of an upload may erase the whole slot, and the check of an image hashes it all.
-SLOW_S = 40.0
 NONCE_SIZES = (32, 48, 64)
-# The last chunk of an upload has the image checked: a hash and a signature.
-_CHUNK_S = 10.0
+# A chunk may have to be written to flash first: it gets this many times a request's patience.
+_CHUNK_PATIENCE = 4
 _TRIES = 3
 _POLL_S = 0.1
 # smpclient tries again every half second while this lasts: one try.
@@ -215,7 +213,7 @@ class Board:
         last = 0
         stalls = 0
         async for offset in self._client.upload(
-            image, first_timeout_s=SLOW_S, subsequent_timeout_s=_CHUNK_S
+            image, subsequent_timeout_s=_CHUNK_PATIENCE * self.timeout_s
         ):
             if not 0 <= offset <= len(image):
                 raise MalformedError(f"an offset of {offset} in {len(image)} bytes")

@@ -16,6 +16,7 @@ from smp import message as smpmessage
 from smp import packet as smppacket
 from smpclient import SMPClient
 from smpclient.generics import SMPRequest, TEr1, TEr2, TRep
+from smpclient.requests.image_management import ImageUploadWrite
 from smpclient.transport import SMPTransportDisconnected
 from smpclient.transport.serial import SMPSerialTransport
 
@@ -23,7 +24,10 @@ from smpclient.transport.serial import SMPSerialTransport
 _UNREAD_MAX = 96 * 1024
 # Buffers outside this are nonsense or would make packets longer than a 16-bit length can say.
 _BUFFER_MIN, _BUFFER_MAX = 128, 16 * 1024
-
+# The first chunk of an upload may erase the whole slot, and the check of an image hashes it all.
+SLOW_S = 40.0
+# A chunk, or the answer to it, may get lost on a noisy line. It is sent so often.
+_CHUNK_TRIES = 4
 
 # Asked before each request to a board; raises when this process may not touch it (any more).
 Guard: TypeAlias = Callable[[], None]
@@ -97,11 +101,41 @@ def _hung_up(port: serial.Serial) -> bool:
 class Client(SMPClient):
     """An SMP client that drops answers to earlier requests and checks what smp leaves unchecked."""
 
+    _upload_size = 0
+
     async def request(
         self, request: SMPRequest[TRep, TEr1, TEr2], timeout_s: float | None = None
     ) -> TRep | TEr1 | TEr2:
         """The answer. Raises TimeoutError, MalformedError, SMPTransportDisconnected."""
-        async with asyncio.timeout(self._timeout_s if timeout_s is None else timeout_s):
+        patience = self._timeout_s if timeout_s is None else timeout_s
+        if isinstance(request, ImageUploadWrite):
+            return await self._upload_chunk(request, patience)
+        return await self._ask(request, patience)
+
+    async def _upload_chunk(
+        self, request: SMPRequest[TRep, TEr1, TEr2], patience: float
+    ) -> TRep | TEr1 | TEr2:
+        """A chunk is sent again when nobody answers: one that came already changes nothing.
+
+        Not the first, which may erase for long, nor the last, which has the image checked and
+        ends the upload: the board would take it for the beginning of another.
+        """
+        assert isinstance(request, ImageUploadWrite)
+        if request.len is not None:
+            self._upload_size = request.len
+        if request.off == 0 or request.off + len(request.data) >= self._upload_size:
+            return await self._ask(request, SLOW_S)
+        for _ in range(_CHUNK_TRIES - 1):
+            try:
+                return await self._ask(request, patience)
+            except TimeoutError:
+                continue
+        return await self._ask(request, patience)
+
+    async def _ask(
+        self, request: SMPRequest[TRep, TEr1, TEr2], timeout_s: float
+    ) -> TRep | TEr1 | TEr2:
+        async with asyncio.timeout(timeout_s):
             await self._transport.send(request.BYTES)
             while True:
                 frame = await self._frame()

@@ -67,6 +67,24 @@ def test_smp_cable_pulled_at_every_twentieth_of_the_upload(recovery: ctypes.CDLL
             board.put_slot(1, b"\xff" * len(IMAGE))
 
 
+def test_what_noise_swallows_is_sent_again(recovery: ctypes.CDLL) -> None:
+    with running_board(RECOVERY, recovery) as board, SerialLine(board.link) as line:
+        with Board.open(line.path) as ours:
+            ours.upload(IMAGE)
+        there, back = line.to_board, line.to_host
+    chunks = frozenset(there * part // 10 for part in (3, 5, 8))
+    answers = frozenset(back * part // 10 for part in (4, 7))
+    with (
+        running_board(RECOVERY, recovery) as board,
+        SerialLine(board.link, lost_to_board=chunks, lost_to_host=answers) as line,
+    ):
+        with Board.open(line.path) as ours:
+            ours.timeout_s = 0.25  # else each loss takes ten seconds
+            ours.upload(IMAGE)
+        assert line.to_board > there  # it was sent again
+        assert board.slot_bytes(1, len(IMAGE)) == IMAGE
+
+
 def _upload(port: str) -> None:
     with Board.open(port) as board:
         board.erase()
