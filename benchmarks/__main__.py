@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from benchmarks.appraisal import appraisal
 from benchmarks.calls import calls
+from benchmarks.fleet import fleet
 from benchmarks.measure import Measure
 from benchmarks.service import service
 from benchmarks.sizes import sizes
@@ -34,6 +35,7 @@ GROUPS: Groups = {
     "uploads": uploads,
     "speed": speed,
     "service": service,
+    "fleet": fleet,
 }
 
 

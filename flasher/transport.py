@@ -70,9 +70,24 @@ class Transport(SMPSerialTransport):
             elif _hung_up(self._conn):
                 raise SMPTransportDisconnected(f"{self._conn.port} has hung up")
             else:
-                await asyncio.sleep(self._POLLING_INTERVAL_S)
+                await self._something_to_read()
             if not read_until_one_smp_packet or self._smp_packet_queue.qsize():
                 return
+
+    async def _something_to_read(self) -> None:
+        """Waits until the port has something, or hangs up. Where the system can wait for a port,
+        that costs no processor time: a worker has many boards, most of which are busy writing.
+        """
+        if not hasattr(select, "poll"):
+            await asyncio.sleep(self._POLLING_INTERVAL_S)
+            return
+        loop = asyncio.get_running_loop()
+        arrived = asyncio.Event()
+        loop.add_reader(self._conn.fileno(), arrived.set)
+        try:
+            await arrived.wait()
+        finally:
+            loop.remove_reader(self._conn.fileno())
 
     async def _process_buffer(self) -> None:
         await super()._process_buffer()

@@ -64,9 +64,9 @@ class Server:
 
 
 @contextmanager
-def server(*, durable: bool = False) -> Iterator[Server]:
+def server(*, durable: bool = False, connections: int = 100) -> Iterator[Server]:
     """Start a server. Without `durable` it does not wait for the disk: quick, and still safe
-    against everything but a crash of the machine.
+    against everything but a crash of the machine. It takes `connections` at most.
     """
     programs = _programs()
     folder = Path(tempfile.mkdtemp(prefix="coffret-pg-"))  # a socket's path has 107 bytes at most
@@ -84,7 +84,11 @@ def server(*, durable: bool = False) -> Iterator[Server]:
             timeout=_PATIENCE_S,
             **user,  # type: ignore[call-overload]
         )
-        settings = {"listen_addresses": "", "unix_socket_directories": folder}
+        settings = {
+            "listen_addresses": "",
+            "unix_socket_directories": folder,
+            "max_connections": connections,
+        }
         if not durable:
             settings |= {"fsync": "off"}
         options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]

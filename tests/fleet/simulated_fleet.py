@@ -163,11 +163,12 @@ def provisioned(board: SimulatedBoard) -> bool:
     return bool(board.endorsement) and board.device.lifecycle == SECURED
 
 
-def _serve(bundle: Path, root: Path, serials: list[str], pace: Pace, stop: int) -> None:
+def _serve(bundle: Path, root: Path, serials: list[str], pace: Pace, stop: int, ready: int) -> None:
+    firmware = firmware_of([bundle])
     with ExitStack() as stack:
         for serial in serials:
-            board = blank(firmware_of([bundle]), pace)
-            stack.enter_context(plugged_in(board, serial, root))
+            stack.enter_context(plugged_in(blank(firmware, pace), serial, root))
+        os.write(ready, b".")
         os.read(stop, 1)  # until the parent is gone
 
 
@@ -183,15 +184,19 @@ def main() -> None:
     serials = [f"{asked.prefix}{number:04}" for number in range(asked.count)]
     pace = REAL if asked.real else INSTANT
     stop, alive = os.pipe()
+    told, ready = os.pipe()
     context = multiprocessing.get_context("fork")
     children = []
     for first in range(0, len(serials), PROCESS):
         part = serials[first : first + PROCESS]
         child = context.Process(
-            target=_child, args=(asked.bundle, asked.root, part, pace, stop, alive)
+            target=_child, args=(asked.bundle, asked.root, part, pace, stop, ready, alive)
         )
         child.start()
         children.append(child)
+    os.close(ready)
+    for _ in children:
+        assert os.read(told, 1), "boards did not start"
     print("ready", flush=True)
     sys.stdin.read()
     os.close(alive)
@@ -199,9 +204,11 @@ def main() -> None:
         child.join()
 
 
-def _child(bundle: Path, root: Path, serials: list[str], pace: Pace, stop: int, alive: int) -> None:
+def _child(
+    bundle: Path, root: Path, serials: list[str], pace: Pace, stop: int, ready: int, alive: int
+) -> None:
     os.close(alive)
-    _serve(bundle, root, serials, pace, stop)
+    _serve(bundle, root, serials, pace, stop, ready)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-import attest
+from attest.inventory import Inventory
 from tests.fleet.fleets import assert_each_provisioned_once, run, start
 
 
@@ -34,35 +33,30 @@ def virtual_fleet(bundle: Path, count: int, state: Path) -> Iterator[list[str]]:
         process.communicate(timeout=60)
 
 
-@pytest.mark.parametrize(
-    ("boards", "rounds", "kills"),
-    [(4, 1, 3), pytest.param(16, 4, 5, marks=pytest.mark.all)],
-)
+_LONG = [pytest.param(16, 5, id=f"16 boards, round {n}", marks=pytest.mark.all) for n in range(4)]
+
+
+@pytest.mark.parametrize(("boards", "kills"), [pytest.param(4, 3, id="4 boards"), *_LONG])
 def test_a_killed_command_goes_on_and_provisions_every_board_once(
-    hello: Path, place: Path, boards: int, rounds: int, kills: int
+    hello: Path, place: Path, inventory: Inventory, boards: int, kills: int
 ) -> None:
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
     moments = random.Random(seed)
-    for number in range(rounds):
-        database = place / f"inventory-{number}.sqlite"
-        state = place / f"round{number}"
-        with virtual_fleet(hello, boards, state) as serials:
-            words = ("provision", state / "fleet.toml", "--database", database, "--lease", "5")
-            for _ in range(kills):
-                command = start(*words)
-                try:
-                    command.wait(moments.uniform(0.5, 2.0 + boards))
-                except subprocess.TimeoutExpired:
-                    command.kill()
-                command.communicate()
-            code, out, err = run(*words, "--json")
-            assert code == 0, out + err
-            inventory = attest.open_inventory(str(database))
-            assert_each_provisioned_once(inventory, serials)
-            code, out, err = run("attest", *words[1:])
-            assert code == 0, out + err
-            code, out, err = run("list", "--json", "--database", database)
-            assert {board["verdict"] for board in json.loads(out)} == {"trusted"}
-            inventory.close()
-        shutil.rmtree(state)
+    state = place / "homes"
+    with virtual_fleet(hello, boards, state) as serials:
+        words = ("provision", state / "fleet.toml", "--lease", "5")
+        for _ in range(kills):
+            command = start(*words)
+            try:
+                command.wait(moments.uniform(0.5, 2.0 + boards))
+            except subprocess.TimeoutExpired:
+                command.kill()
+            command.communicate()
+        code, out, err = run(*words, "--json")
+        assert code == 0, out + err
+        assert_each_provisioned_once(inventory, serials)
+        code, out, err = run("attest", *words[1:])
+        assert code == 0, out + err
+        code, out, err = run("list", "--json")
+        assert {board["verdict"] for board in json.loads(out)} == {"trusted"}
