@@ -21,7 +21,8 @@ def load_boot(
         (config / "board_config.h").write_text(board.config_header())
     tree = find_tree(MBEDTLS).path
     includes = [
-        *(RUNTIME / "boot", RUNTIME / "crypto", RUNTIME / "crypto/shim"),
+        RUNTIME.parents[1] / "boards/cores/common",
+        *(RUNTIME / "boot", RUNTIME / "monitor", RUNTIME / "crypto", RUNTIME / "crypto/shim"),
         *(tree / "include", tree / "library", tree / "3rdparty/p256-m/p256-m"),
     ]
     crypto = sorted((RUNTIME / "crypto").glob("*.c"))
