@@ -76,16 +76,11 @@ class Parsed:
 
     certificate: Certificate
     message: cose.Sign1
+    data: bytes
 
     def verify(self, identity: p256.PublicKey) -> Certificate:
         """The fields, issued by this identity key. Raises CertificateError."""
-        if self.certificate.issuer != dice.key_id(identity):
-            raise CertificateError("certificate: issued by another key than this device's identity")
-        try:
-            cose.check1(self.message, identity)
-        except cose.CoseError as error:
-            raise CertificateError(f"certificate: {error}") from error
-        return self.certificate
+        return _verified(self.data, p256.Held(identity))
 
 
 def read(data: bytes) -> Certificate:
@@ -98,6 +93,19 @@ def verify(data: bytes, identity: p256.PublicKey) -> Certificate:
     return parse(data).verify(identity)
 
 
+@lru_cache(maxsize=p256.REMEMBERED)  # keeps what is returned, never an error
+def _verified(data: bytes, held: p256.Held) -> Certificate:
+    parsed = parse(data)
+    if parsed.certificate.issuer != dice.key_id(held.key):
+        raise CertificateError("certificate: issued by another key than this device's identity")
+    try:
+        cose.check1(parsed.message, held.key)
+    except cose.CoseError as error:
+        raise CertificateError(f"certificate: {error}") from error
+    return parsed.certificate
+
+
+@lru_cache(maxsize=p256.REMEMBERED)  # a device shows the same one until it is updated
 def parse(data: bytes) -> Parsed:
     """Parse once, to verify later. Raises CertificateError."""
     if len(data) > MAX_BYTES:
@@ -127,7 +135,7 @@ def parse(data: bytes) -> Parsed:
         raise CertificateError("certificate: the subject is not the id of the subject's key")
     config = _descriptor(descriptor)
     certificate = Certificate(issuer, subject, code, *config, authority, mode, alias)
-    return Parsed(certificate, message)
+    return Parsed(certificate, message, data)
 
 
 def cose_key(key: p256.PublicKey) -> bytes:

@@ -17,6 +17,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -125,7 +126,17 @@ def key_pair(secret: bytes, function: Hash = SHA256) -> p256.PrivateKey:
 
 def key_id(key: p256.PublicKey, function: Hash = SHA256) -> str:
     """The identifier in certificates: 20 bytes as lower-case hex, the top bit cleared."""
-    raw = bytearray(kdf(ID_BYTES, p256.xy(key), ID_SALT, "ID", function))
+    point = p256.xy(key)
+    return _our_key_id(point) if function is SHA256 else _key_id(point, function)
+
+
+@lru_cache(maxsize=p256.REMEMBERED)
+def _our_key_id(point: bytes) -> str:
+    return _key_id(point, SHA256)
+
+
+def _key_id(point: bytes, function: Hash) -> str:
+    raw = bytearray(kdf(ID_BYTES, point, ID_SALT, "ID", function))
     raw[0] &= 0x7F
     return raw.hex()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from functools import lru_cache
 
 from attest import p256
 from attest.errors import EndorsementError, PublicKeyError
@@ -111,7 +112,16 @@ def issue(identity: Identity, operator: p256.PrivateKey, issued: int) -> bytes:
 
 
 def verify(data: bytes, operator: p256.PublicKey) -> Endorsement:
-    """Parse and verify under the operator's key. Raises EndorsementError."""
+    """Parse and verify under the operator's key. Raises EndorsementError.
+
+    What verified is remembered, so that a device that reports again costs no second check.
+    """
+    return _verify(data, p256.Held(operator))
+
+
+@lru_cache(maxsize=p256.REMEMBERED)  # keeps what is returned, never an error
+def _verify(data: bytes, held: p256.Held) -> Endorsement:
+    operator = held.key
     if len(data) > MAX_BYTES:
         raise EndorsementError(f"endorsement of {len(data)} bytes, at most {MAX_BYTES} are read")
     try:

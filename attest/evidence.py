@@ -183,9 +183,7 @@ def parse(token: bytes) -> Token:
         boot_seed=fields.data(BOOT_SEED, "boot seed", 32),
         client_id=_client(fields),
         lifecycle=fields.uint(LIFECYCLE, "lifecycle", 0x60FF),
-        components=_components(
-            cbor.encode_plain(fields.array(COMPONENTS, "software components", MAX_COMPONENTS))
-        ),
+        components=_listed(fields.array(COMPONENTS, "software components", MAX_COMPONENTS)),
         uptime=fields.uint(UPTIME, "uptime", UINT32),
         boot_count=fields.uint(BOOT_COUNT, "boot count", UINT32),
         health=_health(fields.take(HEALTH, "health")),
@@ -302,12 +300,19 @@ def _client(fields: Fields) -> int:
     return client
 
 
-@lru_cache(maxsize=1024)  # devices with one image list the same components
-def _components(encoded: bytes) -> tuple[Component, ...]:
+def _listed(items: list[object]) -> tuple[Component, ...]:
+    """The components; devices with one image list the same ones, which are read once."""
+    for number, item in enumerate(items):
+        if type(item) is not dict or not all(type(each) in (str, bytes) for each in item.values()):
+            _component(number, item)  # says what is wrong with it
+            raise EvidenceError(f"token: component {number}: neither text nor bytes")
+    return _components(tuple(tuple(item.items()) for item in items if isinstance(item, dict)))
+
+
+@lru_cache(maxsize=1024)
+def _components(items: tuple[tuple[tuple[object, object], ...], ...]) -> tuple[Component, ...]:
     """Read the list and check its order, so that each type stands in it exactly once."""
-    items = cbor.decode(encoded)
-    assert isinstance(items, list)
-    components = tuple(_component(number, item) for number, item in enumerate(items))
+    components = tuple(_component(number, dict(item)) for number, item in enumerate(items))
     types = [component.type for component in components]
     if tuple(types[: len(FIXED_TYPES)]) != FIXED_TYPES:
         raise EvidenceError(f"token: the components do not begin with {', '.join(FIXED_TYPES)}")

@@ -7,12 +7,12 @@ all there or not there at all.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic_core import to_json
 from sqlalchemy.dialects import postgresql, sqlite
 
 from attest.response import Response, pack
@@ -64,9 +64,19 @@ class Finding:
         **more: str | None,
     ) -> Finding:
         """The finding that a verdict is, at the time `at`; `more` are the optional fields."""
-        claims = json.dumps(
-            [claim.to_json() | {"outcome": claim.outcome.value} for claim in verdict.claims]
-        )
+        claims = to_json(
+            [
+                {
+                    "claim": claim.claim,
+                    "expected": claim.expected,
+                    "found": claim.found,
+                    "ok": claim.ok,
+                    "why": claim.why,
+                    "outcome": claim.outcome.value,
+                }
+                for claim in verdict.claims
+            ]
+        ).decode()
         return cls(
             id=new_id(),
             instance_id=instance_id,

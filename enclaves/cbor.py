@@ -44,11 +44,6 @@ def encode(value: object) -> bytes:
         raise CborError("a text string that UTF-8 cannot hold") from error
 
 
-def encode_plain(value: object) -> bytes:
-    """Encode again what `decode` gave: its maps are in order already."""
-    return cbor2.dumps(value)
-
-
 def decode(data: bytes, *, limit: int = MAX_BYTES) -> Value:
     """Decode `data`, at most `limit` bytes. Raises CborError unless `encode` gives `data` back.
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import TypeAlias
 
 import cbor2
@@ -31,6 +33,8 @@ HEADER_KID = 4
 ES256 = -7
 COORDINATE = 32  # bytes of r, s, X and Y on P-256
 MAX_BYTES = 64 * 1024
+_TAGGED = b"\xd2"  # the head of tag 18
+_ES256 = ec.ECDSA(hashes.SHA256())
 
 Label: TypeAlias = int | str
 
@@ -92,7 +96,10 @@ def read1(data: bytes, *, tagged: bool | None = True) -> Sign1:
     `tagged` says whether tag 18 must be there, must not (False) or may be (None). Raises CoseError.
     """
     try:
-        value = cbor.decode(data, limit=MAX_BYTES)
+        if tagged is not False and data[:1] == _TAGGED:
+            value, tagged = cbor.decode(data[1:], limit=MAX_BYTES), None
+        else:
+            value = cbor.decode(data, limit=MAX_BYTES)
     except cbor.CborError as error:
         raise CoseError(f"COSE_Sign1: {error}") from error
     if isinstance(value, cbor2.CBORTag):
@@ -108,13 +115,7 @@ def read1(data: bytes, *, tagged: bool | None = True) -> Sign1:
             raise CoseError("COSE_Sign1: not [bstr, map, bstr, bstr]")
     if len(s) != 2 * COORDINATE:
         raise CoseError(f"COSE_Sign1: a signature of {len(s)} bytes, ES256 has {2 * COORDINATE}")
-    try:
-        protected = cbor.decode(protected_bytes, limit=MAX_BYTES)
-    except cbor.CborError as error:
-        raise CoseError(f"COSE_Sign1 protected header: {error}") from error
-    if not isinstance(protected, dict):
-        raise CoseError("COSE_Sign1: the protected header is not a map")
-    headers = _labelled(protected), _labelled(unprotected)
+    headers = _protected(protected_bytes), _labelled(unprotected)
     _check_headers(*headers)
     return Sign1(*headers, payload, s, protected_bytes)
 
@@ -142,10 +143,21 @@ def check1(message: Sign1, key: ec.EllipticCurvePublicKey, *, external_aad: byte
         key.verify(
             encode_dss_signature(r, s),
             signed_bytes(message.protected_bytes, message.payload, external_aad),
-            ec.ECDSA(hashes.SHA256()),
+            _ES256,
         )
     except InvalidSignature as error:
         raise CoseError("COSE_Sign1: the signature does not verify with this key") from error
+
+
+@lru_cache(maxsize=64)  # nearly every message has one of a few
+def _protected(data: bytes) -> Mapping[Label, object]:
+    try:
+        protected = cbor.decode(data, limit=MAX_BYTES)
+    except cbor.CborError as error:
+        raise CoseError(f"COSE_Sign1 protected header: {error}") from error
+    if not isinstance(protected, dict):
+        raise CoseError("COSE_Sign1: the protected header is not a map")
+    return MappingProxyType(_labelled(protected))
 
 
 def _labelled(header: Mapping[object, object]) -> dict[Label, object]:
