@@ -23,6 +23,10 @@ RUNTIME = Path(__file__).parent / "runtime"
 # Below .bss. What the deepest path needs is measured: docs/internals.md, Boot services.
 STACK_SIZE = 0x1800
 
+ENTRY = "boot_main"
+# Optimised across files is what only costs room. Not what decides: there everything is computed twice on purpose, and
+# whoever sees both halves sees that they are equal. Nor what the compiler calls by name when all else is compiled.
+_APART = tuple(RUNTIME / name for name in ("boot/image.c", "crypto/memory.c", "boot/string.c"))
 _OURS = ("crypto", "boot", "store", "cbor", "smp")
 _WARNINGS = ("-Wall", "-Wextra", "-Werror")
 # crypto/p256.c says what r9 is for; nothing that runs below it may use it.
@@ -89,7 +93,10 @@ def build_boot(
     write_atomically(made / "keys.c", keys_source(trust).encode())
     core = CORES[board.core]
     roots = Roots({"runtime": RUNTIME, "boards": BOARDS, "mbedtls": mbedtls.path, "boot": made})
-    objects = toolchain.compile(_jobs(board, mbedtls, made), core, roots)
+    jobs = _jobs(board, mbedtls, made)
+    objects = toolchain.compile(jobs, core, roots)
+    opaque = [item for job, item in zip(jobs, objects, strict=True) if not job.lto]
+    whole = toolchain.optimise(objects, core, (ENTRY,))
     memory = board.memory
     addresses = {
         "boot_base": memory.boot.base,
@@ -99,7 +106,7 @@ def build_boot(
         "boot_ram_size": memory.boot_ram.size,
         "boot_stack_size": STACK_SIZE,
     }
-    elf = toolchain.link(objects, RUNTIME / "boot/boot.ld", out / "boot.elf", core, addresses)
+    elf = toolchain.link((whole, *opaque), RUNTIME / "boot/boot.ld", out / "boot.elf", core, addresses)
     binary, ram = _flatten(elf, board)
     write_atomically(out / "boot.bin", binary)
     return Boot(elf, out / "boot.bin", hashlib.sha256(binary).digest(), len(binary), ram)
@@ -127,7 +134,11 @@ def _jobs(board: Board, mbedtls: Tree, made: Path) -> list[CompileJob]:
     theirs = [mbedtls.path / "library/sha256.c"]
     reserved = (*_RESERVED, *(_SECURE if board.secure_world else ()))
     flags = {path: (*reserved, *_WARNINGS) for path in ours} | dict.fromkeys(theirs, reserved)
-    return [CompileJob(path, includes, defines, flags[path]) for path in (*ours, *theirs)]
+    whole = {path for path in (*ours, *theirs) if path.suffix == ".c"} - set(_APART)
+    return [
+        CompileJob(path, includes, defines, flags[path], lto=path in whole)
+        for path in (*ours, *theirs)
+    ]
 
 
 def _flatten(elf: Path, board: Board) -> tuple[bytes, int]:

@@ -33,6 +33,10 @@ ZIGLANG_VERSION = "0.15.2"
 SMALL = ("-Oz",)
 FAST = ("-O2",)
 
+# Of the whole program: what is called twice is not inlined, and no block is copied or moved to save a jump.
+# Measured on boot for Cortex-M3: 16,980 bytes without the two, 16,576 with them.
+_WHOLE = ("-mllvm", "-inline-threshold=-50", "-mllvm", "-disable-block-placement")
+
 _COMMON = (
     "-std=gnu11",
     "-DNDEBUG",
@@ -181,19 +185,14 @@ class ZigToolchain:
     def optimise(self, objects: Sequence[Path], core: Core, keep: Sequence[str]) -> Path:
         """See `Toolchain.optimise`."""
         key = digest_of(
-            ["lto-1", self.identity, core.name, *keep, *map(self.cache.digests.of, objects)]
+            ["lto-2", self.identity, core.name, *keep, *map(self.cache.digests.of, objects)]
         )
         if (entry := self.cache.entry(key)).is_file():
             return entry
         with tempfile.TemporaryDirectory() as directory:
             native = Path(directory) / "native.o"
-            arguments = [
-                "ld.lld",
-                "--gc-sections",
-                "-e",
-                keep[0],
-                "--unresolved-symbols=ignore-all",
-            ]
+            arguments = ["ld.lld", "--gc-sections", *_WHOLE, "-e", keep[0]]
+            arguments.append("--unresolved-symbols=ignore-all")
             for symbol in keep:
                 arguments += ["-u", symbol]
             # The linked output is thrown away: it only decides what is reachable.

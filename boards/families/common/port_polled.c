@@ -23,13 +23,13 @@ size_t board_port_write(const uint8_t *data, size_t length) {
 
 void board_port_flush(void) {
     // On some the buffer is empty one byte before the line is; ten bit times more let that byte out.
-    uint64_t start = board_microseconds();
-    uint64_t empty = start;
+    uint32_t start = (uint32_t)board_microseconds();
+    uint32_t empty = start;
     while (empty - start < 100000u && !line_sent_all(BOARD_PORT_BASE)) {
-        empty = board_microseconds();
+        empty = (uint32_t)board_microseconds();
     }
-    uint64_t now = empty;
+    uint32_t now = empty;
     while (now - empty < 10u * 1000000u / BOARD_PORT_BAUD + 1u) {
-        now = board_microseconds();
+        now = (uint32_t)board_microseconds();
     }
 }

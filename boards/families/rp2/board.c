@@ -39,7 +39,7 @@ static void start_pins(void) {
     pin_function(PIN_UART0_RX, PIN_UART);
 }
 
-void board_init(void) {
+BOOT_STEP void board_init(void) {
     start_clocks();
     watchdog_tick(BOARD_WATCHDOG_BASE, CRYSTAL_HZ);
     block_release(RESET_IO_BANK0 | RESET_PADS_BANK0 | RESET_TIMER | RESET_UART0);

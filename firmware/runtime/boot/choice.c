@@ -2,18 +2,14 @@
 // Which slot runs: trial, confirmed, or the other one (docs/internals.md, Record store).
 #include "boot.h"
 #include "coffret/reason.h"
+#include "coffret/section.h"
 
-static bool is_newer(const struct image_info *a, const struct image_info *b) {
-    if (a->version_major != b->version_major) {
-        return a->version_major > b->version_major;
-    }
-    if (a->version_minor != b->version_minor) {
-        return a->version_minor > b->version_minor;
-    }
-    if (a->version_revision != b->version_revision) {
-        return a->version_revision > b->version_revision;
-    }
-    return a->version_build > b->version_build;
+static uint32_t rank(const struct image_version *version) {
+    return (uint32_t)version->major << 24 | (uint32_t)version->minor << 16 | version->revision;
+}
+
+static bool is_newer(const struct image_version *a, const struct image_version *b) {
+    return rank(a) != rank(b) ? rank(a) > rank(b) : a->build > b->build;
 }
 
 // The pending slot, at most once. That it was tried is in flash before anything of it runs or is even looked at: an
@@ -43,7 +39,7 @@ static uint8_t first_slot(struct boot_state *state, const struct image_limits *l
     struct checked_image other;
     int reason_a = image_check(0u, limits, image, macs);
     int reason_b = image_check(1u, limits, &other, macs);
-    if (reason_b == REASON_OK && (reason_a != REASON_OK || is_newer(&other.info, &image->info))) {
+    if (reason_b == REASON_OK && (reason_a != REASON_OK || is_newer(&other.info.version, &image->info.version))) {
         *image = other;
         return 1u;
     }
@@ -55,7 +51,7 @@ static uint8_t first_slot(struct boot_state *state, const struct image_limits *l
     return BOOT_SLOT_NONE;
 }
 
-struct choice choose_slot(struct store *store, struct boot_state *state, struct checked_image *image,
+BOOT_STEP struct choice choose_slot(struct store *store, struct boot_state *state, struct checked_image *image,
                           struct image_macs *macs) {
     struct image_limits limits;
     load_limits(store, &limits);

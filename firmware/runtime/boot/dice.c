@@ -8,18 +8,12 @@
 #include "coffret/cbor.h"
 #include "coffret/crypto.h"
 #include "coffret/flash.h"
+#include "coffret/section.h"
 
 #define SECRETS_MAGIC "CFUDS1\0" // eight bytes with the NUL
 #define UDS_SIZE 32u
 #define ID_SIZE 20u
 #define PROFILE_NAME "coffret.p256.sha256"
-
-// Placed in the gap between vector table and services (boot.ld), which would be empty else.
-#ifdef COFFRET_HOST
-#define BOOT_LOW
-#else
-#define BOOT_LOW __attribute__((section(".boot_low")))
-#endif
 
 // Section "Salt".
 BOOT_LOW static const uint8_t asym_salt[64] = {
@@ -86,7 +80,7 @@ static void name_instance(struct handoff *handoff) {
     handoff->instance_id[0] = 1u;
 }
 
-int dice_identify(const uint8_t uds[32], struct handoff *handoff) {
+BOOT_STEP int dice_identify(const uint8_t uds[32], struct handoff *handoff) {
     uint8_t private_key[32];
     int error = derive_private_key(uds, private_key);
     if (error == 0) {
@@ -193,29 +187,22 @@ static size_t encode_claims(const struct handoff *handoff, const struct inputs *
     return cbor_writer_length(&writer);
 }
 
-// Protected header of COSE_Sign1: {alg: ES256}.
-static const uint8_t protected_header[] = {0xA1, 0x01, 0x26};
-
-// SHA-256 of the Sig_structure (RFC 9052 section 4.4): ["Signature1", protected, h'', payload].
+// SHA-256 of the Sig_structure (RFC 9052 section 4.4): ["Signature1", << {alg: ES256} >>, h'', payload]. The head of the
+// payload's byte string is that of 256..65535 bytes, as ours always has.
 static void hash_to_sign(const uint8_t *payload, size_t length, uint8_t digest[32]) {
-    uint8_t head[32];
-    struct cbor_writer writer;
+    static const uint8_t head[] = {0x84, 0x6A, 'S', 'i', 'g', 'n',  'a',  't',  'u',
+                                   'r',  'e',  '1', 0x43, 0xA1, 0x01, 0x26, 0x40, 0x59};
+    const uint8_t size[2] = {(uint8_t)(length >> 8), (uint8_t)length};
     struct sha256_context hash;
-    cbor_writer_start(&writer, head, sizeof head);
-    cbor_write_array(&writer, 4u);
-    cbor_write_text(&writer, "Signature1");
-    cbor_write_bytes(&writer, protected_header, sizeof protected_header);
-    cbor_write_bytes(&writer, NULL, 0u);
-    // The head of the payload's byte string: 256..65535 bytes, as ours always has.
-    size_t fixed = cbor_writer_length(&writer);
-    head[fixed] = 0x59u;
-    head[fixed + 1u] = (uint8_t)(length >> 8);
-    head[fixed + 2u] = (uint8_t)length;
     sha256_init(&hash);
-    sha256_update(&hash, head, fixed + 3u);
+    sha256_update(&hash, head, sizeof head);
+    sha256_update(&hash, size, sizeof size);
     sha256_update(&hash, payload, length);
     sha256_finish(&hash, digest);
 }
+
+// COSE_Sign1 (RFC 9052 section 4.2) up to the payload: an array of four, << {alg: ES256} >>, no unprotected headers.
+static const uint8_t sign1_head[] = {0x84, 0x43, 0xA1, 0x01, 0x26, 0xA0};
 
 // The slow way: two public keys and a signature. The alias' private key is in the handoff.
 static int make_certificate(const uint8_t uds[32], const struct inputs *inputs, struct handoff *handoff) {
@@ -235,14 +222,14 @@ static int make_certificate(const uint8_t uds[32], const struct inputs *inputs, 
     wipe(private_key, sizeof private_key);
 
     struct cbor_writer writer;
-    cbor_writer_start(&writer, handoff->certificate, sizeof handoff->certificate);
-    cbor_write_array(&writer, 4u);
-    cbor_write_bytes(&writer, protected_header, sizeof protected_header);
-    cbor_write_map(&writer, 0u);
+    memcpy(handoff->certificate, sign1_head, sizeof sign1_head);
+    cbor_writer_start(&writer, handoff->certificate + sizeof sign1_head,
+                      sizeof handoff->certificate - sizeof sign1_head);
     cbor_write_bytes(&writer, payload, length);
     cbor_write_bytes(&writer, signature, sizeof signature);
-    handoff->certificate_length = (uint16_t)cbor_writer_length(&writer);
-    return error != 0 || length == 0u || handoff->certificate_length == 0u ? -1 : 0;
+    size_t rest = cbor_writer_length(&writer);
+    handoff->certificate_length = (uint16_t)(sizeof sign1_head + rest);
+    return error != 0 || length == 0u || rest == 0u ? -1 : 0;
 }
 
 // What of the handoff is kept: the public keys, and the certificate with its length.
@@ -285,7 +272,7 @@ static void save_copy(struct store *store, const uint8_t key[32], const struct h
     (void)store_put(store, STORE_CERTIFICATE, record, MAC_SIZE + length);
 }
 
-int dice_certify(const uint8_t uds[32], struct store *store, struct handoff *handoff) {
+BOOT_STEP int dice_certify(const uint8_t uds[32], struct store *store, struct handoff *handoff) {
     struct inputs inputs;
     uint8_t cdi[32];
     uint8_t key[32];

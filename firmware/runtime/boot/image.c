@@ -161,10 +161,7 @@ static int parse(uint32_t slot, const uint8_t *image, struct found *found, struc
         return REASON_TLV;
     }
     info->size = *hashed + open_size;
-    info->version_major = image[20];
-    info->version_minor = image[21];
-    info->version_revision = (uint16_t)u16(image + 22);
-    info->version_build = u32(image + 24);
+    memcpy(&info->version, image + 20, sizeof info->version);
     reason = walk(found, area, open_size, take_open);
     if (found->counter == NULL) {
         return reason != REASON_OK ? reason : REASON_TLV;

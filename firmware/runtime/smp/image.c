@@ -152,7 +152,8 @@ int smp_image_erase(struct smp_server *server, const struct cbor_value *given, s
     if (error != SMP_OK) {
         return error;
     }
-    static const struct upload_mark nothing;
+    struct upload_mark nothing;
+    memset(&nothing, 0, sizeof nothing);
     server->upload.open = false;
     smp_mark_save(&nothing);
     for (uint32_t offset = 0; offset < BOARD_SLOT_SIZE; offset += BOARD_FLASH_ERASE_SIZE) {

@@ -16,6 +16,7 @@
 
 #include "board_config.h"
 #include "coffret/flash.h"
+#include "coffret/section.h"
 
 #define BANK_MAGIC 0x53524643u // "CFRS"
 #define BANK_HEADER 12u
@@ -40,7 +41,7 @@ static uint32_t load32(const uint8_t *bytes) {
 
 // CRC-32 of IEEE 802.3, reflected, four bits at a time: a table of 64 bytes. Start with 0.
 static uint32_t crc32(uint32_t crc, const uint8_t *data, size_t length) {
-    static const uint32_t table[16] = {
+    BOOT_LOW static const uint32_t table[16] = {
         0x00000000u, 0x1DB71064u, 0x3B6E20C8u, 0x26D930ACu, 0x76DC4190u, 0x6B6B51F4u,
         0x4DB26158u, 0x5005713Cu, 0xEDB88320u, 0xF00F9344u, 0xD6D6A3E8u, 0xCB61B38Cu,
         0x9B64C2B0u, 0x86D3D2D4u, 0xA00AE278u, 0xBDBDF21Cu};

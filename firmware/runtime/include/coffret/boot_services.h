@@ -21,12 +21,17 @@ struct image_limits {
     uint16_t lifecycle;                 // PSA value: in a secured device a development key counts for nothing
 };
 
+// As an image's header has it: MCUboot's struct image_version, little endian.
+struct image_version {
+    uint8_t major, minor;
+    uint16_t revision;
+    uint32_t build;
+};
+
 struct image_info {
     uint32_t size;                      // header + body + TLVs, bytes
     uint32_t security_counter;
-    uint8_t version_major, version_minor;
-    uint16_t version_revision;
-    uint32_t version_build;
+    struct image_version version;
     uint8_t digest[32];                 // SHA256 TLV, checked
     uint8_t policy_digest[32];
     uint8_t signer_id[32];

@@ -8,8 +8,14 @@
 // Zeroed at start-up by whoever owns the link (boot or the monitor). No initialisers: there is no .data.
 #ifdef COFFRET_HOST
 #define MONITOR_BSS
+#define BOOT_LOW
 #else
 #define MONITOR_BSS __attribute__((section(".monitor.bss")))
+// A constant that boot keeps in the gap between its vector table and its services, which would be empty else.
+#define BOOT_LOW __attribute__((section(".rodata.boot_low")))
 #endif
+
+// A step of boot that stays a function under link-time optimisation: fault injection stops at it by name.
+#define BOOT_STEP __attribute__((noinline))
 
 #endif
