@@ -43,9 +43,9 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def boards(hello: Path, newer: Path, place: Path) -> Iterator[list[SimulatedBoard]]:
+def boards(hello: Path, newer: Path, other: Path, place: Path) -> Iterator[list[SimulatedBoard]]:
     """Three provisioned boards."""
-    firmware = firmware_of([hello, newer])
+    firmware = firmware_of([hello, newer, other])
     made = [blank(firmware) for _ in SERIALS]
     with ExitStack() as stack:
         for serial, board in zip(SERIALS, made, strict=True):
@@ -128,3 +128,12 @@ def test_an_update_that_widens_the_flows(
     assert "group.all.bundle: widens the flows: it is another appliance: other, not hello" in err
     assert "--allow-widening" in err
     assert [board.uploads for board in boards] == [1, 1, 1]
+
+    # Whoever allows it has said so in the audit log, with what it was.
+    code, out, err = run("update", file, "--allow-widening")
+    assert code == 0, out + err
+    assert [board.uploads for board in boards] == [2, 2, 2]
+    code, out, _ = run("audit", "--json")
+    update = [entry for entry in json.loads(out) if entry["what"] == "update"][-1]
+    (allowed,) = update["detail"]["allowed_widenings"].values()
+    assert "it is another appliance: other, not hello" in allowed
