@@ -56,7 +56,7 @@ def _provision(workshop: Workshop, workers: int, bundle: Any, place: Any) -> _Ca
     check: Any = import_module("tests.fleet.fleets").assert_each_provisioned_once
     server: Any = import_module("tests.postgresql").server
     place.mkdir()
-    workshop.say(f"{workers} workers, {workers * BOARDS[workers]} simulated boards ...")
+    workshop.say(f"workers: {workers}, simulated boards: {workers * BOARDS[workers]} ...")
     with server(connections=gateways.connections(workers)) as running:
         url = running.database().url("psycopg")
         inventory = attest.open_inventory(url)

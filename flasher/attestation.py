@@ -6,6 +6,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import attest
+from attest.record import why
+from boards.errors import NO, CoffretError
 from flasher.flash import require_application
 from flasher.smp import Board
 from flasher.transport import Guard, unguarded
@@ -39,3 +41,28 @@ def challenge(
     device = None if instance_id is None else inventory.device(instance_id)
     endorsement = None if device is None else device.endorsement
     return attest.Response(evidence.token, evidence.certificate, endorsement), verdict
+
+
+def require_trusted(
+    port: str,
+    name: str,
+    inventory: Inventory,
+    operator: PublicKey,
+    references: attest.ReferenceValues,
+) -> attest.Verdict:
+    """The verdict on fresh evidence, which is `trusted`. Raises UntrustedError."""
+    _, verdict = challenge(port, inventory, operator, references)
+    if not verdict.trusted:
+        raise UntrustedError(name, why(verdict))
+    return verdict
+
+
+class UntrustedError(CoffretError):
+    """A board's evidence is not what it should be."""
+
+    def __init__(self, name: str, what: str) -> None:
+        super().__init__(
+            f"{name}: is not trusted: {what}",
+            "see every claim: coffret attest --bundle BUNDLE; then flash the board anew",
+            NO,
+        )

@@ -146,23 +146,57 @@ def logs(port: str | None, as_json: bool) -> None:
 @click.command()
 @PORT
 @click.option("--name", help="Name in the inventory; default: the start of its instance id.")
+@click.option(
+    "--bundle",
+    type=click.Path(path_type=Path, exists=True),
+    help="Do it all: flash the board with this bundle first, and attest it at the end.",
+)
+@click.option(
+    "--label",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.pdf",
+    help="Make a label with the board's identity as a QR code, a .pdf or .png file.",
+)
 @KEYS
 @INVENTORY
 @JSON
 def provision(
-    port: str | None, name: str | None, folder: Path | None, location: str | None, as_json: bool
+    port: str | None,
+    name: str | None,
+    bundle: Path | None,
+    label: Path | None,
+    folder: Path | None,
+    location: str | None,
+    as_json: bool,
 ) -> None:
-    """Endorse a board with the operator's key and put it into the inventory."""
+    """Endorse a board with the operator's key and put it into the inventory.
+
+    With --bundle from a blank board to a trusted one; repeated, it goes on where it was cut short.
+    """
     from attest import keys, open_inventory  # noqa: PLC0415
     from flasher import console  # noqa: PLC0415
+    from flasher import label as labels  # noqa: PLC0415
     from flasher.ports import choose  # noqa: PLC0415
     from flasher.provision import provision as provisioning  # noqa: PLC0415
 
-    path = choose(port)
     operator = keys.load_or_create("operator", folder)
     if operator.created:
         console.say(f"made the operator's key: {operator.path}; keep it safe")
-    done = provisioning(path, operator.private, open_inventory(location), name, console.say)
+    inventory = open_inventory(location)
+    if bundle is not None:
+        from flasher.commission import commission  # noqa: PLC0415
+
+        with console.progress("writing") as progress:
+            whole = commission(
+                bundle, port, operator.private, inventory, name, label, console.say, progress
+            )
+        made = whole.provisioned
+        text = f"{made.name} ({made.board}) runs {whole.flashed.version}, {whole.verdict}"
+        _result(whole.to_json(), [f"{text}: {made.device}"], as_json)
+        return
+    done = provisioning(choose(port), operator.private, inventory, name, console.say)
+    if label is not None:
+        labels.save(label, bytes.fromhex(done.device), done.name, done.board)
     what = "provisioned" if done.changed else "was provisioned already"
     _result(done.to_json(), [f"{done.name} ({done.board}) {what}: {done.device}"], as_json)
 

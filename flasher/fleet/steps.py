@@ -18,7 +18,7 @@ from attest.record import why
 from attest.units import Held, Unit, Units
 from boards.errors import NO, USAGE, CoffretError
 from flasher import label, provision
-from flasher.attestation import challenge
+from flasher.attestation import UntrustedError, challenge
 from flasher.errors import RefusedError
 from flasher.flash import Say, flash
 from flasher.fleet.bundles import FleetBundle
@@ -145,17 +145,6 @@ def print_label(bench: Bench) -> Result:
     path = Path(bench.labels.replace("*", bench.unit.name))
     label.save(path, found.instance_id, bench.unit.name, bench.unit.board)
     return {"label": str(path)}
-
-
-class UntrustedError(CoffretError):
-    """A board's evidence is not what it should be."""
-
-    def __init__(self, name: str, what: str) -> None:
-        super().__init__(
-            f"{name}: is not trusted: {what}",
-            "see every claim: coffret attest --bundle BUNDLE; then flash the board anew",
-            NO,
-        )
 
 
 STEPS: dict[str, dict[str, Callable[[Bench], Result]]] = {

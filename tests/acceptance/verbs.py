@@ -130,6 +130,7 @@ def tell_all(teller: Teller) -> None:
         teller.tell("devices", "--ask")
         teller.tell("logs", "--port", board.port)
         teller.tell("provision", "--port", board.port, "--name", "kitchen")
+        teller.tell("provision", "--port", board.port, "--bundle", bundle)
         evidence = folder / "evidence.cbor"
         found = teller.tell(
             "attest", "--port", board.port, "--bundle", bundle, "--save", evidence, codes=(0, 1)
