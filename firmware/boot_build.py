@@ -24,9 +24,13 @@ RUNTIME = Path(__file__).parent / "runtime"
 STACK_SIZE = 0x1800
 
 ENTRY = "boot_main"
-# Optimised across files is what only costs room. Not what decides: there everything is computed twice on purpose, and
-# whoever sees both halves sees that they are equal. Nor what the compiler calls by name when all else is compiled.
+# Optimised across files is what only costs room. Not what decides: there everything is computed
+# twice on purpose, and whoever sees both halves sees that they are equal. Nor what the compiler
+# calls by name when all else is compiled.
 _APART = tuple(RUNTIME / name for name in ("boot/image.c", "crypto/memory.c", "boot/string.c"))
+# What is called twice is not inlined, and no block is copied or moved to save a jump: on Cortex-M3
+# 16,980 bytes without the two, 16,576 with them.
+_TIGHT = ("-mllvm", "-inline-threshold=-50", "-mllvm", "-disable-block-placement")
 _OURS = ("crypto", "boot", "store", "cbor", "smp")
 _WARNINGS = ("-Wall", "-Wextra", "-Werror")
 # crypto/p256.c says what r9 is for; nothing that runs below it may use it.
@@ -96,7 +100,7 @@ def build_boot(
     jobs = _jobs(board, mbedtls, made)
     objects = toolchain.compile(jobs, core, roots)
     opaque = [item for job, item in zip(jobs, objects, strict=True) if not job.lto]
-    whole = toolchain.optimise(objects, core, (ENTRY,))
+    whole = toolchain.optimise(objects, core, (ENTRY,), _TIGHT)
     memory = board.memory
     addresses = {
         "boot_base": memory.boot.base,
@@ -106,7 +110,8 @@ def build_boot(
         "boot_ram_size": memory.boot_ram.size,
         "boot_stack_size": STACK_SIZE,
     }
-    elf = toolchain.link((whole, *opaque), RUNTIME / "boot/boot.ld", out / "boot.elf", core, addresses)
+    script = RUNTIME / "boot/boot.ld"
+    elf = toolchain.link((whole, *opaque), script, out / "boot.elf", core, addresses)
     binary, ram = _flatten(elf, board)
     write_atomically(out / "boot.bin", binary)
     return Boot(elf, out / "boot.bin", hashlib.sha256(binary).digest(), len(binary), ram)
