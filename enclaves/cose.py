@@ -97,7 +97,8 @@ def read1(data: bytes, *, tagged: bool | None = True) -> Sign1:
     """
     try:
         if tagged is not False and data[:1] == _TAGGED:
-            value, tagged = cbor.decode(data[1:], limit=MAX_BYTES), None
+            # Quicker than to make an object of the tag. There must not be a second one.
+            value, tagged = cbor.decode(data[1:], limit=MAX_BYTES - 1), False
         else:
             value = cbor.decode(data, limit=MAX_BYTES)
     except cbor.CborError as error:

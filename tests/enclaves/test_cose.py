@@ -97,6 +97,12 @@ def test_any_changed_byte_is_refused(at: int) -> None:
             cose.verify1(bytes(changed), PUBLIC)
 
 
+@pytest.mark.parametrize("tagged", [True, None, False])
+def test_a_second_tag_is_refused(tagged: bool | None) -> None:
+    with pytest.raises(cose.CoseError):
+        cose.read1(b"\xd2" + MESSAGE, tagged=tagged)
+
+
 def test_another_key_context_or_tagging_is_refused() -> None:
     untagged = cose.sign1(b"payload", KEY, tagged=False)
     for data, key, options in (
