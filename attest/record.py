@@ -65,17 +65,7 @@ class Finding:
     ) -> Finding:
         """The finding that a verdict is, at the time `at`; `more` are the optional fields."""
         claims = to_json(
-            [
-                {
-                    "claim": claim.claim,
-                    "expected": claim.expected,
-                    "found": claim.found,
-                    "ok": claim.ok,
-                    "why": claim.why,
-                    "outcome": claim.outcome.value,
-                }
-                for claim in verdict.claims
-            ]
+            [claim.to_json() | {"outcome": claim.outcome.value} for claim in verdict.claims]
         ).decode()
         return cls(
             id=new_id(),

@@ -127,7 +127,7 @@ class Toolchain(Protocol):
         """Whole-program optimisation: bitcode in, one object out; only `keep` stays visible.
 
         Done once, before the image is linked for each slot. Objects that are not bitcode must be
-        passed too where they name symbols of the others.
+        passed too where they name symbols of the others. `flags` are the linker's, for this alone.
         """
 
     def link(

@@ -49,12 +49,14 @@ def require_trusted(
     inventory: Inventory,
     operator: PublicKey,
     references: attest.ReferenceValues,
-) -> attest.Verdict:
-    """The verdict on fresh evidence, which is `trusted`. Raises UntrustedError."""
-    _, verdict = challenge(port, inventory, operator, references)
-    if not verdict.trusted:
+    guard: Guard = unguarded,
+) -> tuple[bytes, attest.Verdict]:
+    """The instance id that fresh evidence tells, and the verdict, `trusted`. Or UntrustedError."""
+    answer, verdict = challenge(port, inventory, operator, references, guard=guard)
+    device = answer.device()
+    if not verdict.trusted or device is None:
         raise UntrustedError(name, why(verdict))
-    return verdict
+    return device, verdict
 
 
 class UntrustedError(CoffretError):

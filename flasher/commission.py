@@ -20,7 +20,7 @@ from flasher.attestation import require_trusted
 from flasher.bundle import read_bundle
 from flasher.discovery import find
 from flasher.errors import BadFileError, NoAnswerError
-from flasher.flash import Flashed, Say
+from flasher.flash import BACK_S, Flashed, Say
 from flasher.provision import Provisioned, provision
 from flasher.smp import Progress
 
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from attest.inventory import Inventory
     from attest.p256 import PrivateKey
 
-_SMP = "smp-serial"
-_BACK_S = 30.0
 _POLL_S = 0.25
 
 
@@ -75,7 +73,7 @@ def commission(
     flashed = programming.flash(bundle, port, say, progress)
     path = _port_of(read_bundle(bundle).board, port)
     done = provision(path, operator, inventory, name, say)
-    verdict = require_trusted(path, done.name, inventory, operator.public_key(), references)
+    _, verdict = require_trusted(path, done.name, inventory, operator.public_key(), references)
     say("its first evidence is as the bundle says: trusted")
     if label is not None:
         labels.save(label, bytes.fromhex(done.device), done.name, done.board)
@@ -84,14 +82,14 @@ def commission(
 
 def _port_of(board: str, port: str | None) -> str:
     """Where the board answers now: a port that came back, or came up after its ROM boot loader."""
-    deadline = time.monotonic() + _BACK_S
+    deadline = time.monotonic() + BACK_S
     while True:
         found = find()
         if port is not None and not port.startswith(("usb:", "probe:")) and not Path(port).is_dir():
             return ports.choose(port, found)
-        ours = [d for d in found if d.transport == _SMP and board in d.boards]
+        ours = [device for device in found if device.answers_for(board)]
         if ours:
             return ports.only(ours).path
         if time.monotonic() > deadline:
-            raise NoAnswerError(board, "a port after the flash", _BACK_S)
+            raise NoAnswerError(board, "a port after the flash", BACK_S)
         time.sleep(_POLL_S)

@@ -5,12 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from flasher.discovery import Device, find
+from flasher.discovery import SMP, Device, find
 from flasher.errors import NoPortError
 
 __all__ = ["choose", "device", "find", "only"]
-
-_SMP = "smp-serial"
 
 
 def choose(wanted: str | None, devices: Iterable[Device] | None = None) -> str:
@@ -21,7 +19,7 @@ def choose(wanted: str | None, devices: Iterable[Device] | None = None) -> str:
     if wanted is not None:
         named = _named(wanted, find() if devices is None else devices)
         return wanted if named is None else named.path
-    ports = [d for d in (find() if devices is None else devices) if d.transport == _SMP]
+    ports = [d for d in (find() if devices is None else devices) if d.transport == SMP]
     return only(ports).path
 
 
@@ -32,7 +30,7 @@ def device(wanted: str | None, devices: Iterable[Device]) -> Device:
         named = _named(wanted, found)
         if named is not None:
             return named
-        return Device(wanted, wanted, "usb", "", (), "unknown", _SMP)
+        return Device(wanted, wanted, "usb", "", (), "unknown", SMP)
     return only(found)
 
 

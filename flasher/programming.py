@@ -10,12 +10,11 @@ from boards.uf2 import Segment
 from flasher import flash as updating
 from flasher import ports, rom
 from flasher.bundle import read_bundle
-from flasher.discovery import Device, find
+from flasher.discovery import SMP, Device, find
 from flasher.errors import BadFileError, NotServedError
 from flasher.flash import Flashed, Say
 from flasher.smp import Progress
 
-_SMP = "smp-serial"
 _FILE_MAX = 16 << 20
 
 
@@ -42,7 +41,7 @@ def flash(
 ) -> Flashed:
     """Flashes the board that `port` means, by the way that serves it as it is now."""
     device = _device(port, transport)
-    if (transport or device.transport) == _SMP:
+    if (transport or device.transport) == SMP:
         if new:
             raise NotServedError(
                 f"{device.path}: a board that runs has its secret already",

@@ -123,7 +123,7 @@ def _see_it_run(board: Board, digest: bytes, say: Say) -> None:
     deadline = time.monotonic() + BACK_S
     while time.monotonic() < deadline:
         for device in find():
-            if device.transport == "smp-serial" and board.name in device.boards:
+            if device.answers_for(board.name):
                 with Port.open(device.path) as port:
                     if any(image.digest == digest for image in port.images()):
                         return

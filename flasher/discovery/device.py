@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 Mode = Literal["application", "recovery", "rom", "probe", "off", "unknown"]
+SMP = "smp-serial"  # the transport of a board that runs boot's recovery or an image
 Kind = Literal["virtual", "usb", "drive", "bus", "probe"]
 
 
@@ -36,6 +37,10 @@ class Device:
     def known(self) -> bool:
         """Whether it is, or may be, a board of coffret."""
         return bool(self.boards)
+
+    def answers_for(self, board: str) -> bool:
+        """Whether SMP is spoken there, by a board of that name."""
+        return self.transport == SMP and board in self.boards
 
     @property
     def ready(self) -> bool:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from boards.errors import CoffretError
-from flasher.discovery.device import Device
+from flasher.discovery.device import SMP, Device
 from flasher.errors import RefusedError
 from flasher.smp import Board
 
@@ -18,7 +18,7 @@ _AT_ONCE = 16
 
 def ask(devices: Iterable[Device], inventory: str | None) -> dict[str, dict[str, object]]:
     """Answers by path, of those that answer SMP; all at once."""
-    asked = [d for d in devices if d.transport == "smp-serial" and d.ready]
+    asked = [d for d in devices if d.transport == SMP and d.ready]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         answers = dict(zip((d.path for d in asked), pool.map(_ask, asked), strict=True))
     for answer in answers.values():

@@ -13,7 +13,7 @@ from typing import Any
 import boards
 from boards import Board
 from boards.model import UsbId
-from flasher.discovery.device import Device
+from flasher.discovery.device import SMP, Device
 from flasher.discovery.volumes import drives
 from flasher.errors import NoPortError
 from flasher.state import running
@@ -79,7 +79,7 @@ def _virtual(where: Sources) -> Iterator[Device]:
             says=f"{run.appliance or 'blank'} {run.version} on {run.board}",
             boards=(run.board,),
             mode="unknown",
-            transport="smp-serial",
+            transport=SMP,
             serial=run.name,
         )
 
@@ -106,7 +106,7 @@ def _ports(where: Sources) -> Iterator[Device]:
             says=port.description or "USB serial port",
             boards=names,
             mode="unknown",
-            transport="smp-serial",
+            transport=SMP,
             serial=port.serial_number or None,
             location=port.location or None,
             mend=None if os.access(port.device, os.R_OK | os.W_OK) else PERMISSION,

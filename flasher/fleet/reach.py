@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from flasher import ports
+from flasher.discovery import SMP
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ def look() -> Reach:
     """What is at hand now. Two boards with one serial number are not reachable by it."""
     found: dict[str, list[str]] = defaultdict(list)
     for port in ports.find():
-        if port.serial is not None and port.known and port.transport == "smp-serial":
+        if port.serial is not None and port.known and port.transport == SMP:
             found[port.serial].append(port.path)
     return Reach(
         ports={serial: paths[0] for serial, paths in found.items() if len(paths) == 1},

@@ -14,11 +14,10 @@ from typing import TypeAlias
 from attest.endorsement import Identity
 from attest.inventory import Device, Inventory
 from attest.p256 import PrivateKey, key_hash
-from attest.record import why
 from attest.units import Held, Unit, Units
 from boards.errors import NO, USAGE, CoffretError
 from flasher import label, provision
-from flasher.attestation import UntrustedError, challenge
+from flasher.attestation import UntrustedError, require_trusted
 from flasher.errors import RefusedError
 from flasher.flash import Say, flash
 from flasher.fleet.bundles import FleetBundle
@@ -120,16 +119,14 @@ def secure(bench: Bench) -> Result:
 
 def appraise(bench: Bench) -> Result:
     """Fresh evidence is as the bundle's reference values want it. Raises UntrustedError."""
-    answer, verdict = challenge(
+    device, verdict = require_trusted(
         bench.port,
+        bench.unit.name,
         bench.inventory,
         bench.operator.public_key(),
         bench.bundle.references,
-        guard=bench.guard,
+        bench.guard,
     )
-    device = answer.device()
-    if not verdict.trusted or device is None:
-        raise UntrustedError(bench.unit.name, why(verdict))
     if bench.unit.instance_id not in (None, device):
         raise UntrustedError(bench.unit.name, "it answers as another device of the inventory")
     return {"verdict": verdict.verdict, "device": device.hex()}

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -210,7 +211,8 @@ def test_smpmgr_flashes_a_blank_board_and_then_updates_it(
 ) -> None:
     def smpmgr(*arguments: str) -> str:
         environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
-        command = ["smpmgr", "--port", blank.port, "--timeout", "10", *arguments]
+        program = Path(sys.executable).parent / "smpmgr"
+        command = [str(program), "--port", blank.port, "--timeout", "10", *arguments]
         done = subprocess.run(
             command, capture_output=True, check=False, text=True, env=environment, timeout=120
         )

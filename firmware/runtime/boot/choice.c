@@ -52,7 +52,7 @@ static uint8_t first_slot(struct boot_state *state, const struct image_limits *l
 }
 
 BOOT_STEP struct choice choose_slot(struct store *store, struct boot_state *state, struct checked_image *image,
-                          struct image_macs *macs) {
+                                    struct image_macs *macs) {
     struct image_limits limits;
     load_limits(store, &limits);
     struct choice choice = {.slot = BOOT_SLOT_NONE, .trial = false};

@@ -136,7 +136,7 @@ int p256_sign(const uint8_t private_key[P256_PRIVATE_SIZE], const uint8_t digest
 // SEC 1 section 4.1.4, step by step as p256_ecdsa_verify() does it and with the same arithmetic, but for the end: the
 // comparison of R's x with r is a word that the caller can carry on, so no single skipped instruction accepts.
 BOOT_STEP uint32_t p256_verify(const uint8_t public_key[P256_PUBLIC_SIZE], const uint8_t digest[SHA256_SIZE],
-                     const uint8_t signature[P256_SIGNATURE_SIZE]) {
+                               const uint8_t signature[P256_SIGNATURE_SIZE]) {
     uint32_t r[8], s[8], e[8], u1[8], u2[8], px[8], py[8];
     if (scalar_from_bytes(r, signature) != 0 || scalar_from_bytes(s, signature + 32) != 0 ||
         point_from_bytes(px, py, public_key) != 0) {
