@@ -12,6 +12,7 @@ from smp.os_management import EchoWriteRequest, EchoWriteResponse
 
 import boards
 from firmware.bundle import Bundle
+from flasher.messages import IdentityRequest, IdentityResponse
 from flasher.pico.usb_host import Answer, Request, serial_functions
 from flasher.virtual import make_flash
 from tests.pico.bench import Bench
@@ -46,7 +47,14 @@ def test_descriptors_name_the_board(bench: Bench) -> None:
     assert (size, kind, usb) == (18, 1, 0x0200)
     (usb_id,) = BOARD.host.usb_ids_of("application")
     assert struct.unpack_from("<HH", device, 8) == (usb_id.vendor, usb_id.product)
-    assert bench.host.texts == ["coffret", "rpi-pico", "management", "stream"]
+    assert bench.host.texts[:-1] == ["coffret", "rpi-pico", "management", "stream"]
+
+
+def test_the_serial_number_is_the_boards_own(bench: Bench) -> None:
+    """Whoever has two boards tells them apart by it; it is the start of the instance id."""
+    instance_id = bench.ask(IdentityRequest(), IdentityResponse, bench.usb[0]).id
+    assert bench.host.descriptors["device"][16] == 5  # iSerialNumber
+    assert bench.host.texts[4] == instance_id[1:9].hex()
 
 
 def test_configuration_is_well_formed_and_has_two_serial_ports(bench: Bench) -> None:

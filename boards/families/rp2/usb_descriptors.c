@@ -3,12 +3,13 @@
 #include <string.h>
 
 #include "board_config.h"
+#include "coffret/handoff.h"
 #include "coffret/section.h"
 #include "usb.h"
 #include "usb_controller.h"
 
 enum { DEVICE = 1, CONFIGURATION = 2, STRING = 3, INTERFACE = 4, ENDPOINT = 5, ASSOCIATION = 11, CLASS_INTERFACE = 0x24 };
-enum { TEXT_LANGUAGES = 0, TEXT_MAKER, TEXT_PRODUCT, TEXT_MANAGEMENT, TEXT_STREAM, TEXTS };
+enum { TEXT_LANGUAGES = 0, TEXT_MAKER, TEXT_PRODUCT, TEXT_MANAGEMENT, TEXT_STREAM, TEXT_SERIAL, TEXTS };
 
 #define LOW(word) ((word) & 0xFFu)
 #define HIGH(word) ((word) >> 8)
@@ -19,7 +20,7 @@ static const uint8_t device[] = {
     USB_PACKET,
     LOW(BOARD_USB_VENDOR), HIGH(BOARD_USB_VENDOR), LOW(BOARD_USB_PRODUCT), HIGH(BOARD_USB_PRODUCT),
     0x00, 0x01,                             // release 1.0
-    TEXT_MAKER, TEXT_PRODUCT, 0, 1,         // no serial number; one configuration
+    TEXT_MAKER, TEXT_PRODUCT, TEXT_SERIAL, 1, // one configuration
 };
 
 // One serial port: a control interface with an endpoint for notifications, of which there are none, and a data interface.
@@ -45,21 +46,37 @@ static const uint8_t configuration[] = {
 };
 _Static_assert(sizeof configuration == CONFIGURATION_SIZE, "the configuration states its size");
 
-static const char *const texts[TEXTS] = {"", "coffret", BOARD_NAME, "management", "stream"};
+static const char *const texts[] = {"", "coffret", BOARD_NAME, "management", "stream"};
+_Static_assert(sizeof texts / sizeof texts[0] == TEXT_SERIAL, "all but the serial number, which is no constant");
+
+#define TEXT_MAX 32u            // a board's name has that many characters at most
+#define SERIAL_BYTES 8u
+
+// The board's own: the random part of its instance id, as machine.unique_id() has it. Boot measured it before USB starts.
+static size_t write_serial(char *to) {
+    static const char digits[] = "0123456789abcdef";
+    const uint8_t *id = ((const struct handoff *)BOARD_BOOT_HANDOFF_BASE)->instance_id + 1;
+    for (uint32_t i = 0; i < 2u * SERIAL_BYTES; i++) {
+        to[i] = digits[id[i / 2u] >> (i % 2u == 0u ? 4u : 0u) & 0xFu];
+    }
+    return 2u * SERIAL_BYTES;
+}
 
 static const uint8_t *text(uint32_t index, size_t *length) {
-    MONITOR_BSS static uint8_t descriptor[2u + 2u * 32u]; // UTF-16; a board's name has 32 characters at most
+    MONITOR_BSS static uint8_t descriptor[2u + 2u * TEXT_MAX]; // UTF-16
+    char serial[2u * SERIAL_BYTES];
     if (index >= TEXTS) {
         return NULL;
     }
-    size_t count = strlen(texts[index]);
+    const char *said = index == TEXT_SERIAL ? serial : texts[index];
+    size_t count = index == TEXT_SERIAL ? write_serial(serial) : strlen(said);
     if (index == TEXT_LANGUAGES) {
         descriptor[2] = 0x09; // English, United States
         descriptor[3] = 0x04;
         count = 1;
     } else {
         for (size_t i = 0; i < count; i++) {
-            descriptor[2u + 2u * i] = (uint8_t)texts[index][i];
+            descriptor[2u + 2u * i] = (uint8_t)said[i];
             descriptor[3u + 2u * i] = 0;
         }
     }
