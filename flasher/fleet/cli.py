@@ -6,7 +6,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -110,7 +110,10 @@ def plan_command(file: Path, database: str | None, as_json: bool) -> None:
 @LABELS
 @click.pass_context
 def provision_command(context: click.Context, /, labels: str | None, **options: object) -> None:
-    """Flash, endorse, secure and attest every board of FLEET.toml. Go on by repeating it."""
+    """Flash, endorse, secure and attest every board of FLEET.toml. Go on by repeating it.
+
+    New boards in their USB boot loader get boot first, if one group with `match` is for them.
+    """
     good = _work("provision", Options(**options), labels=labels)  # type: ignore[arg-type]
     context.exit(0 if good else NO)
 
@@ -139,18 +142,29 @@ def _work(
 ) -> bool:
     """A campaign from its file to its summary; whether all is well."""
     from attest import keys, open_inventory  # noqa: PLC0415
-    from flasher import console  # noqa: PLC0415
+    from flasher import console, discovery  # noqa: PLC0415
+    from flasher.fleet import blanks  # noqa: PLC0415
     from flasher.fleet import plan as plans  # noqa: PLC0415
     from flasher.fleet.config import load  # noqa: PLC0415
     from flasher.fleet.reach import look  # noqa: PLC0415
 
     file = load(options.file)
     inventory = open_inventory(options.database)
-    plan = plans.make(kind, file, inventory, look())
+    reach = look()
+    plan = plans.make(kind, file, inventory, reach)
+    new = blanks.find(file, plan.bundles, discovery.find()) if kind == plans.PROVISION else ()
     if options.dry_run:
+        for blank in new:
+            console.say(f"{blank.device.name}: a new board of {blank.group}: boot and image")
         console.result(_plan_json(plan), _plan_lines(plan), options.as_json)
         return True
     _require_engine()
+    failed: dict[str, str] = {}
+    if new:
+        written = blanks.write(new, plan.bundles, options.ports, console.say)
+        failed = {name: why for name, why in written.items() if why is not None}
+        reach = blanks.wait_for_ports(reach, len(written) - len(failed), look)
+        plan = plans.make(kind, file, inventory, reach)
     from flasher.fleet import run as running  # noqa: PLC0415
     from flasher.fleet.worker import Settings  # noqa: PLC0415
 
@@ -164,6 +178,7 @@ def _work(
     lease_ms = int(options.lease_s * 1000)
     settings = Settings(name, options.ports, lease_ms, campaign.id, labels)
     summary = running.run(plan, campaign, inventory, operator.private, settings, options.wait_s)
+    summary = replace(summary, failed=failed | summary.failed)
     console.result(summary.to_json(), summary.lines(), options.as_json)
     return summary.good
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 
 from boards.errors import CoffretError
@@ -119,6 +120,14 @@ class Picoboot(Memory):
         arguments = struct.pack("<II", start, end - start)
         self._run(Command.FLASH_ERASE, arguments, "erasing", timeout_ms=_SLOW_MS)
 
+    def write(self, segments: Sequence[Segment], progress: Progress) -> None:
+        """The first page of the flash goes last: without it the ROM starts its own boot loader.
+
+        So a board whose cable was pulled needs no button (RP2040 data sheet, section 2.8.1).
+        """
+        parts = [part for segment in segments for part in _first_page_apart(segment)]
+        super().write(sorted(parts, key=lambda part: part.address == FLASH), progress)
+
     def write_segment(self, segment: Segment, progress: Progress) -> None:
         self._in_flash(segment.address, len(segment.data))
         if segment.address % PAGE:
@@ -217,3 +226,11 @@ class Picoboot(Memory):
         known = code in set(Status)
         said = Status(code).name.lower().replace("_", " ") if known else f"status {code}"
         return RefusedError(f"{self.where}: the boot ROM refused ({what}): {said}", _REFUSED_MEND)
+
+
+def _first_page_apart(segment: Segment) -> Iterator[Segment]:
+    if segment.address == FLASH:
+        yield Segment(FLASH, segment.data[:PAGE])
+        segment = Segment(FLASH + PAGE, segment.data[PAGE:])
+    if segment.data:
+        yield segment
