@@ -77,10 +77,21 @@ class TokenKey(ec.EllipticCurvePrivateKey):
 
 @contextmanager
 def open_token_key(uri: str) -> Iterator[TokenKey]:
-    """The key that a PKCS#11 URI (RFC 7512) names, while the block runs.
+    """The signing key that a PKCS#11 URI names, while the block runs. Raises TokenError."""
+    with open_token(uri) as (session, label):
+        from pkcs11 import Attribute, ObjectClass  # noqa: PLC0415
+
+        key = session.get_key(ObjectClass.PRIVATE_KEY, label=label)
+        half = session.get_key(ObjectClass.PUBLIC_KEY, label=label)
+        yield TokenKey(key, _public(half[Attribute.EC_POINT]))
+
+
+@contextmanager
+def open_token(uri: str) -> Iterator[tuple[Any, str]]:
+    """A session with the token that a PKCS#11 URI (RFC 7512) names, and the object's label.
 
     `module-path` may come from PKCS11_MODULE_PATH, the PIN from the file `pin-source`. Raises
-    TokenError.
+    TokenError, also for what the block has the token do.
     """
     try:
         import pkcs11  # noqa: PLC0415 - an extra
@@ -98,10 +109,7 @@ def open_token_key(uri: str) -> Iterator[TokenKey]:
     try:
         token = pkcs11.lib(module).get_token(token_label=path["token"])
         with token.open(user_pin=_pin(query.get("pin-source"))) as session:
-            label = path["object"]
-            key = session.get_key(pkcs11.ObjectClass.PRIVATE_KEY, label=label)
-            half = session.get_key(pkcs11.ObjectClass.PUBLIC_KEY, label=label)
-            yield TokenKey(key, _public(half[pkcs11.Attribute.EC_POINT]))
+            yield session, path["object"]
     except PKCS11Error as error:
         what = str(error) or type(error).__name__
         raise TokenError(f"{uri}: {what}", "check token, object and PIN", ENVIRONMENT) from None

@@ -21,6 +21,14 @@ KEYS = click.option(
     "--keys", "folder", type=click.Path(path_type=Path, file_okay=False), help="Folder of the keys."
 )
 INVENTORY = click.option("--inventory", "location", help="Inventory: a file or a database URL.")
+SECRETS = click.option(
+    "--secrets",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of wrapped secrets for new boards (coffret secrets); default: made here.",
+)
+SECRET_KEY = click.option(
+    "--secret-key", metavar="PKCS11-URI", help="The key in a token that wrapped --secrets."
+)
 BUNDLE = click.argument("bundle", type=click.Path(path_type=Path, exists=True))
 
 
@@ -90,6 +98,8 @@ def run(bundle: Path, state: Path | None, blank: bool, as_json: bool) -> None:
     metavar="FILE.uf2",
     help="Only write FILE.uf2 for one new board's USB drive: boot, slot A and a fresh secret.",
 )
+@SECRETS
+@SECRET_KEY
 @JSON
 def flash(
     image: Path,
@@ -98,6 +108,8 @@ def flash(
     new: bool,
     at: str | None,
     new_board: Path | None,
+    secrets: Path | None,
+    secret_key: str | None,
     as_json: bool,
 ) -> None:
     """Flash a board with BUNDLE, or update it with one image file of it.
@@ -106,6 +118,7 @@ def flash(
     and slot A. What was written is read back, or hashed by the board.
     """
     from flasher import console, programming  # noqa: PLC0415
+    from flasher.board_secrets import source_of  # noqa: PLC0415
 
     if new_board is not None:
         from flasher.bundle import read_bundle  # noqa: PLC0415
@@ -115,13 +128,16 @@ def flash(
         lines = [f"{new_board}: for one new board; remove it when the board has it"]
         _result({"uf2": str(new_board)}, lines, as_json)
         return
+    source = source_of(secrets, secret_key)
     with console.progress("writing") as progress:
         if at is not None:
             written = programming.write_file(image, at, port, transport, console.say, progress)
             lines = [f"{written.bytes} bytes at {written.address:#x}: written and verified"]
             _result(written.to_json(), lines, as_json)
             return
-        done = programming.flash(image, port, console.say, progress, transport=transport, new=new)
+        done = programming.flash(
+            image, port, console.say, progress, transport=transport, new=new, secret=source
+        )
     what = "runs" if done.changed else "already ran"
     _result(done.to_json(), [f"slot {done.slot} {what} {done.version}"], as_json)
 

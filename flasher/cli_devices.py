@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs on what is plugged in: devices, doctor, udev; and the shell's completion."""
+"""Verbs around boards: devices, doctor, udev, secrets; and the shell's completion."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import rich_click as click
 
@@ -11,7 +13,7 @@ from flasher.cli import INVENTORY, JSON
 
 def mount(group: click.Group) -> None:
     """Add these verbs to the front door."""
-    for verb in (devices, doctor, udev, completion):
+    for verb in (devices, doctor, udev, secrets, completion):
         group.add_command(verb)
 
 
@@ -73,6 +75,25 @@ def udev(install: bool, as_json: bool) -> None:
     text = rules.rules()
     document = {"path": str(rules.PATH), "installed": rules.installed(), "rules": text}
     console.result(document, [text.rstrip()], as_json)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--count", type=click.IntRange(1, 100_000), required=True, help="How many more.")
+@click.option(
+    "--secret-key", "uri", metavar="PKCS11-URI", required=True, help="The AES key that wraps them."
+)
+@JSON
+def secrets(folder: Path, count: int, uri: str, as_json: bool) -> None:
+    """Have a token make secrets for new boards, wrapped under its key, into FOLDER.
+
+    coffret flash and coffret fleet provision take them with --secrets FOLDER.
+    """
+    from flasher import board_secrets, console  # noqa: PLC0415
+
+    left = board_secrets.make(folder, uri, count)
+    lines = [f"{folder}: {count} secrets made, {left} there; each is for one new board"]
+    console.result({"made": count, "left": left}, lines, as_json)
 
 
 @click.command()

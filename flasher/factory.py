@@ -7,12 +7,12 @@ one stays in recovery and says so. What is made here for a new board is for that
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 
 import boards
 from boards import Board
 from boards.uf2 import Segment, write_uf2
+from flasher import board_secrets
 from flasher.bundle import Bundle
 from flasher.errors import BadFileError, RefusedError
 from flasher.reasons import Reason
@@ -22,11 +22,12 @@ from flasher.virtual import UDS_BYTES, UDS_MAGIC
 _ERASED = b"\xff"
 
 
-def segments(board: Board, boot: bytes, slot_a: bytes, *, new: bool) -> tuple[Segment, ...]:
+def segments(board: Board, boot: bytes, slot_a: bytes, secret: bytes | None) -> tuple[Segment, ...]:
     """The segments of a first flash, in the order in which a cut does the least harm: boot last.
 
-    Slot B loses its header, so slot A is what starts. `new`: a fresh secret, and an empty record
-    store; else both stay, with identity and security counter. Raises BadFileError: does not fit.
+    Slot B loses its header, so slot A is what starts. With a `secret` (UDS_BYTES) the board becomes
+    a new one, with an empty record store; else both stay, with identity and security counter.
+    Raises BadFileError: does not fit.
     """
     flash = board.flash
     if len(slot_a) > flash.slot_a.size:
@@ -34,14 +35,15 @@ def segments(board: Board, boot: bytes, slot_a: bytes, *, new: bool) -> tuple[Se
             f"slot A: the image has {len(slot_a)} bytes, the slot {flash.slot_a.size}",
             "see what takes the room: coffret inspect BUNDLE",
         )
-    secret = UDS_MAGIC + secrets.token_bytes(UDS_BYTES)
-    fresh = [
-        Segment(flash.region(flash.store).base, _ERASED * flash.store.size),
-        Segment(flash.region(flash.secrets).base, secret),
-    ]
+    fresh = []
+    if secret is not None:
+        fresh = [
+            Segment(flash.region(flash.store).base, _ERASED * flash.store.size),
+            Segment(flash.region(flash.secrets).base, UDS_MAGIC + secret),
+        ]
     return (
         Segment(board.slot(1).base, _ERASED * flash.erase_size),
-        *(fresh if new else []),
+        *fresh,
         Segment(board.slot(0).base, slot_a),
         *([Segment(board.memory.boot.base, boot)] if board.boot_in_flash else []),
     )
@@ -56,14 +58,14 @@ def has_secret(found: bytes) -> bool:
     return found.startswith(UDS_MAGIC) and len(set(value)) > 1
 
 
-def of_bundle(bundle: Bundle, board: Board, *, new: bool) -> tuple[Segment, ...]:
+def of_bundle(bundle: Bundle, board: Board, secret: bytes | None) -> tuple[Segment, ...]:
     """`segments` of a bundle. Raises RefusedError: unsigned, so boot would not start it."""
     image = bundle.slot_image(0)
     if not image.signed:
         reason = Reason.NO_SIGNATURE
         raise RefusedError(f"{bundle.files['slot_a']}: {reason.words}", reason.mend, reason)
     boot = _boot(bundle) if board.boot_in_flash else b""
-    return segments(board, boot, image.data, new=new)
+    return segments(board, boot, image.data, secret)
 
 
 def _boot(bundle: Bundle) -> bytes:
@@ -84,7 +86,7 @@ def new_board_uf2(board: Board, boot: bytes, slot_a: bytes) -> bytes:
         raise BadFileError(
             f"{board.name} takes no UF2 files", "see how it is reached: coffret boards show NAME"
         )
-    parts = segments(board, boot, slot_a, new=True)
+    parts = segments(board, boot, slot_a, board_secrets.fresh())
     return write_uf2(parts, family, board.flash.erase_size)
 
 

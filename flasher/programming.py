@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boards.uf2 import Segment
+from flasher import board_secrets, ports, rom
 from flasher import flash as updating
-from flasher import ports, rom
+from flasher.board_secrets import SecretSource
 from flasher.bundle import read_bundle
 from flasher.discovery import SMP, Device, find
 from flasher.errors import BadFileError, NotServedError
@@ -38,8 +39,12 @@ def flash(
     *,
     transport: str | None = None,
     new: bool = False,
+    secret: SecretSource = board_secrets.fresh,
 ) -> Flashed:
-    """Flashes the board that `port` means, by the way that serves it as it is now."""
+    """Flashes the board that `port` means, by the way that serves it as it is now.
+
+    `new` and `secret`: see `rom.flash`.
+    """
     device = _device(port, transport)
     if (transport or device.transport) == SMP:
         if new:
@@ -54,7 +59,9 @@ def flash(
             f"{image}: a ROM boot loader needs boot as well, which one image file does not have",
             "name the bundle directory that `coffret build` made",
         )
-    return rom.flash(device, read_bundle(image), say, progress, wanted=transport, new=new)
+    return rom.flash(
+        device, read_bundle(image), say, progress, wanted=transport, new=new, secret=secret
+    )
 
 
 def _device(port: str | None, transport: str | None) -> Device:

@@ -6,11 +6,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import boards
 from boards import Board
 from boards.uf2 import Segment
-from flasher import factory
+from flasher import board_secrets, factory
+from flasher.board_secrets import SecretSource
 from flasher.bundle import Bundle
 from flasher.discovery import Device, find
 from flasher.errors import NoAnswerError, NotServedError
@@ -18,6 +20,8 @@ from flasher.flash import Flashed, Say
 from flasher.smp import Board as Port
 from flasher.smp import Progress
 from flasher.transports.interface import Memory, Transport, program
+
+Opener: TypeAlias = Callable[[Device, Board, str], Transport]
 
 BACK_S = 20.0
 _POLL_S = 0.5
@@ -31,29 +35,30 @@ def flash(
     *,
     wanted: str | None = None,
     new: bool = False,
-    opener: Callable[[Device, Board, str], Transport] | None = None,
+    secret: SecretSource = board_secrets.fresh,
+    opener: Opener | None = None,
 ) -> Flashed:
     """Writes boot and slot A through `wanted`, or the transport that serves the board as it is.
 
-    A board that has a secret keeps it, with its identity; one that has none gets one. A transport
-    that cannot read cannot tell: there `new` says so. Raises NotServedError, LockedError,
-    GoneError, VerifyError.
+    A board that has a secret keeps it, with its identity; one that has none gets one of `secret`.
+    A transport that cannot read cannot tell: there `new` says so. Raises NotServedError,
+    LockedError, GoneError, VerifyError, and what `secret` does.
     """
     board = boards.load(bundle.board)
     name = wanted or device.transport or board.host.transports[0]
     require(device, board, name)
     with (opener or open_transport)(device, board, name) as transport:
-        parts = factory.of_bundle(bundle, board, new=True)  # whatever is wrong with it, before all
+        parts = factory.of_bundle(bundle, board, None)  # whatever is wrong with it, before all
         transport.enter_boot_loader()
         if isinstance(transport, Memory):
             secrets = board.flash.region(board.flash.secrets)
             held = transport.read(secrets.base, factory.SECRET_BYTES)
             new = new or not factory.has_secret(held)
-        if not new:
-            parts = factory.of_bundle(bundle, board, new=False)
-            say("the board keeps its identity and its records")
-        else:
+        if new:
+            parts = factory.of_bundle(bundle, board, secret())
             say("a new board: it gets a secret of its own")
+        else:
+            say("the board keeps its identity and its records")
         program(transport, _whole_sectors(parts, board), say, progress)
     image = bundle.slot_image(0)
     if transport.capabilities.verifies == "nothing":

@@ -16,14 +16,16 @@ from typing import TypeAlias
 from boards.errors import CoffretError
 from firmware.problems import Problem
 from flasher import rom
+from flasher.board_secrets import SecretSource
 from flasher.discovery import Device
 from flasher.flash import BACK_S, Flashed, Say
 from flasher.fleet.bundles import FleetBundle
 from flasher.fleet.config import FleetFile, FleetFileError
 from flasher.fleet.reach import Reach
+from flasher.rom import Opener
 
 _POLL_S = 0.25
-Write: TypeAlias = Callable[[Device, FleetBundle, Say], Flashed]
+Write: TypeAlias = Callable[[Device, FleetBundle], Flashed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def write(
     bundles: Mapping[str, FleetBundle],
     at_once: int,
     say: Say,
-    writer: Write | None = None,
+    write_one: Write,
 ) -> dict[str, str | None]:
     """Writes all of them, `at_once` at a time. What went wrong, by the board's name; None: nothing.
 
@@ -81,7 +83,7 @@ def write(
     def one(blank: Blank) -> tuple[str, str | None]:
         name = blank.device.name
         try:
-            done = (writer or _write)(blank.device, bundles[blank.group], _nothing)
+            done = write_one(blank.device, bundles[blank.group])
         except CoffretError as error:
             say(f"{name}: {error.message}; {error.mend}")
             return name, f"{error.message}; {error.mend}"
@@ -103,9 +105,18 @@ def wait_for_ports(before: Reach, count: int, look: Callable[[], Reach]) -> Reac
         time.sleep(_POLL_S)
 
 
-def _write(device: Device, bundle: FleetBundle, say: Say) -> Flashed:
-    return rom.flash(device, bundle.bundle, say, lambda _done, _total: None)
+def writer(secret: SecretSource, opener: Opener = rom.open_transport) -> Write:
+    """Writes one board, with one of `secret` if it has none of its own."""
 
+    def write_one(device: Device, bundle: FleetBundle) -> Flashed:
+        # Lines of several boards at once would not say whose they are.
+        return rom.flash(
+            device,
+            bundle.bundle,
+            lambda _line: None,
+            lambda _done, _total: None,
+            secret=secret,
+            opener=opener,
+        )
 
-def _nothing(_line: str) -> None:
-    """Lines of several boards at once would not say whose they are."""
+    return write_one

@@ -17,6 +17,7 @@ from boards.errors import ENVIRONMENT, NO, USAGE, CoffretError
 if TYPE_CHECKING:
     from attest.inventory import Inventory
     from attest.units import Unit
+    from flasher.board_secrets import SecretSource
 
 Command: TypeAlias = Callable[..., None]
 
@@ -28,6 +29,14 @@ DATABASE = click.option(
     "--database", help="Inventory: a file, or a PostgreSQL URL for many computers."
 )
 FILE = click.argument("file", type=click.Path(path_type=Path, exists=True), metavar="FLEET.toml")
+SECRETS = click.option(
+    "--secrets",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of wrapped secrets for new boards (coffret secrets); default: made here.",
+)
+SECRET_KEY = click.option(
+    "--secret-key", metavar="PKCS11-URI", help="The key in a token that wrapped --secrets."
+)
 UNIT = click.argument("wanted", metavar="BOARD")
 PORTS = click.option(
     "--ports", type=click.IntRange(1, 256), default=8, show_default=True, help="Boards at once."
@@ -108,13 +117,25 @@ def plan_command(file: Path, database: str | None, as_json: bool) -> None:
 @fleet.command("provision")
 @_campaign
 @LABELS
+@SECRETS
+@SECRET_KEY
 @click.pass_context
-def provision_command(context: click.Context, /, labels: str | None, **options: object) -> None:
+def provision_command(
+    context: click.Context,
+    /,
+    labels: str | None,
+    secrets: Path | None,
+    secret_key: str | None,
+    **options: object,
+) -> None:
     """Flash, endorse, secure and attest every board of FLEET.toml. Go on by repeating it.
 
     New boards in their USB boot loader get boot first, if one group with `match` is for them.
     """
-    good = _work("provision", Options(**options), labels=labels)  # type: ignore[arg-type]
+    from flasher.board_secrets import source_of  # noqa: PLC0415
+
+    secret = source_of(secrets, secret_key)
+    good = _work("provision", Options(**options), labels=labels, secret=secret)  # type: ignore[arg-type]
     context.exit(0 if good else NO)
 
 
@@ -138,9 +159,14 @@ def attest_command(context: click.Context, /, **options: object) -> None:
 
 
 def _work(
-    kind: str, options: Options, *, labels: str | None = None, allow_widening: bool = False
+    kind: str,
+    options: Options,
+    *,
+    labels: str | None = None,
+    allow_widening: bool = False,
+    secret: SecretSource | None = None,
 ) -> bool:
-    """A campaign from its file to its summary; whether all is well."""
+    """A campaign from its file to its summary; whether all is well. `secret`: for new boards."""
     from attest import keys, open_inventory  # noqa: PLC0415
     from flasher import console, discovery  # noqa: PLC0415
     from flasher.fleet import blanks  # noqa: PLC0415
@@ -152,7 +178,7 @@ def _work(
     inventory = open_inventory(options.database)
     reach = look()
     plan = plans.make(kind, file, inventory, reach)
-    new = blanks.find(file, plan.bundles, discovery.find()) if kind == plans.PROVISION else ()
+    new = () if secret is None else blanks.find(file, plan.bundles, discovery.find())
     if options.dry_run:
         for blank in new:
             console.say(f"{blank.device.name}: a new board of {blank.group}: boot and image")
@@ -160,8 +186,9 @@ def _work(
         return True
     _require_engine()
     failed: dict[str, str] = {}
-    if new:
-        written = blanks.write(new, plan.bundles, options.ports, console.say)
+    if new and secret is not None:
+        writer = blanks.writer(secret)
+        written = blanks.write(new, plan.bundles, options.ports, console.say, writer)
         failed = {name: why for name, why in written.items() if why is not None}
         reach = blanks.wait_for_ports(reach, len(written) - len(failed), look)
         plan = plans.make(kind, file, inventory, reach)

@@ -27,6 +27,7 @@ from flasher.bundle import read_bundle
 from flasher.run import board_of
 from flasher.smp import wait_for
 from tests.attest.running_service import Home, RunningService
+from tests.softhsm import new_token
 
 ROOT = Path(__file__).parents[2]
 BOARD = "mps2-an385"
@@ -53,6 +54,7 @@ class Teller:
 
     def __init__(self, folder: Path, environment: pytest.MonkeyPatch) -> None:
         self.folder = folder
+        self.environment = environment
         self.said: list[tuple[str, Any]] = []
         self._door = front_door()
         for name, place in (
@@ -189,6 +191,9 @@ def _alone(teller: Teller) -> None:
     teller.tell("boards show", BOARD)
     teller.tell("doctor", codes=(0, 1))
     teller.tell("udev")
+    factory = new_token(teller.folder, teller.environment, "factory")
+    wrapping = factory.store_wrapping_key("boards", bytes(32))
+    teller.tell("secrets", str(teller.folder / "secrets"), "--count", "2", "--secret-key", wrapping)
     teller.tell("devices")
     for role in ("signing", "operator", "owner-alice"):
         teller.tell("keys new", role)

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +25,9 @@ from firmware.bundle import BundleError, load_bundle
 from firmware.cli import mount
 from firmware.trust import TrustError, key_hash
 from firmware.trust_file import load_trust
+from tests.softhsm import new_token
 
 ROOT = Path(__file__).parents[2]
-SOFTHSM = Path("/usr/lib/softhsm/libsofthsm2.so")
 FIRST, SECOND = (ec.derive_private_key(number, ec.SECP256R1()) for number in (41, 42))
 
 
@@ -131,27 +129,15 @@ def test_build_wants_a_public_key_for_who_signs_later() -> None:
 @pytest.fixture
 def token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A new SoftHSM token with a P-256 key; its URI."""
-    assert SOFTHSM.is_file(), "./dev test installs softhsm2"
-    pkcs11 = pytest.importorskip("pkcs11")
-    (tmp_path / "tokens").mkdir()
-    settings = tmp_path / "softhsm2.conf"
-    settings.write_text(f"directories.tokendir = {tmp_path / 'tokens'}\n")
-    monkeypatch.setenv("SOFTHSM2_CONF", str(settings))
-    command = ["softhsm2-util", "--init-token", "--free", "--label", "release"]
-    command += ["--pin", "1234", "--so-pin", "12345678"]
-    subprocess.run(command, check=True, capture_output=True, env=os.environ)
-    pin = tmp_path / "pin"
-    pin.write_text("1234\n")
-    pin.chmod(0o600)
-    library = pkcs11.lib(str(SOFTHSM))
-    library.reinitialize()
+    made = new_token(tmp_path, monkeypatch, "release")
+    from pkcs11 import Attribute, KeyType  # noqa: PLC0415
     from pkcs11.util.ec import encode_named_curve_parameters  # noqa: PLC0415
 
-    with library.get_token(token_label="release").open(user_pin="1234", rw=True) as session:
-        curve = {pkcs11.Attribute.EC_PARAMS: encode_named_curve_parameters("secp256r1")}
-        parameters = session.create_domain_parameters(pkcs11.KeyType.EC, curve, local=True)
+    with made.session() as session:
+        curve = {Attribute.EC_PARAMS: encode_named_curve_parameters("secp256r1")}
+        parameters = session.create_domain_parameters(KeyType.EC, curve, local=True)
         parameters.generate_keypair(store=True, label="images")
-    return f"pkcs11:token=release;object=images?module-path={SOFTHSM}&pin-source={pin}"
+    return made.uri("images")
 
 
 def test_key_in_a_token_signs_images_and_reference_values(token: str, tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ from click.testing import CliRunner
 
 import boards
 from firmware.bundle import Bundle as Built
-from flasher import discovery, factory, rom
+from flasher import board_secrets, discovery, factory, rom
 from flasher.discovery import Device, Sources
 from flasher.errors import NoPermissionError
-from flasher.flash import Flashed, Say
+from flasher.flash import Flashed
 from flasher.fleet import blanks
-from flasher.fleet.bundles import FleetBundle, read
+from flasher.fleet.bundles import read
 from flasher.fleet.cli import fleet
 from flasher.fleet.config import FleetFile, FleetFileError, load
 from flasher.messages import IdentityRequest, IdentityResponse
@@ -54,16 +54,10 @@ def _found(bus: Bus) -> tuple[Device, ...]:
 
 
 def _writer(bus: Bus) -> blanks.Write:
-    def write(device: Device, bundle: FleetBundle, say: Say) -> Flashed:
-        return rom.flash(
-            device,
-            bundle.bundle,
-            say,
-            lambda _done, _total: None,
-            opener=lambda one, *_: Picoboot(UsbBus(bus).open(one.path.removeprefix("usb:"))),
-        )
+    def opener(device: Device, *_: object) -> Picoboot:
+        return Picoboot(UsbBus(bus).open(device.path.removeprefix("usb:")))
 
-    return write
+    return blanks.writer(board_secrets.fresh, opener)
 
 
 def test_new_boards_get_boot_their_image_and_each_a_secret(bundle: Built, tmp_path: Path) -> None:
@@ -122,7 +116,7 @@ def test_the_command_says_what_it_could_not_write_and_that_not_all_is_well(
     device = Device("usb:1-1", "rpi-pico-1-1", "bus", "", ("rpi-pico",), "rom", "picoboot")
     monkeypatch.setattr(discovery, "find", lambda: (device,))
 
-    def refused(*_: object) -> Flashed:
+    def refused(*_: object, **_more: object) -> Flashed:
         raise NoPermissionError("usb:1-1")
 
     monkeypatch.setattr(rom, "flash", refused)
