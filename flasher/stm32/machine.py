@@ -3,7 +3,8 @@
 
 QEMU stops the processor before each access to a register of theirs, and before each store into the
 flash (watchpoints of its debugger stub). The access is made here instead, and the processor goes on
-behind it. What runs is the very image that a board gets.
+behind it. What it writes to a timer's prescaler is scaled to the rate at which QEMU's timers count.
+What runs is the very image that a board gets.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from flasher.stm32.debugger import STATUS, Debugger, ProtocolError, Watch
 from flasher.stm32.devices import (
     FLASH_BASE,
     FLASH_SIZE,
+    PRESCALERS,
     Device,
     SimulatedClockControl,
     SimulatedFlashController,
+    prescaler_for_emulator,
 )
 
 QEMU = "qemu-system-arm"
-# Timers count at 84 MHz (RM0090, section 7.2); QEMU's default is 1 GHz.
-_TIMER_HZ = 84_000_000
 _AIRCR, _SYSRESETREQ = 0xE000_ED0C, 1 << 2  # Arm DDI 0403, section B3.2.6
 # QEMU numbers serial ports as its machine lists USARTs: 1, 2, 3, 4, 5, 6.
 _SERIAL = ("port", "stream0")
@@ -63,7 +64,6 @@ class Machine:
         command = [
             *(QEMU, "-machine", "netduinoplus2", "-display", "none", "-monitor", "none", "-S"),
             *("-device", f"loader,file={name},addr={FLASH_BASE:#x},force-raw=on"),
-            *("-global", f"stm32f2xx-timer.clock-frequency={_TIMER_HZ}"),
             *("-chardev", f"socket,id=debugger,fd={debugger}", "-gdb", "chardev:debugger"),
         ]
         for line in _SERIAL:
@@ -77,7 +77,8 @@ class Machine:
         debugger = self._debugger
         debugger.start()
         debugger.watch(FLASH_BASE, FLASH_SIZE, Watch.WRITES)
-        debugger.watch(_AIRCR, 4, Watch.WRITES)
+        for address in (_AIRCR, *PRESCALERS):
+            debugger.watch(address, 4, Watch.WRITES)
         for device in self._devices:
             for address in device.registers:
                 # The status is 0 but after an error, and 0 is what QEMU reads.
@@ -92,6 +93,9 @@ class Machine:
         value = registers[access.register] & (1 << 8 * access.size) - 1
         if watched == _AIRCR:
             self._maybe_reset(value)
+            return
+        if watched in PRESCALERS:
+            self._prescale(watched, access, registers)
             return
         if watched == FLASH_BASE:
             self.flash.program(access.address, value, access.size)
@@ -117,9 +121,19 @@ class Machine:
         if value & _SYSRESETREQ:
             for device in self._devices:
                 device.reset()
-        self._debugger.unwatch(_AIRCR, 4, Watch.WRITES)
-        self._debugger.step()  # this register QEMU has
-        self._debugger.watch(_AIRCR, 4, Watch.WRITES)
+        self._let_write(_AIRCR)
+
+    def _prescale(self, address: int, access: Access, registers: Sequence[int]) -> None:
+        value = registers[access.register]
+        self._debugger.set_register(access.register, prescaler_for_emulator(value & 0xFFFF))
+        self._let_write(address)
+        self._debugger.set_register(access.register, value)
+
+    def _let_write(self, address: int) -> None:
+        """A register that QEMU has: the processor makes the access itself."""
+        self._debugger.unwatch(address, 4, Watch.WRITES)
+        self._debugger.step()
+        self._debugger.watch(address, 4, Watch.WRITES)
 
     def _serve_register(self, address: int, access: Access, value: int) -> None:
         device = next(d for d in self._devices if address in d.registers)

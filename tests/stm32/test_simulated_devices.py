@@ -13,6 +13,7 @@ from flasher.stm32.devices import (
     SECTOR_SIZES,
     SimulatedClockControl,
     SimulatedFlashController,
+    prescaler_for_emulator,
 )
 
 KEYS = (0x45670123, 0xCDEF89AB)
@@ -122,3 +123,9 @@ def test_clocks_are_ready_when_they_are_on_and_switched_when_asked() -> None:
     assert clocks.read(clocks.CFGR) == 2 | 2 << 2
     clocks.reset()
     assert clocks.read(clocks.CFGR) == 0
+
+
+@pytest.mark.parametrize(("board", "emulator"), [(83, 999), (0, 10), (41, 499), (65_535, 65_535)])
+def test_a_prescaler_is_scaled_to_the_emulators_rate(board: int, emulator: int) -> None:
+    """84 MHz / 84 and 1 GHz / 1000 are the same; what 16 bits cannot hold is as slow as can be."""
+    assert prescaler_for_emulator(board) == emulator
