@@ -86,18 +86,22 @@ class _Comparison:
                 self._say(number, f"{task} lives, faults, restarts {counted}, model {expected}")
 
     def _restarts(self, number: int, now_us: int) -> None:
-        """Back-offs that are over, in the order of the tasks, as the last tick saw them.
+        """Back-offs that are over, each at the tick that ended it, as the last tick saw them.
 
         The phase of the ticks is known to some microseconds; what is closer is as it was seen.
         """
         phase = min(step.time_us % US_PER_MS for step in self.seen.steps)
-        tick = now_us - (now_us - phase) % US_PER_MS
+        last = now_us - (now_us - phase) % US_PER_MS
         enclaves = [task.name for task in self.case.system.tasks if not task.sink]
         waits = self.seen.steps[number].waits
-        for task, at in list(self.model.due()):
-            close = abs(at - tick) < CLOSE_US
-            if not waits >> enclaves.index(task) & 1 if close else at <= tick:
-                self.model.restart(task, now_us)
+        over: list[tuple[int, int]] = []
+        for task, at in self.model.due():
+            which = enclaves.index(task)
+            close = abs(at - last) < CLOSE_US
+            if not waits >> which & 1 if close else at <= last:
+                over.append((at + (phase - at) % US_PER_MS, which))
+        for tick, which in sorted(over):
+            self.model.restart(enclaves[which], min(tick, now_us))
 
     def _same(self, number: int, result: Result, outcome: Outcome | int) -> bool:
         operation = self.case.operations[number]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A case on which monitor and model differ, found and made short."""
+"""A case that tells a changed monitor from the real one by the model, found and made short."""
 
 from __future__ import annotations
 
@@ -28,9 +28,15 @@ def difference(board: OracleBoard, case: Case) -> str | None:
     return found[0] if found else None
 
 
-def find(board: OracleBoard, examples: int) -> tuple[Case, str] | None:
-    """The first of `examples` made cases with a difference, shrunk; None if all agree."""
+def find(board: OracleBoard, genuine: OracleBoard, examples: int) -> tuple[Case, str] | None:
+    """The first of `examples` made cases that `board` does otherwise, shrunk; None if all agree.
+
+    What the `genuine` monitor does otherwise too is no finding: the harness has a mistake then.
+    """
     found: list[Case] = []
+
+    def differs(case: Case) -> bool:
+        return difference(board, case) is not None and difference(genuine, case) is None
 
     @seed(0)
     @settings(
@@ -42,7 +48,7 @@ def find(board: OracleBoard, examples: int) -> tuple[Case, str] | None:
     )
     @given(case=cases())
     def search(case: Case) -> None:
-        if difference(board, case) is not None:
+        if differs(case):
             found.append(case)
             raise _FoundError
 
@@ -50,7 +56,7 @@ def find(board: OracleBoard, examples: int) -> tuple[Case, str] | None:
         search()
     if not found:
         return None
-    short = shrink(found[-1], lambda case: difference(board, case) is not None)
+    short = shrink(found[-1], differs)
     return short, difference(board, short) or "differs now and then"
 
 
