@@ -8,7 +8,7 @@ import socket
 import struct
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -55,6 +55,10 @@ SECTIONS {
 """
 
 
+# Changes the text of a source file before it is compiled; None: another file's.
+Alter = Callable[[Path], str | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """A linked test image and what starts it: a stub, where there is a Secure world boot itself."""
@@ -71,8 +75,8 @@ def layout_on(board: Board) -> Layout:
         monitor=Region(base=ram, size=0x8000),
         main_stack=MAIN_STACK,
         window=Region(base=ram + 0x8000, size=0x400),
-        # Behind the stack of the controller, which is task 9.
-        statics=(Statics("manager", Region(base=ram + 0x1_9800, size=0x800)),),
+        # Behind the stack of the controller, which is task 10.
+        statics=(Statics("manager", Region(base=ram + 0x1_A800, size=0x800)),),
     )
 
 
@@ -101,6 +105,7 @@ def link_program(
     board_name: str = "mps2-an385",
     defines: tuple[str, ...] = (),
     includes: tuple[Path, ...] = (PROGRAM,),
+    alter: Alter = lambda _: None,
 ) -> LinkedImage:
     """Monitor, drivers and C of `program/`; with link-time optimisation, as in real images."""
     board = boards.load(board_name)
@@ -111,11 +116,14 @@ def link_program(
     sources = [s for s in every if s.name != without]
     sources += [PROGRAM / name for name in names]
     jobs = [
-        CompileJob(source, includes, defines=defines, flags=WARNINGS, lto=lto) for source in sources
+        altered(CompileJob(source, includes, defines, WARNINGS, lto=lto), alter, directory)
+        for source in sources
     ]
     # Called by code that the compiler makes after optimisation, so never bitcode.
     jobs.append(CompileJob(RUNTIME / "boot/string.c", includes, flags=("-ffreestanding",)))
-    jobs += [replace(job, includes=includes, flags=WARNINGS) for job in tables]
+    jobs += [
+        altered(replace(job, includes=includes, flags=WARNINGS), alter, directory) for job in tables
+    ]
     objects = toolchain.compile(jobs, core, roots)
     if lto:
         native = toolchain.optimise(objects, core, KEEP)
@@ -123,10 +131,35 @@ def link_program(
     return link_image(toolchain, objects, board, layout, 0, directory / "program.elf")
 
 
-def build(directory: Path, board_name: str = "mps2-an385", *, lto: bool = True) -> Program:
-    """The program of attacks and what starts it."""
+def altered(job: CompileJob, alter: Alter, directory: Path) -> CompileJob:
+    """The job with its source changed, in a copy of its own; as it is if `alter` says None."""
+    text = alter(job.source)
+    if text is None:
+        return job
+    copy = directory / job.source.name
+    copy.write_text(text, encoding="utf-8")
+    # A change may leave something unused.
+    return replace(job, source=copy, includes=(job.source.parent, *job.includes), flags=())
+
+
+def build(
+    directory: Path,
+    board_name: str = "mps2-an385",
+    *,
+    lto: bool = True,
+    service: str = "controller.c",
+    alter: Alter = lambda _: None,
+) -> Program:
+    """The program of attacks and what starts it; `service` gives the orders."""
     board = boards.load(board_name)
-    names = ("attacker.c", "enclaves.c", "controller.c")
+    names = (
+        "attacker.c",
+        "enclaves.c",
+        "attester_stand_in.c",
+        "report.c",
+        "orders.c",
+        service,
+    )
     tables = (CompileJob(PROGRAM / "tables.c"),)
     image = link_program(
         directory,
@@ -136,6 +169,7 @@ def build(directory: Path, board_name: str = "mps2-an385", *, lto: bool = True) 
         lto=lto,
         without="attester.c",
         board_name=board_name,
+        alter=alter,
     )
     if board.secure_world:
         trust = Trust.of([KEY.public_key()])

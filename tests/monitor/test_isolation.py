@@ -27,12 +27,14 @@ pytestmark = needs_qemu
 BOARDS = ("mps2-an385", "mps2-an505")
 STACK_FILL = b"\xa5"
 READY, WAITING, STOPPED = 0, 1, 2
-EXCEPTION, MEMORY = 16, 1
+EXCEPTION, MEMORY, SYSCALL = 16, 1, 6
 ERR_FULL, ERR_SIZE, ERR_DENIED, ERR_POINTER, ERR_BUDGET, ERR_NOT_FOUND = -1, -3, -4, -5, -6, -8
 
 _HEADER = (PROGRAM / "attacks.h").read_text(encoding="utf-8")
 ATTACKS = re.findall(r"^ +ATTACK\((\w+),", _HEADER, re.MULTILINE)
 PROBES = re.findall(r"^ +PROBE\((\w+),", _HEADER, re.MULTILINE)
+NUISANCES = re.findall(r"^ +NUISANCE\((\w+)\)", _HEADER, re.MULTILINE)
+FOREIGN_CALLS = range(13, 32)  # all but SYS_YIELD to SYS_ACCOUNT
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,8 @@ def test_every_enclave_sees_its_own_variables_in_the_window(transcript: Transcri
 
 def test_restarted_enclave_finds_nothing_of_its_former_life(transcript: Transcript) -> None:
     assert "dirty" not in {name.split()[0] for name in transcript.facts}
-    assert transcript.tasks["attacker"][1:3] == [len(ATTACKS), len(ATTACKS)]
+    ends = len(ATTACKS) + len(FOREIGN_CALLS)
+    assert transcript.tasks["attacker"][1:3] == [ends, ends]
 
 
 @pytest.mark.parametrize("name", PROBES)
@@ -130,9 +133,19 @@ def test_bad_argument_is_refused_and_harms_nobody(transcript: Transcript, name: 
     assert found == expected
 
 
+@pytest.mark.parametrize("number", FOREIGN_CALLS)
+def test_a_call_that_is_not_its_own_ends_the_enclave(transcript: Transcript, number: int) -> None:
+    assert transcript.facts[f"foreign_call {number}"] == [SYSCALL, SYSCALL, 1]
+
+
+@pytest.mark.parametrize("name", NUISANCES)
+def test_a_nuisance_leaves_its_neighbours_their_share(transcript: Transcript, name: str) -> None:
+    assert transcript.fact(f"nuisance {name}") >= 5
+
+
 def test_service_calls_refuse_foreign_pointers(transcript: Transcript) -> None:
     answers = {name: fact for name, fact in transcript.facts.items() if name.startswith("service ")}
-    assert len(answers) == 14
+    assert len(answers) == 15
     assert all(fact == [ERR_POINTER] for fact in answers.values()), answers
 
 
@@ -172,7 +185,8 @@ def test_gate_keeps_to_its_budget_and_opens_again(transcript: Transcript) -> Non
 
 
 def test_only_what_may_leave_reaches_the_stream(transcript: Transcript) -> None:
-    assert transcript.stream == b"mean" * 3 + b"hello"
+    said = 1 + 2 * len(NUISANCES)  # each time the listener was asked
+    assert transcript.stream == b"mean" * 3 + b"hello" * said
 
 
 def test_log_tells_releases_and_refusals_once_each(transcript: Transcript) -> None:

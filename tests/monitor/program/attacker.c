@@ -5,8 +5,10 @@
 
 static uint32_t in_window[8];
 
-static void load(uint32_t address) {
-    (void)*(volatile uint32_t *)address;
+#define ALIVE 0xA11FEu
+
+static uint32_t load(uint32_t address) {
+    return *(volatile uint32_t *)address;
 }
 static void store(uint32_t address) {
     *(volatile uint32_t *)address = 0xBADC0DEu;
@@ -38,34 +40,41 @@ static void spin_with_stack(uint32_t stack) {
     __asm__ volatile("mov sp, %0\n b .\n" ::"r"(stack) : "memory");
 }
 
-static void misbehave(uint32_t attack) {
+// What it gets by it, if it lives.
+static uint32_t misbehave(uint32_t attack) {
     uint32_t own = TASK_MEMORY(ATTACKER);
     switch (attack) {
-        case read_other_task: load(TASK_MEMORY(SECRET) + 0x100u); break;
+        case read_other_task: return load(TASK_MEMORY(SECRET) + PULSE_PLACE);
         case write_other_task: store(TASK_MEMORY(LISTENER) + 0x900u); break;
-        case read_monitor: load(RAM(0x800u)); break;
+        case read_monitor: return load(RAM(0x800u));
         case write_monitor: store(RAM(0x900u)); break;
-        case read_queue: load(RAM(0x8400u)); break;
+        case read_queue: return load(RAM(0x8400u));
         case write_own_code: store((uint32_t)&attacker & ~3u); break;
-        case read_other_slot: load(FLASH(BOARD_SLOT_B_OFFSET)); break;
+        case read_other_slot: return load(FLASH(BOARD_SLOT_B_OFFSET));
         case write_flash: store(FLASH(BOARD_SLOT_B_OFFSET)); break;
-        case read_secrets: load(FLASH(BOARD_SECRETS_OFFSET)); break;
-        case read_store: load(FLASH(BOARD_STORE_OFFSET)); break;
-        case read_handoff: load(BOARD_HANDOFF_BASE); break;
-        case read_boot: load(BOARD_BOOT_BASE + 0x100u); break;
+        case read_secrets: return load(FLASH(BOARD_SECRETS_OFFSET));
+        case read_store: return load(FLASH(BOARD_STORE_OFFSET));
+        case read_handoff: return load(BOARD_HANDOFF_BASE);
+        case read_boot: return load(BOARD_BOOT_BASE + 0x100u);
         case write_null: store(0); break;
         case write_behind_own_memory: store(own + 0x1000u); break;
         case write_across_the_end:
             __asm__ volatile("stm %0, {r0-r3}" ::"r"(own + 0xFF8u) : "memory");
             break;
-        case read_behind_the_window: load(WINDOW + WINDOW_SIZE); break;
+        case exhaust_own_memory:
+            for (uint32_t place = own + 0x800u;; place += 4u) {
+                store(place);
+            }
+        case read_behind_the_window: return load(WINDOW + WINDOW_SIZE);
         case use_device_not_granted: store(GPIO0); break;
-        case use_management_port: load(BOARD_PORT_BASE); break;
-        case write_mpu: store(0xE000ED94u); break;
-        case read_interrupt_controller: load(0xE000E100u); break;
+        case use_management_port: return load(BOARD_PORT_BASE);
+        case write_mpu: // off with it, and then
+            store(0xE000ED94u);
+            return load(TASK_MEMORY(SECRET) + PULSE_PLACE);
+        case read_interrupt_controller: return load(0xE000E100u);
         case execute_own_memory: execute_ram((uint32_t *)(own + 0x900u)); break;
         case execute_window: execute_ram(in_window); break;
-        case execute_flash: jump(FLASH(BOARD_STORE_OFFSET)); break;
+        case execute_flash: jump(FLASH(BOARD_SLOT_B_OFFSET + 0x2000u)); break;
         case execute_boot: jump(BOARD_BOOT_BASE + 0x100u); break;
         case forge_exception_return: jump(0xFFFFFFF1u); break;
         case recurse_for_ever: recurse(in_window); break;
@@ -100,6 +109,7 @@ static void misbehave(uint32_t attack) {
         case out_of_memory: syscall3(SYS_FAULT, FAULT_OUT_OF_MEMORY, 0, 0); break;
         default: break;
     }
+    return ALIVE;
 }
 
 static uint32_t chance(void) {
@@ -134,8 +144,16 @@ static uint32_t fuzz(void) {
     return served;
 }
 
+static void send_on(uint32_t channel, uint32_t times) {
+    for (uint32_t i = 0; i < times; i++) {
+        send_word(channel, 0xF100Du);
+    }
+}
+
 static int32_t probe(uint32_t number) {
-    uint32_t count = 0;
+    uint32_t count = 0, request[6];
+    syscall3(SYS_RECEIVE, ASKING, (uint32_t)request, sizeof request);
+    send_on(LAUNDER, 5);
 #define PROBE_CALL(name, call, a, b, c, expected) \
     if (count++ == number) {                      \
         return syscall3(call, a, b, c);           \
@@ -143,6 +161,30 @@ static int32_t probe(uint32_t number) {
     PROBE_LIST(PROBE_CALL)
 #undef PROBE_CALL
     return 1;
+}
+
+// Some hundreds of milliseconds.
+static void spin_for_long(void) {
+    for (volatile uint32_t i = 0; i < 1000000u; i++) {
+    }
+}
+static void yield_for_long(void) {
+    for (uint32_t i = 0; i < 30000u; i++) {
+        syscall3(SYS_YIELD, 0, 0, 0);
+    }
+}
+static void flood_a_channel(void) {
+    send_on(FLOODED, 20000u);
+}
+
+static void be_a_nuisance(uint32_t number) {
+    uint32_t count = 0;
+#define NUISANCE_BE(name)     \
+    if (count++ == number) {  \
+        name();               \
+    }
+    NUISANCE_LIST(NUISANCE_BE)
+#undef NUISANCE_BE
 }
 
 void attacker(const struct task *self) {
@@ -168,10 +210,14 @@ void attacker(const struct task *self) {
                 sleep_ms(1);
             }
         } else if (order < PROBES) {
-            misbehave(order);
-            send_word(RESULT, 0xA11FEu); // alive
-        } else {
+            send_word(RESULT, misbehave(order));
+        } else if (order < NUISANCES) {
             send_word(RESULT, (uint32_t)probe(order - PROBES));
+        } else if (order < FOREIGN_CALLS) {
+            be_a_nuisance(order - NUISANCES);
+            send_word(RESULT, ALIVE);
+        } else {
+            send_word(RESULT, (uint32_t)syscall3(order - FOREIGN_CALLS, 0, 0, 0));
         }
     }
 }

@@ -19,6 +19,7 @@
     ATTACK(write_null, FAULT_MEMORY)                      \
     ATTACK(write_behind_own_memory, FAULT_MEMORY)         \
     ATTACK(write_across_the_end, FAULT_MEMORY)            \
+    ATTACK(exhaust_own_memory, FAULT_MEMORY)              \
     ATTACK(read_behind_the_window, FAULT_MEMORY)          \
     ATTACK(use_device_not_granted, FAULT_MEMORY)          \
     ATTACK(use_management_port, FAULT_MEMORY)             \
@@ -58,7 +59,8 @@ enum attack {
 #define FUZZ 99u
 #define FUZZ_CALLS 20000u
 
-// Not attacks but calls with pointers that are not the caller's, numbered from here.
+// Not attacks but calls with arguments that are not the caller's to give, numbered from here. Before each the attacker
+// has taken the request that it owes a reply, and filled the queue to the secret enclave.
 #define PROBES 100u
 #define PROBE_LIST(PROBE)                                                                                       \
     PROBE(send_from_monitor, SYS_SEND, RESULT, RAM(0x800u), 4, ERR_POINTER)                                     \
@@ -78,13 +80,43 @@ enum attack {
     PROBE(receive_into_image, SYS_RECEIVE, COMMAND, FLASH(0x200u), 24, ERR_POINTER)                             \
     PROBE(receive_into_device, SYS_RECEIVE, COMMAND, GPIO0, 24, ERR_POINTER)                                    \
     PROBE(receive_with_huge_capacity, SYS_RECEIVE, COMMAND, TASK_MEMORY(ATTACKER), 0xFFFFFFF0u, ERR_POINTER)    \
-    PROBE(receive_other_channel, SYS_RECEIVE, TICKS, TASK_MEMORY(ATTACKER) + 0x900u, 24, ERR_DENIED)            \
+    PROBE(receive_other_channel, SYS_RECEIVE, SPINNER_SAYS, TASK_MEMORY(ATTACKER) + 0x900u, 24, ERR_DENIED)            \
     PROBE(receive_nothing, SYS_RECEIVE, COMMAND, TASK_MEMORY(ATTACKER) + 0x900u, 24, ERR_EMPTY)                 \
     PROBE(log_from_monitor, SYS_LOG, RAM(0x800u), 16, 0, ERR_POINTER)                                           \
     PROBE(log_huge, SYS_LOG, TASK_MEMORY(ATTACKER), 0xFFFFFF00u, 0, ERR_POINTER)                                \
-    PROBE(wait_for_other_channel, SYS_WAIT, 1u << TICKS, 5, 0, 0)                                               \
+    PROBE(wait_for_other_channel, SYS_WAIT, 1u << SPINNER_SAYS, 5, 0, 0)                                               \
     PROBE(send_to_trusted, SYS_SEND, UNTRUSTED, TASK_MEMORY(ATTACKER), 4, ERR_DENIED)                           \
     PROBE(send_to_trusted_by_vouching, SYS_SEND, VOUCHED, TASK_MEMORY(ATTACKER), 4, 0)                          \
-    PROBE(vouch_for_too_much, SYS_SEND, VOUCHED, TASK_MEMORY(ATTACKER), 8, ERR_SIZE)
+    PROBE(vouch_for_too_much, SYS_SEND, VOUCHED, TASK_MEMORY(ATTACKER), 8, ERR_SIZE)                            \
+    PROBE(call_with_buffer_in_monitor, SYS_CALL, ASKED, RAM(0x800u), 4u | 4u << 16, ERR_POINTER)                \
+    PROBE(call_with_buffer_in_other_task, SYS_CALL, ASKED, TASK_MEMORY(SECRET), 4u | 4u << 16, ERR_POINTER)     \
+    PROBE(call_with_buffer_in_window, SYS_CALL, ASKED, WINDOW, 4u | 4u << 16, ERR_POINTER)                      \
+    PROBE(call_for_a_reply_across_own_end, SYS_CALL, ASKED, TASK_MEMORY(ATTACKER) + 0xFF0u, 4u | 24u << 16, ERR_POINTER)\
+    PROBE(call_with_huge_request, SYS_CALL, ASKED, TASK_MEMORY(ATTACKER), 0xFFFFu, ERR_SIZE)                    \
+    PROBE(call_on_other_channel, SYS_CALL, ASKING, TASK_MEMORY(ATTACKER), 4u | 4u << 16, ERR_DENIED)            \
+    PROBE(call_on_a_queue, SYS_CALL, RESULT, TASK_MEMORY(ATTACKER), 4u | 4u << 16, ERR_DENIED)                  \
+    PROBE(reply_from_monitor, SYS_REPLY, ASKING, RAM(0x800u), 4, ERR_POINTER)                                   \
+    PROBE(reply_from_other_task, SYS_REPLY, ASKING, TASK_MEMORY(SECRET), 4, ERR_POINTER)                        \
+    PROBE(reply_too_long, SYS_REPLY, ASKING, TASK_MEMORY(ATTACKER), 25, ERR_SIZE)                               \
+    PROBE(reply_on_other_channel, SYS_REPLY, ASKED, TASK_MEMORY(ATTACKER), 4, ERR_DENIED)                       \
+    PROBE(answer_into_monitor, SYS_ANSWER, ASKING, RAM(0x800u), NO_REPLY | 24u << 16, ERR_POINTER)              \
+    PROBE(answer_into_window, SYS_ANSWER, ASKING, WINDOW, NO_REPLY | 24u << 16, ERR_POINTER)                    \
+    PROBE(answer_on_other_channel, SYS_ANSWER, ASKED, TASK_MEMORY(ATTACKER), NO_REPLY | 24u << 16, ERR_DENIED)  \
+    PROBE(dropped_of_other_channel, SYS_DROPPED, SPINNER_SAYS, 0, 0, ERR_DENIED)                                \
+    PROBE(account_into_monitor, SYS_ACCOUNT, SELF, RAM(0x1000u), 0, ERR_POINTER)                                \
+    PROBE(account_into_image, SYS_ACCOUNT, SELF, FLASH(0x200u), 0, ERR_POINTER)                                 \
+    PROBE(account_of_secret, SYS_ACCOUNT, SECRET, TASK_MEMORY(ATTACKER) + 0x900u, 0, ERR_DENIED)                \
+    PROBE(account_of_nobody, SYS_ACCOUNT, 99, TASK_MEMORY(ATTACKER) + 0x900u, 0, ERR_NOT_FOUND)                 \
+    PROBE(learn_from_full_queue, SYS_SEND, LAUNDER, TASK_MEMORY(ATTACKER), 4, 0)
+
+// Not refused, for each may be meant, but must cost nobody else anything. They end by themselves.
+#define NUISANCES 200u
+#define NUISANCE_LIST(NUISANCE)  \
+    NUISANCE(spin_for_long)      \
+    NUISANCE(yield_for_long)     \
+    NUISANCE(flood_a_channel)
+
+// A call that is not the attacker's to make: its number, from here.
+#define FOREIGN_CALLS 300u
 
 #endif

@@ -1,85 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // The service that orders each attack, watches what the monitor makes of it, and tells the host, one line a fact:
 // `name value [value]`.
-#include "attacks.h"
 #include "coffret/section.h"
-#include "program.h"
+#include "orders.h"
+#include "report.h"
 
-static struct {
-    char line[128];
-    uint32_t length;
-    uint8_t buffer[1600];
-} out __attribute__((section(".manager.bss")));
+static uint8_t buffer[1600] __attribute__((section(".manager.bss")));
 
-static void put(const char *text) {
-    while (*text != 0 && out.length < sizeof out.line) {
-        out.line[out.length++] = *text++;
-    }
-}
-static void put_number(int32_t value) {
-    char digits[12];
-    uint32_t count = 0;
-    uint32_t rest = value < 0 ? 0u - (uint32_t)value : (uint32_t)value;
-    do {
-        digits[count++] = (char)('0' + rest % 10u);
-        rest /= 10u;
-    } while (rest != 0);
-    put(value < 0 ? " -" : " ");
-    while (count != 0) {
-        char digit[2] = {digits[--count], 0};
-        put(digit);
-    }
-}
-static void flush(void) {
-    put("\n");
-    syscall3(SYS_PORT_WRITE, (uint32_t)out.line, out.length, 0);
-    out.length = 0;
-}
-static void say(const char *name, int32_t value) {
-    put(name);
-    put_number(value);
-    flush();
-}
-
-static struct task_info info_of(uint32_t task) {
-    struct task_info info;
-    syscall3(SYS_TASK_INFO, task, (uint32_t)&info, 0);
-    return info;
-}
-
-// name reason-found reason-expected restarted others-served
+// name reason-found reason-expected runs-again
 static void attack(const char *name, uint32_t number, uint32_t expected) {
-    struct task_info before = info_of(ATTACKER);
-    uint32_t word;
-    while (syscall3(SYS_RECEIVE, RESULT, (uint32_t)&word, 4) > 0) {
+    struct outcome outcome = order_attack(number);
+    if (outcome.was_dirty) {
         say("dirty", (int32_t)number); // the life after the attack before found something
     }
-    send_word(COMMAND, number);
-    struct task_info after = before;
-    for (uint32_t waited = 0; waited < 500 && after.faults == before.faults; waited++) {
-        sleep_ms(1);
-        after = info_of(ATTACKER);
-        if (syscall3(SYS_RECEIVE, RESULT, (uint32_t)&word, 4) > 0) {
-            say("survived", (int32_t)number);
-            break;
-        }
+    if (outcome.survived) {
+        say("survived", (int32_t)number);
     }
-    for (uint32_t waited = 0; waited < 500 && info_of(ATTACKER).state == 3; waited++) {
-        sleep_ms(1);
-    }
-    put("attack ");
     put(name);
-    put_number(after.faults - before.faults == 1 ? after.last_fault : -1);
+    put_number(outcome.reason);
     put_number((int32_t)expected);
-    put_number(info_of(ATTACKER).state <= 1); // runs again
-    flush();
-}
-
-static int32_t ask_probe(uint32_t number) {
-    uint32_t word = 0x7FFFu;
-    send_word(COMMAND, PROBES + number);
-    receive_word(RESULT, &word, 200);
-    return (int32_t)word;
+    put_number(outcome.runs_again);
+    end_line();
 }
 
 static int32_t ask_secret(uint32_t channel) {
@@ -93,17 +34,34 @@ static void probe_everything(void) {
     uint32_t number = 0;
 #define PROBE_ASK(name, call, a, b, c, expected)         \
     put("probe " #name);                                 \
-    put_number(ask_probe(number++));                     \
+    put_number(order_probe(number++));                     \
     put_number(expected);                                \
-    flush();
+    end_line();
     PROBE_LIST(PROBE_ASK)
 #undef PROBE_ASK
 }
 
 static void attack_everything(void) {
-#define ATTACK_ORDER(name, reason) attack(#name, name, reason);
+#define ATTACK_ORDER(name, reason) attack("attack " #name, name, reason);
     ATTACKS(ATTACK_ORDER)
 #undef ATTACK_ORDER
+}
+
+static void make_foreign_calls(void) {
+    for (uint32_t call = 0; call < 32u; call++) {
+        if ((coffret_tasks[ATTACKER].calls & 1u << call) == 0) {
+            put("foreign_call");
+            put_number((int32_t)call);
+            attack("", FOREIGN_CALLS + call, FAULT_SYSCALL);
+        }
+    }
+}
+
+static void bear_nuisances(void) {
+    uint32_t number = 0;
+#define NUISANCE_ORDER(name) say("nuisance " #name, (int32_t)order_nuisance(number++));
+    NUISANCE_LIST(NUISANCE_ORDER)
+#undef NUISANCE_ORDER
 }
 
 static void fuzz(void) {
@@ -140,6 +98,7 @@ static void probe_service_calls(void) {
     say("service store_put", syscall3(SYS_STORE_PUT, 16, foreign, 4));
     say("service log_read", syscall3(SYS_LOG_READ, 0, monitor, 64));
     say("service task_info", syscall3(SYS_TASK_INFO, 0, foreign, 0));
+    say("service gate_info", syscall3(SYS_GATE_INFO, 1, foreign, 0));
     say("service identity", syscall3(SYS_IDENTITY, foreign, 0, 0));
     say("service identity_in_image", syscall3(SYS_IDENTITY, FLASH(0x200u), 0, 0));
     say("service evidence", syscall3(SYS_EVIDENCE, foreign, 0, 0));
@@ -149,7 +108,7 @@ static void probe_service_calls(void) {
     say("service evidence_next", syscall3(SYS_EVIDENCE_NEXT, foreign, 64, 0));
     say("service evidence_done", syscall3(SYS_EVIDENCE_DONE, foreign, 64, 0));
     // What the keys of the store and the bounds of the slot deny.
-    say("denied store_get_image_mac", syscall3(SYS_STORE_GET, 7, (uint32_t)out.buffer, 64));
+    say("denied store_get_image_mac", syscall3(SYS_STORE_GET, 7, (uint32_t)buffer, 64));
     say("denied store_put_boot_state", syscall3(SYS_STORE_PUT, 1, own, 4));
     say("denied store_put_counter", syscall3(SYS_STORE_PUT, 2, own, 4));
     say("denied store_put_any_lifecycle", syscall3(SYS_STORE_PUT, 3, (uint32_t)"\0\x10", 2));
@@ -165,31 +124,31 @@ static void use_storage(void) {
     say("storage erase", syscall3(SYS_FLASH_ERASE, 0, 0x1000, 0));
     say("storage program", syscall3(SYS_FLASH_PROGRAM, 8, (uint32_t)&word, 4));
     say("storage put", syscall3(SYS_STORE_PUT, 4, (uint32_t)"endorsed", 8));
-    say("storage get", syscall3(SYS_STORE_GET, 4, (uint32_t)out.buffer, 64));
+    say("storage get", syscall3(SYS_STORE_GET, 4, (uint32_t)buffer, 64));
     say("storage secure", syscall3(SYS_STORE_PUT, 3, (uint32_t)"\0\x30", 2));
     say("storage secure_again", syscall3(SYS_STORE_PUT, 3, (uint32_t)"\0\x30", 2));
     int32_t failed = 0;
     for (uint32_t i = 0; i < 200; i++) { // a bank has room for some sixty: the other one is begun several times
-        out.buffer[0] = (uint8_t)i;
-        failed += syscall3(SYS_STORE_PUT, 16, (uint32_t)out.buffer, 128) != 0;
+        buffer[0] = (uint8_t)i;
+        failed += syscall3(SYS_STORE_PUT, 16, (uint32_t)buffer, 128) != 0;
     }
-    out.buffer[0] = 0;
+    buffer[0] = 0;
     say("storage put_often", failed);
-    say("storage last_put", syscall3(SYS_STORE_GET, 16, (uint32_t)out.buffer, 128) == 128 ? out.buffer[0] : -1);
+    say("storage last_put", syscall3(SYS_STORE_GET, 16, (uint32_t)buffer, 128) == 128 ? buffer[0] : -1);
     say("storage mark_test", syscall3(SYS_MARK_TEST, 0, 0, 0));
     say("storage confirm", syscall3(SYS_CONFIRM, 0, 0, 0));
 }
 
 static void ask_evidence(void) {
-    struct evidence_request request = {(const uint8_t *)"0123456789abcdef0123456789abcdef", 32, out.buffer, 64, 0};
+    struct evidence_request request = {(const uint8_t *)"0123456789abcdef0123456789abcdef", 32, buffer, 64, 0};
     int32_t length = syscall3(SYS_EVIDENCE, (uint32_t)&request, 0, 0);
     say("evidence length", length);
-    say("evidence first", out.buffer[0]); // the stand-in answers the nonce, each byte plus one
+    say("evidence first", buffer[0]); // the stand-in answers the nonce, each byte plus one
     request.capacity = 8;
     say("evidence too_long", syscall3(SYS_EVIDENCE, (uint32_t)&request, 0, 0));
     request.nonce_length = 31;
     say("evidence wrong_nonce", syscall3(SYS_EVIDENCE, (uint32_t)&request, 0, 0));
-    request = (struct evidence_request){(const uint8_t *)"die", 32, out.buffer, 64, 0};
+    request = (struct evidence_request){(const uint8_t *)"die", 32, buffer, 64, 0};
     request.nonce = (const uint8_t *)"!123456789abcdef0123456789abcdef";
     say("evidence attester_dies", syscall3(SYS_EVIDENCE, (uint32_t)&request, 0, 0));
     request.nonce = (const uint8_t *)"0123456789abcdef0123456789abcdef";
@@ -219,7 +178,7 @@ static void measure_time(void) {
     say("time timeout_us", (int32_t)(syscall_time() - before));
     before = syscall_time();
     say("time poll", syscall3(SYS_WAIT, 1u << RESULT, 0, 0));
-    say("time port_timeout", syscall3(SYS_PORT_READ, (uint32_t)out.buffer, 16, 20));
+    say("time port_timeout", syscall3(SYS_PORT_READ, (uint32_t)buffer, 16, 20));
     say("time port_timeout_us", (int32_t)(syscall_time() - before));
 }
 
@@ -234,19 +193,19 @@ static void report_tasks(void) {
         put_number(info.last_fault);
         put_number((int32_t)info.fault_address);
         put_number((int32_t)info.cpu_ms);
-        flush();
+        end_line();
     }
 }
 
 static void report_log(void) {
     uint32_t from = 0;
     for (;;) {
-        int32_t length = syscall3(SYS_LOG_READ, from, (uint32_t)out.buffer, sizeof out.buffer);
+        int32_t length = syscall3(SYS_LOG_READ, from, (uint32_t)buffer, sizeof buffer);
         if (length <= 0) {
             break;
         }
         for (int32_t at = 0; at < length;) {
-            const struct log_entry *entry = (const struct log_entry *)(out.buffer + at);
+            const struct log_entry *entry = (const struct log_entry *)(buffer + at);
             put("log");
             put_number((int32_t)entry->sequence);
             put_number(entry->task);
@@ -257,7 +216,7 @@ static void report_log(void) {
             }
             from = entry->sequence + 1u;
             at += (int32_t)(sizeof *entry + (entry->length + 3u) / 4u * 4u);
-            flush();
+            end_line();
         }
     }
 }
@@ -266,11 +225,11 @@ static void echo_port(void) {
     say("ready", 1);
     uint32_t total = 0;
     while (total < 1000) {
-        int32_t length = syscall3(SYS_PORT_READ, (uint32_t)out.buffer, 300, FOREVER);
+        int32_t length = syscall3(SYS_PORT_READ, (uint32_t)buffer, 300, FOREVER);
         if (length <= 0) {
             break;
         }
-        syscall3(SYS_PORT_WRITE, (uint32_t)out.buffer, (uint32_t)length, 0);
+        syscall3(SYS_PORT_WRITE, (uint32_t)buffer, (uint32_t)length, 0);
         total += (uint32_t)length;
     }
     put("\n");
@@ -294,6 +253,8 @@ void controller(const struct task *self) {
     use_storage();
     ask_evidence();
     attack_everything();
+    make_foreign_calls();
+    bear_nuisances();
     fuzz();
     ask_secret(0xFFFFu);
     ask_listener();
@@ -303,21 +264,5 @@ void controller(const struct task *self) {
     say("done", 1);
     for (;;) {
         sleep_ms(1000);
-    }
-}
-
-void attester_stand_in(const struct task *self) {
-    (void)self;
-    uint8_t nonce[64];
-    for (;;) {
-        int32_t length = syscall3(SYS_EVIDENCE_NEXT, (uint32_t)nonce, sizeof nonce, 0);
-        if (nonce[0] == '!') {
-            syscall3(SYS_FAULT, FAULT_EXCEPTION, 0, 0);
-        }
-        for (int32_t i = 0; i < length; i++) {
-            nonce[i]++;
-        }
-        syscall3(SYS_EVIDENCE_DONE, (uint32_t)nonce, 16, EVIDENCE_MORE);
-        syscall3(SYS_EVIDENCE_DONE, (uint32_t)nonce + 16u, (uint32_t)length - 16u, EVIDENCE_COMPLETE);
     }
 }

@@ -46,7 +46,7 @@ void listener(const struct task *self) {
 }
 
 void secret(const struct task *self) {
-    (void)self;
+    *(volatile uint32_t *)(self->memory_base + PULSE_PLACE) = PULSE;
     for (;;) {
         uint32_t order;
         if (receive_word(ASK_SECRET, &order, FOREVER) < 0) {
@@ -87,4 +87,13 @@ void native(const struct task *self) {
     send_word(NATIVE_SAYS, (uint32_t)(self - coffret_tasks));
     sleep_ms(50);
     (void)*(volatile uint32_t *)(GPIO0 + 0x1000u); // the next device
+}
+
+// Asks the attacker, who owes it the reply from then on.
+void caller(const struct task *self) {
+    (void)self;
+    for (;;) {
+        uint32_t words[6] = {0};
+        syscall3(SYS_CALL, ASKING, (uint32_t)words, sizeof words[0] | sizeof words << 16);
+    }
 }

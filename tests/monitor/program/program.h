@@ -17,8 +17,10 @@
 #endif
 
 #define FOREVER 0xFFFFFFFFu
+#define PULSE 0x45534C50u // what the secret enclave keeps at PULSE_PLACE of its memory
+#define PULSE_PLACE 0x900u
 
-enum program_task { ATTACKER, TICKER, LISTENER, SECRET, SPINNER_A, SPINNER_B, ONCE, ALWAYS, NATIVE, CONTROLLER, ATTESTER };
+enum program_task { ATTACKER, TICKER, LISTENER, SECRET, SPINNER_A, SPINNER_B, ONCE, ALWAYS, NATIVE, CALLER, CONTROLLER, ATTESTER, TASKS };
 
 enum program_channel {
     COMMAND,            // controller -> attacker: which attack
@@ -39,6 +41,11 @@ enum program_channel {
     OTHER_SPINNER_SAYS,
     NATIVE_SAYS,
     PUBLIC_TO_SINK,     // listener -> sink
+    FLOODED,            // attacker -> listener, who never reads it
+    BEHIND_FLOODED,     // ticker -> listener, never used: its queue lies behind
+    LAUNDER,            // attacker -> secret, who never reads it: that it is full is a secret
+    ASKING,             // caller -> attacker, a call: never answered
+    ASKED,              // attacker -> spinner, a call: never taken
     CHANNELS
 };
 
@@ -50,6 +57,7 @@ void spinner(const struct task *self);
 void once(const struct task *self);
 void always(const struct task *self);
 void native(const struct task *self);
+void caller(const struct task *self);
 void controller(const struct task *self);
 void attester_stand_in(const struct task *self);
 
@@ -57,6 +65,7 @@ void attester_stand_in(const struct task *self);
 #define TASK_MEMORY(number) (RAM(0x10000u) + (number) * 0x1000u)
 #define TASK_MEMORY_SIZE 0x1000u
 #define TASK_STACK 0x400u
+#define QUEUE(number) (RAM(0x8400u) + (number) * 0x100u)
 #define WINDOW RAM(0x8000u)
 #define WINDOW_SIZE 0x400u
 

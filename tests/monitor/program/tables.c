@@ -6,7 +6,6 @@
 #include "program.h"
 #include "regions.h"
 
-
 const struct mpu_region coffret_window = REGION(3u, WINDOW, 10u, RAM_ACCESS);
 
 #define TAG_HEART {{1u, 0}}
@@ -14,8 +13,8 @@ const struct mpu_region coffret_window = REGION(3u, WINDOW, 10u, RAM_ACCESS);
 #define BOTH_TAGS {{1u, 1u << 31}}
 #define NO_TAG {{0, 0}}
 
-#define COMMON_CALLS 0xFFu
-#define SERVICE_CALLS 0x7FFF00FFu
+#define COMMON_CALLS 0x1FFFu
+#define SERVICE_CALLS 0x7FFF20FFu
 
 #define TASK(number, name_, entry_, policy, backoff, priority_, secrecy_, integrity_)                                   \
     [number] = {                                                                                                        \
@@ -48,15 +47,19 @@ const struct task coffret_tasks[] = {
          .memory_size = TASK_MEMORY_SIZE, .stack_base = TASK_MEMORY(NATIVE), .stack_size = TASK_STACK,
          .window_save = TASK_MEMORY(NATIVE) + TASK_STACK, .calls = COMMON_CALLS, .backoff_ms = 1, .priority = 8,
          .restart = RESTART_NEVER},
+    TASK(CALLER, "caller", caller, RESTART_NEVER, 1, 8, NO_TAG, NO_TAG),
     SERVICE(CONTROLLER, "controller", controller, TASK_MEMORY(CONTROLLER)),
     SERVICE(ATTESTER, "attester", attester_stand_in, RAM(0x3FF000u)),
 };
 
-#define QUEUE(number) (RAM(0x8400u) + (number) * 0x100u)
 #define CHANNEL(number, name_, from_, to_, gate_)                                                                       \
     [number] = {                                                                                                        \
         .name = name_, .from_name = "", .queue = QUEUE(number), .min_size = 1, .max_size = 24, .depth = 4,              \
         .from = from_, .to = to_, .gate = gate_}
+#define CALL(number, name_, from_, to_)                                                                                 \
+    [number] = {                                                                                                        \
+        .name = name_, .from_name = "", .queue = QUEUE(number), .min_size = 1, .max_size = 24, .depth = 1,              \
+        .from = from_, .to = to_, .gate = CHANNEL_NO_GATE, .kind = CHANNEL_CALL, .reply_max = 24}
 
 const struct channel coffret_channels[] = {
     CHANNEL(COMMAND, "command", CONTROLLER, ATTACKER, CHANNEL_NO_GATE),
@@ -77,6 +80,11 @@ const struct channel coffret_channels[] = {
     CHANNEL(OTHER_SPINNER_SAYS, "other_spinner_says", SPINNER_B, CONTROLLER, CHANNEL_NO_GATE),
     CHANNEL(NATIVE_SAYS, "native_says", NATIVE, CONTROLLER, CHANNEL_NO_GATE),
     CHANNEL(PUBLIC_TO_SINK, "public_to_sink", LISTENER, CHANNEL_TO_SINK | 0, CHANNEL_NO_GATE),
+    CHANNEL(FLOODED, "flooded", ATTACKER, LISTENER, CHANNEL_NO_GATE),
+    CHANNEL(BEHIND_FLOODED, "behind_flooded", TICKER, LISTENER, CHANNEL_NO_GATE),
+    CHANNEL(LAUNDER, "launder", ATTACKER, SECRET, CHANNEL_NO_GATE),
+    CALL(ASKING, "asking", CALLER, ATTACKER),
+    CALL(ASKED, "asked", ATTACKER, SPINNER_A),
 };
 
 const struct gate coffret_gates[] = {
@@ -92,12 +100,12 @@ const struct sink coffret_sinks[] = {{.name = "usb", .device = 0, .accepts = TAG
 const struct component coffret_components[] = {{.type = "runtime", .version = "1"}};
 
 const struct system_counts coffret_counts = {
-    .tasks = 11, .enclaves = 9, .channels = CHANNELS, .gates = 6, .sinks = 1, .components = 1, .slot = 0};
+    .tasks = TASKS, .enclaves = CONTROLLER, .channels = CHANNELS, .gates = 6, .sinks = 1, .components = 1, .slot = 0};
 const char coffret_appliance_name[] = "program";
 const char coffret_appliance_version[] = "1.0.0";
 const char coffret_board_name[] = BOARD_NAME;
 const char *const coffret_tag_names[] = {"heart", 0};
 
-struct task_state coffret_task_states[11] MONITOR_BSS;
+struct task_state coffret_task_states[TASKS] MONITOR_BSS;
 struct channel_state coffret_channel_states[CHANNELS] MONITOR_BSS;
 struct gate_state coffret_gate_states[6] MONITOR_BSS;
