@@ -204,10 +204,16 @@ MUTANTS = (
         "if (state->used <= gate->budget) {",
     ),
     Mutant(
-        "a refusal uses the budget",
+        "what is too long uses the budget",
         "gate.c",
-        "    if (!state->refused) {",
-        "    state->used++;\n    if (!state->refused) {",
+        "if (length > gate->max_bytes) {",
+        "if (length > gate->max_bytes) {\n        state->used++;",
+    ),
+    Mutant(
+        "what found no room is released",
+        "channel.c",
+        "if (taken && gate != NULL) {",
+        "if (gate != NULL) {",
     ),
     Mutant(
         "a release is not counted",
