@@ -207,7 +207,9 @@ def build_vm(
     write_atomically(frozen, freeze(compiled, switches, headers.qstrs, tree))
     # With computed goto the cases are labels that a table names.
     if prune and switches.get("MICROPY_OPT_COMPUTED_GOTO", "0") == "0":
-        jobs = jobs_without_unused_opcodes(jobs, used_opcodes(frozen.read_text()), work)
+        jobs = jobs_without_unused_opcodes(
+            jobs, used_opcodes(frozen.read_text(encoding="utf-8")), work
+        )
     jobs.append(_job(frozen, tree, work, lto=True))
     if board is not None and _has_devices(switches):
         jobs += _drivers(board, tree, work)

@@ -47,7 +47,7 @@ class MpyFormatError(Exception):
 def static_names(tree: Tree) -> Sequence[str]:
     """The names that .mpy files refer to by number (py/makeqstrdata.py, static_qstr_list)."""
     script = tree.path / "py/makeqstrdata.py"
-    for node in ast.parse(script.read_text()).body:
+    for node in ast.parse(script.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "static_qstr_list":
             return [str(name) for name in ast.literal_eval(node.value)]
     raise MpyFormatError(f"{script} has no static_qstr_list")
@@ -145,7 +145,11 @@ def jobs_without_unused_names(
     """The jobs, with pruned copies under `work` in place of sources whose tables name what nobody
     names.
     """
-    texts = {job.source: job.source.read_text() for job in jobs if job.source.suffix == ".c"}
+    texts = {
+        job.source: job.source.read_text(encoding="utf-8")
+        for job in jobs
+        if job.source.suffix == ".c"
+    }
     keep = set(names).union(*map(_LOOKED_UP.findall, texts.values()))
     pruned = {
         source: prune_tables(text, keep | _COUNTED.get(source.name, frozenset()))
@@ -166,7 +170,7 @@ def jobs_without_unused_opcodes(
 ) -> list[CompileJob]:
     """The jobs, with a pruned copy of the interpreter under `work`."""
     return [
-        _with_copy(job, prune_opcodes(job.source.read_text(), opcodes), work)
+        _with_copy(job, prune_opcodes(job.source.read_text(encoding="utf-8"), opcodes), work)
         if job.source.name == "vm.c"
         else job
         for job in jobs

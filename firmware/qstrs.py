@@ -66,7 +66,7 @@ def generate_headers(
         ]
     )
     stamp = target / _STAMP
-    if stamp.is_file() and stamp.read_text() == made_from:
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == made_from:
         return result
     stamp.unlink(missing_ok=True)
     write_atomically(target / "mpversion.h", _version_header(tree.version).encode())
@@ -144,7 +144,9 @@ def _write_qstrs(
     preprocessor.
     """
     target = result.include / "genhdr"
-    text = (tree.path / "py/qstrdefs.h").read_text() + collected.read_text()
+    text = (tree.path / "py/qstrdefs.h").read_text(encoding="utf-8") + collected.read_text(
+        encoding="utf-8"
+    )
     # Quoted, so that the preprocessor leaves the names alone.
     source = collected.parent / "qstrdefs.c"
     write_atomically(source, re.sub(r"^Q\(.*\)", r'"\g<0>"', text, flags=re.MULTILINE).encode())

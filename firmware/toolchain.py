@@ -301,7 +301,7 @@ class ZigToolchain:
         """Labels of the headers a depfile names, without the compiler's own (its version stands for
         them).
         """
-        words = listing.read_text().replace("\\\n", " ").replace("\\ ", "\0").split()
+        words = os.fsdecode(listing.read_bytes()).replace("\\\n", " ").replace("\\ ", "\0").split()
         paths = [root / word.replace("\0", " ") for word in words[2:]]
         ours = [path for path in paths if not path.is_relative_to(self.directory)]
         return sorted({self._source_label(Path(os.path.normpath(path)), roots) for path in ours})

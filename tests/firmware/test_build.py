@@ -25,7 +25,7 @@ from firmware.manifest import load
 from firmware.problems import ApplianceError
 from firmware.program import specialise_appliance
 from firmware.rebuild import differences, same_key
-from tests.firmware.builds import HELLO, REPOSITORY, TEST_KEY, board, build_bundle, means
+from tests.firmware.builds import HELLO, REPOSITORY, TEST_KEY, board, means
 
 
 def bundle_files(bundle: Bundle) -> dict[str, bytes]:
@@ -42,23 +42,6 @@ def write_appliance(folder: Path, manifest: str, **modules: str) -> Path:
     for name, text in modules.items():
         (folder / f"{name}.py").write_text(text)
     return folder
-
-
-def test_bundles_are_bit_identical_wherever_and_whenever_they_are_built(
-    hello: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    elsewhere = tmp_path / "an other place" / "hello"
-    shutil.copytree(HELLO, elsewhere)
-    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
-    monkeypatch.setenv("LANG", "tr_TR.UTF-8")
-    monkeypatch.setenv("LC_ALL", "tr_TR.UTF-8")
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1")
-    monkeypatch.setenv("PYTHONHASHSEED", "7")
-    monkeypatch.chdir(tmp_path)
-    other = build_bundle(elsewhere, tmp_path / "b", cache=tmp_path / "cold cache")
-    mine, theirs = bundle_files(hello), bundle_files(other)
-    assert set(mine) == set(theirs)
-    assert [name for name in mine if mine[name] != theirs[name]] == []
 
 
 def test_no_file_of_a_bundle_names_a_place_on_this_machine(hello: Bundle) -> None:
