@@ -31,13 +31,17 @@ from flasher.stm32.devices import (
 QEMU = "qemu-system-arm"
 _AIRCR, _SYSRESETREQ = 0xE000_ED0C, 1 << 2  # Arm DDI 0403, section B3.2.6
 # QEMU numbers serial ports as its machine lists USARTs: 1, 2, 3, 4, 5, 6.
-_SERIAL = ("port", "stream0")
+_SERIAL = ("port", "stream0", "uart3")
+_CHIP = (
+    "w25q80bl"  # a flash chip for enclaves; QEMU puts it on the first SPI, and always selects it
+)
 
 
 class Machine:
     """A board that is on. Its flash is the file, byte for byte, at every moment.
 
-    `lines`: file descriptors of connected sockets by name, `port` (USART1) and `stream0` (USART2).
+    `lines`: file descriptors of connected sockets by name, `port` (USART1), `stream0`
+    (USART2) and `uart3`.
     """
 
     def __init__(self, flash: Path, lines: Mapping[str, int]) -> None:

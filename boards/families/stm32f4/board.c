@@ -23,10 +23,10 @@ static void start_clocks(void) {
         flash_interface_start(5u);            // slower first, then the faster clock
         clock_use_pll();
     }
-    register_set(RCC_AHB1ENR, 3u);                                   // pins A and B
+    register_set(RCC_AHB1ENR, 7u);                                   // pins A, B and C
     register_set(RCC_AHB2ENR, 1u << 6);                              // random numbers
     register_set(RCC_APB1ENR, 1u | 1u << 17);                        // timer 2, USART2
-    register_set(RCC_APB2ENR, 1u << 4);                              // USART1
+    register_set(RCC_APB2ENR, 1u << 4 | 1u << 14);                   // USART1, lines of interrupts
     (void)register_read(RCC_APB2ENR);                                // they need two cycles (section 7.2.15)
 }
 
@@ -35,10 +35,10 @@ static void start_clocks(void) {
 static void start_pins(void) {
     pin_alternate(GPIOB, 6u, PIN_USART); // X9: management, sends
     pin_alternate(GPIOB, 7u, PIN_USART);
-    pin_pull_up(GPIOB, 7u);
+    pin_pull(GPIOB, 7u, GPIO_PULL_UP);
     pin_alternate(GPIOA, 2u, PIN_USART); // X3: stream 0, sends
     pin_alternate(GPIOA, 3u, PIN_USART);
-    pin_pull_up(GPIOA, 3u);
+    pin_pull(GPIOA, 3u, GPIO_PULL_UP);
 }
 
 void board_init(void) {

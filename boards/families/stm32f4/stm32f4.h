@@ -9,12 +9,15 @@
 static inline uint32_t register_read(uint32_t address) { return *(const volatile uint32_t *)address; }
 static inline void register_write(uint32_t address, uint32_t value) { *(volatile uint32_t *)address = value; }
 static inline void register_set(uint32_t address, uint32_t bits) { register_write(address, register_read(address) | bits); }
+static inline void register_clear(uint32_t address, uint32_t bits) { register_write(address, register_read(address) & ~bits); }
 
 // ---- reset and clock control, section 7.3 ----
 
 #define RCC_CR 0x40023800u
 #define RCC_PLLCFGR 0x40023804u
 #define RCC_CFGR 0x40023808u
+#define RCC_APB1RSTR 0x40023820u
+#define RCC_APB2RSTR 0x40023824u
 #define RCC_AHB1ENR 0x40023830u
 #define RCC_AHB2ENR 0x40023834u
 #define RCC_APB1ENR 0x40023840u
@@ -93,18 +96,61 @@ static inline void flash_unlock(void) {
 }
 static inline void flash_lock(void) { register_write(FLASH_CR, FLASH_CR_LOCK); }
 
-// ---- pins, section 8.4: MODER 0x00, PUPDR 0x0C, AFRL 0x20, AFRH 0x24 ----
+// ---- pins, section 8.4: MODER 0x00, OTYPER 0x04, PUPDR 0x0C, IDR 0x10, ODR 0x14, BSRR 0x18, AFRL 0x20, AFRH 0x24 ----
 
 #define GPIOA 0x40020000u
 #define GPIOB 0x40020400u
+#define GPIO_STEP 0x400u // from one port to the next
+
+enum gpio_mode { GPIO_INPUT, GPIO_OUTPUT, GPIO_ALTERNATE, GPIO_ANALOG };
+enum gpio_pull { GPIO_NO_PULL, GPIO_PULL_UP, GPIO_PULL_DOWN };
+
+static inline void gpio_field(uint32_t address, uint32_t pin, uint32_t value) { // two bits a pin
+    register_write(address, (register_read(address) & ~(3u << 2u * pin)) | value << 2u * pin);
+}
+static inline uint32_t gpio_field_of(uint32_t address, uint32_t pin) { return register_read(address) >> 2u * pin & 3u; }
+
+static inline void pin_mode(uint32_t port, uint32_t pin, enum gpio_mode mode) { gpio_field(port, pin, mode); }
+static inline enum gpio_mode pin_mode_of(uint32_t port, uint32_t pin) { return (enum gpio_mode)gpio_field_of(port, pin); }
+static inline void pin_pull(uint32_t port, uint32_t pin, enum gpio_pull pull) { gpio_field(port + 0x0Cu, pin, pull); }
+static inline void pin_open_drain(uint32_t port, uint32_t pin, bool open) {
+    register_clear(port + 0x04u, 1u << pin);
+    register_set(port + 0x04u, (uint32_t)open << pin);
+}
+static inline bool pin_read(uint32_t port, uint32_t pin) { return (register_read(port + 0x10u) >> pin & 1u) != 0u; }
+static inline bool pin_output(uint32_t port, uint32_t pin) { return (register_read(port + 0x14u) >> pin & 1u) != 0u; }
+static inline void pin_write(uint32_t port, uint32_t pin, bool high) {
+    register_write(port + 0x18u, 1u << (high ? pin : pin + 16u));
+}
 static inline void pin_alternate(uint32_t port, uint32_t pin, uint32_t function) {
     uint32_t afr = port + (pin < 8u ? 0x20u : 0x24u), shift = 4u * (pin & 7u);
     register_write(afr, (register_read(afr) & ~(0xFu << shift)) | function << shift);
-    register_write(port, (register_read(port) & ~(3u << 2u * pin)) | 2u << 2u * pin);
+    pin_mode(port, pin, GPIO_ALTERNATE);
 }
-static inline void pin_pull_up(uint32_t port, uint32_t pin) {
-    register_write(port + 0x0Cu, (register_read(port + 0x0Cu) & ~(3u << 2u * pin)) | 1u << 2u * pin);
+
+// ---- lines of external interrupts, section 12.3: IMR 0x00, RTSR 0x08, FTSR 0x0C, PR 0x14; their ports, section 9.2.3 ----
+
+#define EXTI 0x40013C00u
+#define SYSCFG_EXTICR1 0x40013808u
+
+static inline void line_of_port(uint32_t line, uint32_t port) { // port 0 is A
+    uint32_t address = SYSCFG_EXTICR1 + (line & ~3u), shift = 4u * (line & 3u);
+    register_write(address, (register_read(address) & ~(0xFu << shift)) | port << shift);
 }
+static inline void line_off(uint32_t line) { register_clear(EXTI, 1u << line); }
+static inline void line_on(uint32_t line, bool rising, bool falling) {
+    register_clear(EXTI + 0x08u, 1u << line);
+    register_clear(EXTI + 0x0Cu, 1u << line);
+    register_set(EXTI + 0x08u, (uint32_t)rising << line);
+    register_set(EXTI + 0x0Cu, (uint32_t)falling << line);
+    register_write(EXTI + 0x14u, 1u << line); // what came before counts no more
+    register_set(EXTI, 1u << line);
+}
+static inline bool line_raised(uint32_t line) { return (register_read(EXTI) & register_read(EXTI + 0x14u) & 1u << line) != 0u; }
+static inline void line_clear(uint32_t line) { register_write(EXTI + 0x14u, 1u << line); }
+
+// USART1 and 6 and SPI1 are on the faster of the two buses (section 2.3, memory map).
+static inline uint32_t bus_hz(uint32_t base, uint32_t clock_hz) { return clock_hz / (base >= 0x40010000u ? 2u : 4u); }
 
 // ---- USART, section 30.6: SR 0x00, DR 0x04, BRR 0x08, CR1 0x0C ----
 
@@ -123,22 +169,50 @@ static inline void usart_put(uint32_t base, uint8_t byte) { register_write(base 
 static inline void usart_interrupts(uint32_t base, uint32_t which) {
     register_write(base + 0x0Cu, USART_CR1_RUN | which);
 }
-// USART1 and 6 are on the faster of the two buses (section 2.3, memory map).
 static inline void usart_start(uint32_t base, uint32_t clock_hz, uint32_t baud) {
-    uint32_t bus = clock_hz / (base >= 0x40010000u ? 2u : 4u);
-    register_write(base + 0x08u, (bus + baud / 2u) / baud);
+    register_write(base + 0x08u, (bus_hz(base, clock_hz) + baud / 2u) / baud);
     usart_interrupts(base, 0u);
 }
 
-// ---- timer 2, section 18.4: CR1 0x00, EGR 0x14, CNT 0x24, PSC 0x28, ARR 0x2C. 32 bits, counts up ----
+// ---- SPI, section 28.5: CR1 0x00, SR 0x08, DR 0x0C ----
 
-static inline void timer_run_freely(uint32_t base, uint32_t clock_hz) {
+#define SPI_RUN (1u << 9 | 1u << 8 | 1u << 6 | 1u << 2) // chip select by software, high; enable; controller
+#define SPI_RECEIVED 1u
+#define SPI_TRANSMIT_EMPTY 2u
+
+// The bus divided by 2 << `halvings`; bits of eight, MSB first.
+static inline void spi_start(uint32_t base, uint32_t halvings, bool polarity, bool phase) {
     register_write(base, 0u);
-    register_write(base + 0x28u, clock_hz / 2u / 1000000u - 1u); // its clock is twice its bus's (section 7.2)
-    register_write(base + 0x2Cu, 0xFFFFFFFFu);
-    register_write(base + 0x14u, 1u); // take the prescaler over, begin at 0
-    register_write(base, 1u);
+    register_write(base, SPI_RUN | halvings << 3 | (uint32_t)polarity << 1 | (uint32_t)phase);
 }
+static inline void spi_stop(uint32_t base) { register_write(base, 0u); }
+static inline uint8_t spi_exchange(uint32_t base, uint8_t byte) {
+    while ((register_read(base + 0x08u) & SPI_TRANSMIT_EMPTY) == 0u) {
+    }
+    register_write(base + 0x0Cu, byte);
+    while ((register_read(base + 0x08u) & SPI_RECEIVED) == 0u) {
+    }
+    return (uint8_t)register_read(base + 0x0Cu);
+}
+
+// ---- timers 2 and 5, section 18.4: CR1 0x00, DIER 0x0C, SR 0x10, EGR 0x14, CNT 0x24, PSC 0x28, ARR 0x2C. 32 bits, count up ----
+
+// Counts microseconds from 0 to `last`, again and again.
+static inline void timer_run(uint32_t base, uint32_t clock_hz, uint32_t last) {
+    register_write(base, 1u << 2);                               // what is forced below is no event (URS)
+    register_write(base + 0x28u, clock_hz / 2u / 1000000u - 1u); // its clock is twice its bus's (section 7.2)
+    register_write(base + 0x2Cu, last);
+    register_write(base + 0x14u, 1u); // take the prescaler over, begin at 0
+    register_write(base, 1u << 2 | 1u);
+}
+static inline void timer_run_freely(uint32_t base, uint32_t clock_hz) { timer_run(base, clock_hz, 0xFFFFFFFFu); }
+static inline void timer_stop(uint32_t base) {
+    register_write(base, 0u);
+    register_write(base + 0x0Cu, 0u);
+}
+static inline void timer_interrupt(uint32_t base) { register_write(base + 0x0Cu, 1u); }
+static inline bool timer_interrupt_raised(uint32_t base) { return (register_read(base + 0x10u) & 1u) != 0u; }
+static inline void timer_clear_interrupt(uint32_t base) { register_write(base + 0x10u, ~1u); } // writing 0 clears
 static inline uint32_t timer_microseconds(uint32_t base) { return register_read(base + 0x24u); }
 
 // ---- independent watchdog, section 21.4: KR 0x00, PR 0x04, RLR 0x08, SR 0x0C ----

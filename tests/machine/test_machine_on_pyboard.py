@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`machine` on QEMU's STM32F405: a USART, SPI with nothing on it, timer 5.
+
+QEMU's command line puts nothing on SPI1 or SPI2. QEMU 7.2 has no pins and no I2C of this part:
+docs/boards.md lists them as built, not run.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tests.machine.bench import Running, build_for, running, write_appliance
+from tests.qemu import needs_qemu
+
+pytestmark = needs_qemu
+
+PARTS = """
+import enclave
+import time
+from machine import SPI, Pin, Timer
+
+spi = SPI(1, 1000000)
+answer = bytearray(b"\\xff\\xff\\xff\\xff")
+spi.write_readinto(b"\\x9f\\x00\\x00\\x00", answer)
+enclave.log("answer {}".format(list(answer)))
+enclave.log("{}".format(spi))
+
+Pin("LED_BLUE", Pin.OUT).on()
+try:
+    Pin("X1")  # type: ignore[arg-type]
+except ValueError as error:
+    enclave.log("refused {}".format(error))
+
+calls: list[int] = []
+counter = Timer(5, period=20, callback=lambda t: calls.append(time.ticks_ms()))
+while len(calls) < 5:
+    enclave.wait(timeout_ms=1000)
+counter.deinit()
+time.sleep_ms(50)
+enclave.log("calls {} {}".format(len(calls), time.ticks_diff(calls[4], calls[0]) >= 60))
+enclave.log("done")
+"""
+
+LINE = """
+import enclave
+from machine import UART
+
+uart = UART(3, 115200, timeout=200)
+enclave.log("nothing {!r}".format(uart.read(1)))
+uart.write(b"ready\\n")
+heard: list[bytes] = []
+
+def listen(line: UART) -> None:
+    while line.any():
+        text = line.readline()
+        if text is not None:
+            heard.append(text)
+            line.write(text.upper())
+
+uart.irq(listen, UART.IRQ_RX)
+while len(heard) < 3:
+    enclave.wait(timeout_ms=1000)
+enclave.log("heard {!r}".format(heard))
+"""
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    directory = tmp_path_factory.mktemp("pyboard")
+    enclaves = {"parts": (("spi1", "timer5", "led_blue"), PARTS), "line": (("uart3",), LINE)}
+    bundle = build_for("pyboard-v1.1", write_appliance(directory / "source", enclaves), directory)
+    with running(bundle, directory) as board:
+        threading.Thread(target=_talk, args=(board.virtual.further("uart3"),), daemon=True).start()
+        board.until(
+            lambda now: (
+                "done" in now.said("parts")
+                and any(text.startswith("heard") for text in now.said("line"))
+            )
+        )
+        yield board
+
+
+def _talk(path: str) -> None:
+    """Says three lines to whoever is on the board's UART, each when the last was answered."""
+    line = os.open(path, os.O_RDWR | os.O_NOCTTY)
+    seen = b""
+    for end, say in ((b"ready\n", b"one\n"), (b"ONE\n", b"two\n"), (b"TWO\n", b"three\n")):
+        while not seen.endswith(end):
+            seen += os.read(line, 100)
+        os.write(line, say)
+    os.close(line)
+
+
+def test_uart_receives_by_interrupt_while_its_enclave_waits(outcome: Running) -> None:
+    assert outcome.said("line") == ["nothing None", "heard [b'one\\n', b'two\\n', b'three\\n']"]
+
+
+def test_spi_exchanges_bytes_no_faster_than_asked(outcome: Running) -> None:
+    """84 MHz / 128: 656,250, the next power of two below 1 MHz."""
+    said = outcome.said("parts")
+    assert said[0] == "answer [0, 0, 0, 0]"
+    assert said[1].startswith("SPI(1, baudrate=656250,")
+
+
+def test_a_pin_that_was_not_granted_is_refused(outcome: Running) -> None:
+    assert "refused pin X1 is not granted to this enclave" in outcome.said("parts")
+
+
+def test_a_timer_calls_at_its_period_and_not_after_its_end(outcome: Running) -> None:
+    """Five calls 20 ms apart: no less than 60 ms from the first to the last, as late as one was."""
+    assert "calls 5 True" in outcome.said("parts")
