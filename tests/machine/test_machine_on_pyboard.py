@@ -36,12 +36,13 @@ except ValueError as error:
     enclave.log("refused {}".format(error))
 
 calls: list[int] = []
+begin = time.ticks_ms()
 counter = Timer(5, period=20, callback=lambda t: calls.append(time.ticks_ms()))
 while len(calls) < 5:
     enclave.wait(timeout_ms=1000)
 counter.deinit()
 time.sleep_ms(50)
-enclave.log("calls {} {}".format(len(calls), time.ticks_diff(calls[4], calls[0]) >= 60))
+enclave.log("calls {} {}".format(len(calls), time.ticks_diff(calls[4], begin) >= 99))
 enclave.log("done")
 """
 
@@ -111,5 +112,5 @@ def test_a_pin_that_was_not_granted_is_refused(outcome: Running) -> None:
 
 
 def test_a_timer_calls_at_its_period_and_not_after_its_end(outcome: Running) -> None:
-    """Five calls 20 ms apart: no less than 60 ms from the first to the last, as late as one was."""
+    """The fifth comes 100 ms after the start, by a clock of milliseconds, or later; never sooner."""
     assert "calls 5 True" in outcome.said("parts")
