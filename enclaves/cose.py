@@ -114,10 +114,10 @@ def read1(data: bytes, *, tagged: bool | None = True) -> Sign1:
             pass
         case _:
             raise CoseError("COSE_Sign1: not [bstr, map, bstr, bstr]")
+    headers = _protected(protected_bytes), _labelled(unprotected)
+    _check_headers(*headers)  # first: with another algorithm the signature has another length
     if len(s) != 2 * COORDINATE:
         raise CoseError(f"COSE_Sign1: a signature of {len(s)} bytes, ES256 has {2 * COORDINATE}")
-    headers = _protected(protected_bytes), _labelled(unprotected)
-    _check_headers(*headers)
     return Sign1(*headers, payload, s, protected_bytes)
 
 
