@@ -11,7 +11,7 @@
 #define SEND 1u     // enclave 0 -> 0
 #define LENGTH 16u
 
-static volatile uint32_t window[104]; // 416 bytes
+static volatile uint32_t window[80]; // 320 bytes
 
 _Noreturn void vm_main(const struct task *self);
 _Noreturn void manager_main(const struct task *self);

@@ -29,7 +29,7 @@ def instructions(folder: Path) -> dict[str, int]:
     """By name, the fewest instructions of eight rounds, without those of the measurement."""
     source = Path(__file__).with_name("calls.c")
     image = build(folder, sources=(str(source),), lto=True)
-    assert image.window_bytes >= 400, "the window must be as large as MicroPython's"
+    assert image.window_bytes >= 320, "the window must be as large as MicroPython's"
     with OracleBoard(image, folder, slow=True) as board:
         seen = board.run(SYSTEM, (_NOTHING,) * (_ROUNDS * len(_NAMES)))
     counts = {}

@@ -100,8 +100,8 @@ def _devices(board: Board) -> Iterator[tuple[str, str]]:
     yield "PORT_IRQ_TX", f"{port.irq_tx}u"
     yield "PORT_BAUD", f"{port.baud}u"
     yield "TIME_BASE", _word(board.time_base.base)
-    # The time base is a 32-bit counter at the system clock.
-    yield "TIME_WRAP_US", f"{(1 << 32) * 1_000_000 // board.clock_hz}u"
+    yield "TICKS_PER_US", f"{board.time_base.hz // 1_000_000}u"
+    yield "TIME_WRAP_US", f"{(1 << 32) * 1_000_000 // board.time_base.hz}u"
     if board.watchdog is not None:
         yield "WATCHDOG_BASE", _word(board.watchdog.base)
     if board.system_controller is not None:

@@ -183,8 +183,11 @@ class Management(Facts):
 
 
 class Timer(Facts):
+    """A free-running counter of 32 bits, `hz` a second: whole megahertz."""
+
     base: Address
     irq: int
+    hz: Annotated[int, Field(ge=1_000_000, multiple_of=1_000_000)]
 
 
 class Watchdog(Facts):

@@ -19,17 +19,16 @@ from elftools.elf.sections import Section, SymbolTableSection
 
 from boards.errors import USAGE, CoffretError
 from boards.model import Board, Region
+from firmware.memory import WINDOW_GRAIN
 from firmware.toolchain import CORES, Toolchain
 
 HEADER_SIZE = 0x200
 RUNTIME = Path(__file__).parent / "runtime"
-# The window is saved and restored in blocks of eight words.
-WINDOW_GRAIN = 32
 # What makes the token, beside the attestation key.
 ATTESTATION = ("attest_local.c", "token.c")
 # What link-time optimisation must keep although only assembly or the hardware names it, the root
 # first. (What tables.c names is kept by passing its object to the optimiser too.)
-KEEP = ("core_vectors", "core_dispatch", "core_current", "monitor_panic")
+KEEP = ("core_vectors", "core_dispatch", "core_current", "monitor_call", "monitor_panic")
 
 _ERASED = b"\xff"
 
@@ -133,7 +132,7 @@ def _window(layout: Layout) -> tuple[str, ...]:
         f"  .window {layout.window.base:#x} (NOLOAD) : {{",
         "    __window_start = .;",
         "    *(.bss .bss.* COMMON)",
-        f"    . = ALIGN({WINDOW_GRAIN});",
+        f"    . = MAX(ALIGN({WINDOW_GRAIN}), __window_start + {WINDOW_GRAIN});",
         "    __window_end = .;",
         "  }",
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from boards.model import Board, Region
 from boards.mpu import Access, MpuError, region, round_region
 
-WINDOW_GRAIN = 32  # the monitor moves the window in blocks of eight words
+WINDOW_GRAIN = 64  # bytes: the monitor moves the window so many at a time
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ def test_memory_of_a_task_is_stack_then_window_then_heap_and_no_gap(plan: Plan) 
     for task in plan.enclaves:
         assert task.heap is not None
         assert task.window_save == task.memory.base + task.stack_size
-        assert task.window_save % 32 == 0
+        assert task.window_save % 64 == 0
         assert task.heap.base == task.window_save + plan.window.size
         assert task.heap.end == task.memory.end
     assert plan.task("coach").stack_size == 3008  # 3000, in whole blocks of the window

@@ -244,8 +244,9 @@ MUTANTS = (
     Mutant(
         "a call needs one way only",
         "call.c",
-        "!channel_may_send(number, &gate) || !may_flow_back(channel)",
-        "!channel_may_send(number, &gate)",
+        "labels_are_equal(&from->secrecy, &to->secrecy) && labels_are_equal(&from->integrity, &to->integrity)",
+        "secrecy_may_flow(&from->secrecy, NULL, &to->secrecy) && "
+        "integrity_may_flow(&from->integrity, NULL, &to->integrity)",
     ),
     Mutant("a call through a gate", "call.c", "channel->gate != CHANNEL_NO_GATE || ", ""),
     Mutant(
@@ -263,8 +264,8 @@ MUTANTS = (
     Mutant(
         "a second reply",
         "call.c",
-        "    channel_of(number)->owed = 0;\n    finish_wait(channel->from",
-        "    finish_wait(channel->from",
+        "    channel_of(number)->owed = 0;\n    end_wait(channel->from",
+        "    end_wait(channel->from",
     ),
     Mutant(
         "a request is taken twice",
@@ -293,8 +294,8 @@ MUTANTS = (
     Mutant(
         "anybody replies",
         "call.c",
-        "if (!is_call(number) || coffret_channels[number].to != to) {\n        return ERR_DENIED;\n    }\n    const struct channel",
-        "if (!is_call(number)) {\n        return ERR_DENIED;\n    }\n    const struct channel",
+        "if (!is_call(number) || coffret_channels[number].to != to) {\n        return ERR_DENIED;\n    }\n    return may_read",
+        "if (!is_call(number)) {\n        return ERR_DENIED;\n    }\n    return may_read",
     ),
     Mutant(
         "an answer to any call",

@@ -26,7 +26,13 @@ __attribute__((naked, used)) void core_exception(void) {
         "mrs   r1, psp               \n"
         "stmia r0!, {r1, lr}         \n" // control never changes: a task cannot write it
         "mrs   r0, ipsr              \n" // r0: exception number
+        "cmp   r0, #11               \n" // a call: the most frequent
+        "bne   2f                    \n"
+        "bl    monitor_call          \n"
+        "b     3f                    \n"
+        "2:                          \n"
         "bl    core_dispatch         \n"
+        "3:                          \n"
         "ldr   r0, =core_current     \n"
         "ldr   r0, [r0]              \n" // r0: context of what runs next, perhaps another
         "ldmia r0!, {r4-r11}         \n"
@@ -50,9 +56,6 @@ static void dispatch_fault(void) {
 
 __attribute__((used)) void core_dispatch(uint32_t exception) {
     switch (exception) {
-        case EXCEPTION_SVCALL:
-            monitor_call();
-            break;
         case EXCEPTION_SYSTICK:
             monitor_tick();
             break;

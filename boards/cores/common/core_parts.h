@@ -14,21 +14,12 @@
 #define PRIORITY_MONITOR 0x80u
 #define XPSR_THUMB (1u << 24)
 
-// What the processor pushes (DDI 0403, section B1.5.6).
-struct frame {
-    uint32_t r0, r1, r2, r3, r12, lr, pc, xpsr;
-};
-
-static inline struct frame *frame_of(const struct core_context *context) {
-    return (struct frame *)context->stack_pointer;
-}
-
 // core.c: every exception's entry, and the faults' priorities and traps before the first task runs.
 void core_exception(void);
 void core_faults_start(void);
 // core_vectors.c
 uint32_t core_vector_table(void);
-// core_context.c: a first frame at the top of a stack; its address.
+// core_first_frame.c: a first frame at the top of a stack; its address.
 uint32_t core_push_frame(
     uint32_t stack_top, void (*entry)(const struct task *), const struct task *argument, void (*after)(void));
 // core_protection.c

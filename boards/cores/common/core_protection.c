@@ -2,21 +2,19 @@
 // The protection unit of Armv6-M and Armv7-M: regions overlap and the highest number wins (docs/internals.md, Tasks).
 #include "core_parts.h"
 
+#include <stddef.h>
+
+_Static_assert(sizeof(struct mpu_region) == 8u && offsetof(struct task, grants) == offsetof(struct task, memory) + 8u && TASK_GRANTS == 2,
+               "a task's regions are three pairs of words, one behind the other");
+
 MONITOR_BSS static const struct task *mapped;
 
 const struct task *core_mapped_task(void) { return mapped; }
 
 void core_map_task(const struct task *task, const struct mpu_region *window) {
+    static const struct mpu_region no_window = {.rbar = MPU_RBAR_VALID | 3u};
     mapped = task;
-    if (window != 0) {
-        mpu_set_region(window->rbar, window->attributes);
-    } else {
-        mpu_clear_region(3u);
-    }
-    mpu_set_region(task->memory.rbar, task->memory.attributes);
-    for (unsigned i = 0; i < TASK_GRANTS; i++) {
-        mpu_set_region(task->grants[i].rbar, task->grants[i].attributes);
-    }
+    mpu_set_task_regions(&(window != 0 ? window : &no_window)->rbar, &task->memory.rbar);
     mpu_synchronise();
 }
 

@@ -13,9 +13,6 @@ MONITOR_BSS static struct {
     uint64_t us;
 } clock;
 
-#define TICKS_PER_US (BOARD_CLOCK_HZ / 1000000u)
-_Static_assert(BOARD_CLOCK_HZ % 1000000u == 0u, "the time base counts whole microseconds");
-
 void board_init(void) {
     timer_run_freely(BOARD_TIME_BASE);
     clock.ticks = 0u;
@@ -24,16 +21,18 @@ void board_init(void) {
     line_start(BOARD_PORT_BASE);
 }
 
+uint32_t board_ticks(void) { return timer_elapsed(BOARD_TIME_BASE); }
+
 uint64_t board_microseconds(void) {
-    uint32_t now = timer_elapsed(BOARD_TIME_BASE);
+    uint32_t now = board_ticks();
     uint32_t passed = now - clock.ticks; // right across one wrap
     clock.ticks = now;
-    // No 64-bit division: `passed` plus a remainder below TICKS_PER_US may wrap 32 bits, so it is split.
-    uint32_t whole = passed / TICKS_PER_US;
-    clock.remainder += passed % TICKS_PER_US;
+    // No 64-bit division: `passed` plus a remainder below BOARD_TICKS_PER_US may wrap 32 bits, so it is split.
+    uint32_t whole = passed / BOARD_TICKS_PER_US;
+    clock.remainder += passed % BOARD_TICKS_PER_US;
     // Without a branch: fixed time slices promise that nobody's instructions depend on when the clock was read before.
-    uint32_t carry = clock.remainder >= TICKS_PER_US;
-    clock.remainder -= carry * TICKS_PER_US;
+    uint32_t carry = clock.remainder >= BOARD_TICKS_PER_US;
+    clock.remainder -= carry * BOARD_TICKS_PER_US;
     clock.us += whole + carry;
     return clock.us;
 }

@@ -48,6 +48,8 @@ BOOT_STEP void board_init(void) {
     started_at = timer_read(BOARD_TIME_BASE);
 }
 
+uint32_t board_ticks(void) { return timer_low(BOARD_TIME_BASE); }
+
 uint64_t board_microseconds(void) { return timer_read(BOARD_TIME_BASE) - started_at; }
 
 // The watchdog resets everything, the clocks and the flash interface included; SYSRESETREQ would leave them as they are.

@@ -143,10 +143,11 @@ static inline void sio_drive(uint32_t pin, bool on) { register_write(SIO_BASE + 
 
 // ---- timer, section 4.6: microseconds; TIMERAWH 0x24, TIMERAWL 0x28 ----
 
+static inline uint32_t timer_low(uint32_t base) { return register_read(base + 0x28u); }
 static inline uint64_t timer_read(uint32_t base) {
     uint32_t high = register_read(base + 0x24u);
     for (;;) {
-        uint32_t low = register_read(base + 0x28u);
+        uint32_t low = timer_low(base);
         uint32_t again = register_read(base + 0x24u);
         if (again == high) {
             return (uint64_t)high << 32 | low;

@@ -45,14 +45,16 @@ void board_init(void) {
     start_clocks();
     start_pins();
     timer_run_freely(BOARD_TIME_BASE, BOARD_CLOCK_HZ);
-    time.started = timer_microseconds(BOARD_TIME_BASE);
+    time.started = board_ticks();
     time.low = 0u;
     time.high = 0u;
     line_start(BOARD_PORT_BASE);
 }
 
+uint32_t board_ticks(void) { return timer_microseconds(BOARD_TIME_BASE); }
+
 uint64_t board_microseconds(void) {
-    uint32_t now = timer_microseconds(BOARD_TIME_BASE) - time.started;
+    uint32_t now = board_ticks() - time.started;
     time.high += now < time.low ? 1u : 0u; // right across one wrap, which is 71 minutes
     time.low = now;
     return (uint64_t)time.high << 32 | now;

@@ -4,8 +4,6 @@
 // such channel has one caller, who waits, and whose buffer holds the request until somebody takes it.
 #include "monitor.h"
 
-#include <string.h>
-
 #include "label.h"
 
 static struct channel_state *channel_of(uint32_t number) {
@@ -16,10 +14,10 @@ static bool is_call(uint32_t number) {
     return number < coffret_counts.channels && coffret_channels[number].kind == CHANNEL_CALL;
 }
 
-static bool may_flow_back(const struct channel *channel) {
-    const struct task *from = task_of(channel->to), *to = task_of(channel->from);
-    return secrecy_may_flow(&from->secrecy, NULL, &to->secrecy) &&
-           integrity_may_flow(&from->integrity, NULL, &to->integrity);
+// Both ways are legal without a gate exactly if the labels are the same.
+static bool may_flow_both_ways(const struct channel *channel) {
+    const struct task *from = task_of(channel->from), *to = task_of(channel->to);
+    return labels_are_equal(&from->secrecy, &to->secrecy) && labels_are_equal(&from->integrity, &to->integrity);
 }
 
 int32_t call_make(uint8_t from, uint32_t number, uint32_t buffer, uint32_t lengths) {
@@ -31,32 +29,31 @@ int32_t call_make(uint8_t from, uint32_t number, uint32_t buffer, uint32_t lengt
     if (length < channel->min_size || length > channel->max_size) {
         return ERR_SIZE;
     }
-    if (!is_own_memory(task_of(from), buffer, length > capacity ? length : capacity)) {
+    if (!is_own_memory(current_state()->task, buffer, length > capacity ? length : capacity)) {
         return ERR_POINTER;
     }
-    const struct gate *gate;
-    if (channel->gate != CHANNEL_NO_GATE || !channel_may_send(number, &gate) || !may_flow_back(channel)) {
+    if (channel->gate != CHANNEL_NO_GATE || !may_flow_both_ways(channel)) {
         return channel_refuse(number); // what a gate releases goes one way
     }
     if (state_of(channel->to)->status == TASK_STOPPED) {
         return ERR_PEER;
     }
-    struct task_state *caller = state_of(from);
+    struct task_state *caller = current_state();
     caller->buffer = buffer;
     caller->length = length;
     caller->done = capacity;
     channel_of(number)->count = 1;
-    wait_until(from, WAIT_REPLY, NEVER);
+    wait_for_ever(WAIT_REPLY);
     call_deliver(number);
     return CALL_WAITS;
 }
 
-int32_t call_take(uint8_t to, uint32_t number, uint32_t buffer, uint32_t capacity) {
+static inline __attribute__((always_inline)) int32_t take(uint8_t to, uint32_t number, uint32_t buffer, uint32_t capacity) {
     const struct task_state *caller = state_of(coffret_channels[number].from);
     if (caller->length > capacity) {
         return ERR_SIZE; // it stays
     }
-    memcpy((void *)buffer, (const void *)caller->buffer, caller->length);
+    copy_bytes(buffer, caller->buffer, caller->length);
     channel_of(number)->count = 0;
     channel_of(number)->owed = 1;
     if (task_of(to)->flags & TASK_SUMMONED) {
@@ -65,21 +62,22 @@ int32_t call_take(uint8_t to, uint32_t number, uint32_t buffer, uint32_t capacit
     return (int32_t)caller->length;
 }
 
+int32_t call_take(uint8_t to, uint32_t number, uint32_t buffer, uint32_t capacity) {
+    return take(to, number, buffer, capacity);
+}
+
 void call_deliver(uint32_t number) {
     uint8_t to = coffret_channels[number].to;
     struct task_state *receiver = state_of(to);
     if (receiver->wait == WAIT_ANSWER && receiver->channels == 1u << number) {
-        int32_t length = call_take(to, number, receiver->buffer, receiver->length);
-        finish_wait(to, WAIT_ANSWER, length);
+        end_wait(to, take(to, number, receiver->buffer, receiver->length));
     } else {
         channel_notify(number);
     }
 }
 
-int32_t call_reply(uint8_t to, uint32_t number, uint32_t reply, uint32_t length) {
-    if (!is_call(number) || coffret_channels[number].to != to) {
-        return ERR_DENIED;
-    }
+// The reply's memory has been checked.
+static int32_t give_reply(uint32_t number, uint32_t reply, uint32_t length) {
     const struct channel *channel = &coffret_channels[number];
     if (!channel_of(number)->owed) {
         return ERR_NOT_FOUND; // nobody asked, or it has been answered
@@ -88,13 +86,17 @@ int32_t call_reply(uint8_t to, uint32_t number, uint32_t reply, uint32_t length)
     if (length > channel->reply_max || length > caller->done) {
         return ERR_SIZE;
     }
-    if (!may_read(task_of(to), reply, length)) {
-        return ERR_POINTER;
-    }
-    memcpy((void *)caller->buffer, (const void *)reply, length);
+    copy_bytes(caller->buffer, reply, length);
     channel_of(number)->owed = 0;
-    finish_wait(channel->from, WAIT_REPLY, (int32_t)length);
+    end_wait(channel->from, (int32_t)length); // whom one owes waits: calls_forget clears the debt of one that has ended
     return 0;
+}
+
+int32_t call_reply(uint8_t to, uint32_t number, uint32_t reply, uint32_t length) {
+    if (!is_call(number) || coffret_channels[number].to != to) {
+        return ERR_DENIED;
+    }
+    return may_read(task_of(to), reply, length) ? give_reply(number, reply, length) : ERR_POINTER;
 }
 
 int32_t call_answer(uint8_t to, uint32_t number, uint32_t buffer, uint32_t lengths) {
@@ -102,27 +104,30 @@ int32_t call_answer(uint8_t to, uint32_t number, uint32_t buffer, uint32_t lengt
         return ERR_DENIED;
     }
     uint32_t length = lengths & 0xFFFFu, capacity = lengths >> 16;
-    if (!is_own_memory(task_of(to), buffer, capacity)) {
+    uint32_t used = length != NO_REPLY && length > capacity ? length : capacity;
+    const struct task *task = current_state()->task;
+    if (!is_own_memory(task, buffer, used)) {
         return ERR_POINTER;
     }
     if (length != NO_REPLY) {
-        int32_t result = call_reply(to, number, buffer, length);
+        int32_t result = give_reply(number, buffer, length);
         if (result != 0) {
             return result;
         }
     }
-    struct task_state *state = state_of(to);
-    if (worker_is_done(to) || (channel_of(number)->count == 0 && (task_of(to)->flags & TASK_WORKER) != 0)) {
+    bool waits = channel_of(number)->count != 0;
+    if ((task->flags & TASK_WORKER) != 0 && (!waits || worker_is_done(to))) {
         task_end(to, END_EXIT, 0, 0);
         return CALL_WAITS;
     }
-    if (channel_of(number)->count != 0) {
+    if (waits) {
         return call_take(to, number, buffer, capacity);
     }
+    struct task_state *state = current_state();
     state->buffer = buffer;
     state->length = capacity;
     state->channels = 1u << number;
-    wait_until(to, WAIT_ANSWER, NEVER);
+    wait_for_ever(WAIT_ANSWER);
     return CALL_WAITS;
 }
 

@@ -100,7 +100,7 @@ static bool enqueue(uint32_t number, const void *message, uint32_t length) {
     uint32_t last = state->head + state->count;
     uint32_t *entry = queue_entry(channel, last - (entries & (0u - (uint32_t)(last >= entries))));
     entry[0] = length;
-    memcpy(entry + 1, message, length);
+    copy_bytes((uint32_t)(entry + 1), (uint32_t)message, length);
     state->count = (uint8_t)(state->count + 1u - full);
     state->dropped += full;
     channel_notify(number);
@@ -196,7 +196,7 @@ int32_t channel_receive(uint8_t to, uint32_t number, uint32_t buffer, uint32_t c
     if (length > capacity) {
         return ERR_SIZE; // it stays
     }
-    memcpy((void *)buffer, entry + 1, length);
+    copy_bytes(buffer, (uint32_t)(entry + 1), length);
     if (task_of(to)->flags & TASK_SUMMONED) {
         state_of(to)->served = (uint8_t)(number + 1u); // it stays until it has been served
     } else {
@@ -225,7 +225,7 @@ int32_t channels_wait(uint8_t to, uint32_t mask, uint32_t timeout_ms) {
         return (int32_t)readable;
     }
     state_of(to)->channels = mask;
-    wait_until(to, WAIT_CHANNELS, deadline_after(timeout_ms));
+    wait_until(WAIT_CHANNELS, deadline_after(timeout_ms));
     return CALL_WAITS;
 }
 

@@ -66,7 +66,7 @@ RARE int32_t evidence_request(uint8_t task, uint32_t address) {
     pending.asker = task;
     pending.subject = (uint8_t)request.subject;
     pending.taken = 0;
-    wait_until(task, WAIT_EVIDENCE, NEVER);
+    wait_for_ever(WAIT_EVIDENCE);
     return offer();
 }
 
@@ -82,7 +82,7 @@ int32_t evidence_next(uint8_t task, uint32_t nonce, uint32_t capacity) {
         return offered();
     }
     state_of(task)->buffer = nonce;
-    wait_until(task, WAIT_REQUEST, NEVER);
+    wait_for_ever(WAIT_REQUEST);
     return CALL_WAITS;
 }
 

@@ -13,7 +13,7 @@ static bool is_overflow(const struct task *task, const struct core_fault *fault)
 }
 
 void monitor_fault(const struct core_fault *fault) {
-    clock_read();
+    clock_forget();
     uint8_t number = current_task();
     if (number == NO_TASK) {
         monitor_panic(); // the idle loop touches nothing that could fault
@@ -32,7 +32,7 @@ void monitor_fault(const struct core_fault *fault) {
 }
 
 void monitor_interrupt(uint32_t irq) {
-    clock_read();
+    clock_forget();
 #ifdef MONITOR_DEVICES
     if (device_interrupt(irq)) {
         schedule();

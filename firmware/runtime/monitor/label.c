@@ -10,6 +10,15 @@ bool label_is_empty(const struct label *label) {
     return any == 0;
 }
 
+bool labels_are_equal(const struct label *one, const struct label *other) {
+    uint32_t differ = 0;
+#pragma clang loop unroll(full)
+    for (unsigned i = 0; i < COFFRET_LABEL_WORDS; i++) {
+        differ |= one->word[i] ^ other->word[i];
+    }
+    return differ == 0;
+}
+
 bool secrecy_may_flow(const struct label *from, const struct gate *gate, const struct label *to) {
     uint32_t leaked = 0;
 #pragma clang loop unroll(full)

@@ -10,6 +10,7 @@
 #include "coffret/tables.h"
 
 bool label_is_empty(const struct label *label);
+bool labels_are_equal(const struct label *one, const struct label *other);
 
 // `gate` NULL: nothing is released or vouched for.
 bool secrecy_may_flow(const struct label *from, const struct gate *gate, const struct label *to);

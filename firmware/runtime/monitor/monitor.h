@@ -12,7 +12,7 @@
 
 #define NO_TASK 0xFFu
 #define TICK_HZ 1000u
-#define SLICE_US 10000u
+#define SLICE_MS 10u
 #define US_PER_MS 1000u
 #define TICK_US (1000000u / TICK_HZ)
 
@@ -24,9 +24,15 @@
 
 // From the linker script.
 extern uint8_t __image_start[], __image_end[];     // the running image: code and constants
-extern uint32_t __window_start[], __window_end[];  // multiples of 32 bytes
+extern uint32_t __window_start[], __window_end[];  // multiples of 64 bytes
 extern uint32_t __monitor_start[], __monitor_end[];
 extern const struct handoff __handoff;
+
+// A pointer that a task passes: whether [address, address + length) lies in [base, base + size). No sum can overflow:
+// lengths are compared, addresses never added.
+static inline bool lies_inside(uint32_t address, uint32_t length, uint32_t base, uint32_t size) {
+    return address >= base && length <= size && address - base <= size - length;
+}
 
 static inline const struct task *task_of(uint8_t number) {
     return &coffret_tasks[number];
@@ -36,26 +42,34 @@ static inline struct task_state *state_of(uint8_t number) {
 }
 
 // ---- schedule.c ----
-uint64_t monitor_now(void);                             // microseconds since boot, as of this entry to the monitor
+uint64_t monitor_now(void);                             // microseconds since boot, the same all through an entry to the monitor
 uint32_t monitor_now_ms(void);                          // wraps after 49 days
-void clock_read(void);
+void clock_forget(void);                                // a new entry: the clock is read when somebody asks
 uint8_t current_task(void);                             // NO_TASK: idle
+struct task_state *current_state(void);                 // of a task; not while it is idle
 void schedule_start(void);
+void set_status(uint8_t task, enum task_status status);
 void schedule(void);                                    // decides who runs after this exception
 void give_up_slice(uint8_t task);
 void make_ready(uint8_t task);
 void begin_anew(uint8_t task);                          // ready, with an empty window
 bool has_fixed_slices(void);
 bool is_in_slice(uint8_t task);                         // it may run now; always without fixed slices
-void wait_until(uint8_t task, enum wait_for what, uint64_t time);
+// The task that runs waits: until somebody finishes it, or until `time` as well.
+void wait_for_ever(enum wait_for what);
+void wait_until(enum wait_for what, uint64_t time);
 // Ends a wait with the call's result; nothing if the task does not wait for `what`.
 void finish_wait(uint8_t task, enum wait_for what, int32_t result);
+void end_wait(uint8_t task, int32_t result);            // of one that is known to wait for it
 uint64_t deadline_after(uint32_t timeout_ms);           // 0xFFFFFFFF: NEVER
 
+// ---- copy.c ----
+void copy_bytes(uint32_t to, uint32_t from, uint32_t length); // a message, between memory that was checked
+
 // ---- window.c ----
-void window_open(uint8_t task);                         // its window is in place, another enclave's is put away
+void window_open(uint32_t *saved);                      // what was kept there is in place, another enclave's is put away
 void window_close(void);                                // put away, and nobody's
-void window_forget(uint8_t task);                       // as zero as the task's memory
+void window_forget(const uint32_t *saved);              // as zero as the memory of the task that keeps it there
 
 // ---- task.c ----
 void task_start(uint8_t task);                          // clean registers, ready
@@ -70,8 +84,11 @@ void worker_release(uint8_t task);                      // it is wiped: its memo
 bool worker_is_done(uint8_t task);                      // it may have nothing more to receive
 
 // ---- allegation.c ----
+// For calls that wait: not the window.
+static inline bool is_own_memory(const struct task *task, uint32_t address, uint32_t length) {
+    return length == 0 || lies_inside(address, length, task->memory_base, task->memory_size);
+}
 bool may_read(const struct task *task, uint32_t address, uint32_t length);
-bool is_own_memory(const struct task *task, uint32_t address, uint32_t length); // for calls that wait: not the window
 bool may_write(const struct task *task, uint32_t address, uint32_t length);
 
 // ---- channel.c ----

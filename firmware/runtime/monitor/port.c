@@ -16,7 +16,7 @@ int32_t port_read(uint8_t task, uint32_t buffer, uint32_t capacity, uint32_t tim
     struct task_state *state = state_of(task);
     state->buffer = buffer;
     state->length = capacity;
-    wait_until(task, WAIT_PORT_READ, deadline_after(timeout_ms));
+    wait_until(WAIT_PORT_READ, deadline_after(timeout_ms));
     return CALL_WAITS;
 }
 
@@ -32,7 +32,7 @@ int32_t port_write(uint8_t task, uint32_t data, uint32_t length) {
     state->buffer = data;
     state->length = length;
     state->done = done;
-    wait_until(task, WAIT_PORT_WRITE, NEVER);
+    wait_for_ever(WAIT_PORT_WRITE);
     return CALL_WAITS;
 }
 

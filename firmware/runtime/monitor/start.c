@@ -26,9 +26,10 @@ void monitor_start(void) {
     gates_start();
     log_event("boot", coffret_appliance_name);
     for (uint8_t task = 0; task < coffret_counts.tasks; task++) {
+        state_of(task)->task = task_of(task);
         task_scrub(task);
         if ((task_of(task)->flags & TASK_WORKER) != 0) {
-            state_of(task)->status = TASK_ASLEEP;
+            set_status(task, TASK_ASLEEP);
         } else {
             task_start(task);
         }

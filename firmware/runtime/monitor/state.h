@@ -33,13 +33,14 @@ enum wait_for {
 #define NEVER UINT64_MAX
 
 struct task_state {
-    struct core_context context;
+    struct core_context context; // first: core_current points to the state of whose registers it saves, too
+    const struct task *task;
     uint64_t wake_at;           // microseconds; TASK_WAITING: the timeout, TASK_BACKOFF: the restart
     uint64_t started_at;        // microseconds
     uint32_t turn;              // of two ready tasks of one priority the one with the older turn runs
-    uint32_t slice_us;          // what is left of its time slice
+    uint32_t slice_ticks;       // what is left of its time slice
     uint32_t cpu_ms;
-    uint32_t cpu_us;            // below 1,000
+    uint32_t cpu_ticks;         // beyond it: less than a millisecond
     uint32_t faults;
     uint32_t restarts;
     uint32_t fault_address;

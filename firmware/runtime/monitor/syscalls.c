@@ -8,54 +8,49 @@
 #include "coffret/board.h"
 #include "label.h"
 
-struct call {
-    uint8_t task;
-    uint32_t a, b, c;
-};
-
-static int32_t call_log(const struct call *call) {
-    if (!may_read(task_of(call->task), call->a, call->b)) {
+static int32_t call_log(uint8_t task, uint32_t text, uint32_t length) {
+    if (!may_read(task_of(task), text, length)) {
         return ERR_POINTER;
     }
-    log_text(call->task, (const uint8_t *)call->a, call->b);
+    log_text(task, (const uint8_t *)text, length);
     return 0;
 }
 
-static int32_t call_log_read(const struct call *call) {
-    if (!may_write(task_of(call->task), call->b, call->c)) {
+static int32_t call_log_read(uint8_t task, uint32_t from, uint32_t to, uint32_t capacity) {
+    if (!may_write(task_of(task), to, capacity)) {
         return ERR_POINTER;
     }
-    return log_read(call->a, (uint8_t *)call->b, call->c);
+    return log_read(from, (uint8_t *)to, capacity);
 }
 
-static int32_t call_store_get(const struct call *call) {
-    if (!may_write(task_of(call->task), call->b, call->c)) {
+static int32_t call_store_get(uint8_t task, uint32_t key, uint32_t to, uint32_t capacity) {
+    if (!may_write(task_of(task), to, capacity)) {
         return ERR_POINTER;
     }
-    return storage_get(call->a, (void *)call->b, call->c);
+    return storage_get(key, (void *)to, capacity);
 }
 
-static int32_t call_store_put(const struct call *call) {
-    if (!may_read(task_of(call->task), call->b, call->c)) {
+static int32_t call_store_put(uint8_t task, uint32_t key, uint32_t data, uint32_t length) {
+    if (!may_read(task_of(task), data, length)) {
         return ERR_POINTER;
     }
-    return storage_put(call->a, (const void *)call->b, call->c);
+    return storage_put(key, (const void *)data, length);
 }
 
-static int32_t call_program(const struct call *call) {
-    if (!may_read(task_of(call->task), call->b, call->c)) {
+static int32_t call_program(uint8_t task, uint32_t offset, uint32_t data, uint32_t length) {
+    if (!may_read(task_of(task), data, length)) {
         return ERR_POINTER;
     }
-    return storage_program(call->a, (const void *)call->b, call->c);
+    return storage_program(offset, (const void *)data, length);
 }
 
-RARE static int32_t call_task_info(const struct call *call) {
-    if (call->a >= coffret_counts.tasks) {
+RARE static int32_t call_task_info(uint8_t task, uint32_t asked, uint32_t to) {
+    if (asked >= coffret_counts.tasks) {
         return ERR_NOT_FOUND;
     }
-    const struct task_state *state = state_of((uint8_t)call->a);
-    // Who may ask tells it to the world. Of a secret enclave that is whether it lives, and not what it is doing.
-    bool is_secret = !label_is_empty(&task_of((uint8_t)call->a)->secrecy);
+    const struct task_state *state = state_of((uint8_t)asked);
+    // Who may ask tells it to the world. Of asked secret enclave that is whether it lives, and not what it is doing.
+    bool is_secret = !label_is_empty(&task_of((uint8_t)asked)->secrecy);
     bool lives = state->status != TASK_STOPPED && state->status != TASK_BACKOFF;
     struct task_info info = {
         .faults = state->faults,
@@ -65,83 +60,83 @@ RARE static int32_t call_task_info(const struct call *call) {
         .last_fault = state->last_fault,
         .fault_address = state->fault_address,
     };
-    if (!may_write(task_of(call->task), call->b, sizeof info)) {
+    if (!may_write(task_of(task), to, sizeof info)) {
         return ERR_POINTER;
     }
-    memcpy((void *)call->b, &info, sizeof info);
+    memcpy((void *)to, &info, sizeof info);
     return 0;
 }
 
-RARE static int32_t call_gate_info(const struct call *call) {
+RARE static int32_t call_gate_info(uint8_t task, uint32_t gate, uint32_t to) {
     struct gate_info info;
-    if (call->a >= coffret_counts.gates) {
+    if (gate >= coffret_counts.gates) {
         return ERR_NOT_FOUND;
     }
-    if (!may_write(task_of(call->task), call->b, sizeof info)) {
+    if (!may_write(task_of(task), to, sizeof info)) {
         return ERR_POINTER;
     }
-    gate_tell((uint8_t)call->a, &info);
-    memcpy((void *)call->b, &info, sizeof info);
+    gate_tell((uint8_t)gate, &info);
+    memcpy((void *)to, &info, sizeof info);
     return 0;
 }
 
 // Ends the caller: there is no result.
-static int32_t call_end(const struct call *call, enum task_end how) {
+static int32_t call_end(uint8_t task, enum task_end how, uint32_t accusation) {
     // A task may only accuse itself of what the monitor cannot see.
-    uint8_t reason = call->a == FAULT_OUT_OF_MEMORY ? FAULT_OUT_OF_MEMORY : FAULT_EXCEPTION;
-    task_end(call->task, how, reason, 0);
+    uint8_t reason = accusation == FAULT_OUT_OF_MEMORY ? FAULT_OUT_OF_MEMORY : FAULT_EXCEPTION;
+    task_end(task, how, reason, 0);
     return CALL_WAITS;
 }
 
-static int32_t dispatch(uint32_t number, const struct call *call) {
+static int32_t dispatch(uint32_t number, uint8_t task, uint32_t a, uint32_t b, uint32_t c) {
     switch (number) {
         case SYS_YIELD:
-            give_up_slice(call->task);
+            give_up_slice(task);
             return 0;
-        case SYS_SEND: return channel_send(call->task, call->a, call->b, call->c);
-        case SYS_RECEIVE: return channel_receive(call->task, call->a, call->b, call->c);
-        case SYS_WAIT: return channels_wait(call->task, call->a, call->b);
-        case SYS_LOG: return call_log(call);
-        case SYS_FAULT: return call_end(call, END_FAULT);
-        case SYS_EXIT: return call_end(call, END_EXIT);
-        case SYS_CALL: return call_make(call->task, call->a, call->b, call->c);
-        case SYS_REPLY: return call_reply(call->task, call->a, call->b, call->c);
-        case SYS_ANSWER: return call_answer(call->task, call->a, call->b, call->c);
-        case SYS_DROPPED: return channel_dropped(call->task, call->a);
-        case SYS_ACCOUNT: return task_account(call->task, call->a, call->b);
+        case SYS_SEND: return channel_send(task, a, b, c);
+        case SYS_RECEIVE: return channel_receive(task, a, b, c);
+        case SYS_WAIT: return channels_wait(task, a, b);
+        case SYS_LOG: return call_log(task, a, b);
+        case SYS_FAULT: return call_end(task, END_FAULT, a);
+        case SYS_EXIT: return call_end(task, END_EXIT, a);
+        case SYS_CALL: return call_make(task, a, b, c);
+        case SYS_REPLY: return call_reply(task, a, b, c);
+        case SYS_ANSWER: return call_answer(task, a, b, c);
+        case SYS_DROPPED: return channel_dropped(task, a);
+        case SYS_ACCOUNT: return task_account(task, a, b);
 #ifdef MONITOR_DEVICES
-        case SYS_DEVICE: return device_call(call->task, call->a, call->b, call->c);
+        case SYS_DEVICE: return device_call(task, a, b, c);
 #endif
-        case SYS_GATE_INFO: return call_gate_info(call);
-        case SYS_PORT_READ: return port_read(call->task, call->a, call->b, call->c);
-        case SYS_PORT_WRITE: return port_write(call->task, call->a, call->b);
-        case SYS_FLASH_ERASE: return storage_erase(call->a, call->b);
-        case SYS_FLASH_PROGRAM: return call_program(call);
-        case SYS_STORE_GET: return call_store_get(call);
-        case SYS_STORE_PUT: return call_store_put(call);
+        case SYS_GATE_INFO: return call_gate_info(task, a, b);
+        case SYS_PORT_READ: return port_read(task, a, b, c);
+        case SYS_PORT_WRITE: return port_write(task, a, b);
+        case SYS_FLASH_ERASE: return storage_erase(a, b);
+        case SYS_FLASH_PROGRAM: return call_program(task, a, b, c);
+        case SYS_STORE_GET: return call_store_get(task, a, b, c);
+        case SYS_STORE_PUT: return call_store_put(task, a, b, c);
         case SYS_MARK_TEST: return storage_mark_test();
         case SYS_CONFIRM: return storage_confirm();
-        case SYS_RESET: return storage_reset(call->a);
-        case SYS_LOG_READ: return call_log_read(call);
-        case SYS_TASK_INFO: return call_task_info(call);
-        case SYS_EVIDENCE: return evidence_request(call->task, call->a);
-        case SYS_EVIDENCE_NEXT: return evidence_next(call->task, call->a, call->b);
-        case SYS_EVIDENCE_DONE: return evidence_done(call->task, call->a, call->b, call->c);
-        case SYS_IDENTITY: return evidence_identity(call->task, call->a);
+        case SYS_RESET: return storage_reset(a);
+        case SYS_LOG_READ: return call_log_read(task, a, b, c);
+        case SYS_TASK_INFO: return call_task_info(task, a, b);
+        case SYS_EVIDENCE: return evidence_request(task, a);
+        case SYS_EVIDENCE_NEXT: return evidence_next(task, a, b);
+        case SYS_EVIDENCE_DONE: return evidence_done(task, a, b, c);
+        case SYS_IDENTITY: return evidence_identity(task, a);
         default:
-            task_end(call->task, END_FAULT, FAULT_SYSCALL, 0); // a number nobody has
+            task_end(task, END_FAULT, FAULT_SYSCALL, 0); // a number nobody has
             return CALL_WAITS;
     }
 }
 
 void monitor_call(void) {
-    clock_read();
+    clock_forget();
     uint8_t number = current_task();
     if (number == NO_TASK) {
         monitor_panic(); // the idle loop makes no calls
     }
-    const struct task *task = task_of(number);
-    struct core_context *context = &state_of(number)->context;
+    const struct task *task = current_state()->task;
+    struct core_context *context = &current_state()->context;
     if (!core_frame_inside(context, task->memory_base, task->memory_size)) {
         // It can write there (or the push had faulted), but it is no stack of its own: a grant or the window.
         task_end(number, END_FAULT, FAULT_STACK, 0);
@@ -154,13 +149,8 @@ void monitor_call(void) {
     } else if (what == SYS_TIME) {
         core_call_result_wide(context, monitor_now());
     } else {
-        struct call call = {
-            .task = number,
-            .a = core_call_argument(context, 0),
-            .b = core_call_argument(context, 1),
-            .c = core_call_argument(context, 2),
-        };
-        int32_t result = dispatch(what, &call);
+        int32_t result = dispatch(what, number, core_call_argument(context, 0), core_call_argument(context, 1),
+                                  core_call_argument(context, 2));
         if (result != CALL_WAITS) {
             core_call_result(context, (uint32_t)result);
         }

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "board_config.h"
 #include "label.h"
 
 #define BACKOFF_LIMIT 64u       // the delay doubles up to this many times the first one
@@ -27,7 +28,7 @@ void task_scrub(uint8_t number) {
     for (uint32_t *word = (uint32_t *)task->memory_base; word < (uint32_t *)end; word++) {
         *word = 0;
     }
-    window_forget(number);
+    window_forget((const uint32_t *)task->window_save);
 #ifdef MONITOR_DEVICES
     device_reset(number);
 #endif
@@ -55,7 +56,7 @@ RARE int32_t task_account(uint8_t asker, uint32_t asked, uint32_t to) {
     }
     const struct task_state *state = state_of((uint8_t)number);
     struct account account = {
-        .cpu_us = (uint64_t)state->cpu_ms * US_PER_MS + state->cpu_us,
+        .cpu_us = (uint64_t)state->cpu_ms * US_PER_MS + state->cpu_ticks / BOARD_TICKS_PER_US,
         .memory = task->memory_size,
         .stack_used = stack_used(task),
         .faults = state->faults,
@@ -93,7 +94,7 @@ static void plan_restart(uint8_t number) {
     if (state->backoff_ms == 0 || monitor_now() - state->started_at > longest * US_PER_MS) {
         state->backoff_ms = task->backoff_ms;
     }
-    state->status = TASK_BACKOFF;
+    set_status(number, TASK_BACKOFF);
     state->wait = WAIT_NONE;
     state->wake_at = monitor_now() + (uint64_t)state->backoff_ms * US_PER_MS;
     state->restarts++;
@@ -125,12 +126,12 @@ RARE void task_end(uint8_t number, enum task_end how, uint8_t reason, uint32_t a
     }
     state->served = 0; // after a fault the message is still there, for the next life
     if (is_worker && how == END_EXIT) {
-        state->status = TASK_ASLEEP;
+        set_status(number, TASK_ASLEEP);
         state->wait = WAIT_NONE;
     } else if (again) {
         plan_restart(number);
     } else {
-        state->status = TASK_STOPPED;
+        set_status(number, TASK_STOPPED);
         state->wait = WAIT_NONE;
         log_event("stopped", task->name);
     }

@@ -9,25 +9,28 @@
 
 #define US_PER_MS 1000u
 #define FOREVER 0xFFFFFFFFu
-#define LOG_MAX 120u // SYS_LOG cuts longer texts
 
-// print() comes here in pieces; one entry of the log is one line.
-static char line[LOG_MAX];
-static uint8_t line_length;
+// In the enclave's own memory: what is in the window moves with every switch.
+static struct vm_line *line;
+
+void vm_start_output(struct vm_line *memory) {
+    line = memory;
+    line->length = 0;
+}
 
 void vm_flush_output(void) {
-    if (line_length != 0) {
-        syscall3(SYS_LOG, (uint32_t)line, line_length, 0);
-        line_length = 0;
+    if (line->length != 0) {
+        syscall3(SYS_LOG, (uint32_t)line->text, line->length, 0);
+        line->length = 0;
     }
 }
 
 void mp_hal_stdout_tx_strn_cooked(const char *text, size_t length) {
     for (; length != 0; text++, length--) {
         if (*text != '\n') {
-            line[line_length++] = *text;
+            line->text[line->length++] = *text;
         }
-        if (*text == '\n' || line_length == LOG_MAX) {
+        if (*text == '\n' || line->length == sizeof line->text) {
             vm_flush_output();
         }
     }

@@ -23,6 +23,13 @@ static inline uint32_t vm_wait(uint32_t channels, uint32_t timeout_ms) {
 }
 #endif
 
+// print() comes in pieces; one entry of the log is one line.
+struct vm_line {
+    uint32_t length;
+    char text[120]; // SYS_LOG cuts longer ones
+};
+void vm_start_output(struct vm_line *memory);
+
 // Writes what print() has left without an end of line to the log.
 void vm_flush_output(void);
 

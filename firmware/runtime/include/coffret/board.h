@@ -26,6 +26,8 @@ enum board_reset_cause board_reset_cause(void);
 // Microseconds since board_init, from the free-running time base. It wraps in hardware after
 // BOARD_TIME_WRAP_US (board_config.h): call it at least that often, or the wrap is lost.
 uint64_t board_microseconds(void);
+// The time base as it counts: BOARD_TICKS_PER_US a microsecond, for differences of less than BOARD_TIME_WRAP_US.
+uint32_t board_ticks(void);
 
 // A true random number generator, where the part has one. Returns the bytes written, 0: there is none.
 size_t board_entropy(uint8_t *data, size_t length);

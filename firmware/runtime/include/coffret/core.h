@@ -7,7 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core_context.h"
+#include "core_context.h" // the core's own
+#include "core_frame.h"   // what it pushes on the stack of whom it interrupts
 #include "coffret/tables.h"
 
 // ---- asked of the core ----
@@ -26,15 +27,6 @@ void core_context_idle(struct core_context *context);
 // multiple of 8) and the argument. If `entry` returns, `after` runs. The stack must be writable memory.
 void core_context_task(
     struct core_context *context, uint32_t stack_top, void (*entry)(const struct task *), const struct task *argument, void (*after)(void));
-
-// Whether what the core has pushed on the task's stack lies inside [base, base + size). Until that is known
-// none of the following may be used.
-bool core_frame_inside(const struct core_context *context, uint32_t base, uint32_t size);
-uint32_t core_frame_instruction(const struct core_context *context); // where it was
-uint32_t core_call_number(const struct core_context *context);
-uint32_t core_call_argument(const struct core_context *context, unsigned index); // 0..2
-void core_call_result(const struct core_context *context, uint32_t value);
-void core_call_result_wide(const struct core_context *context, uint64_t value);
 
 // Open to the running task: its memory and its grants, and the window if it has one.
 void core_map_task(const struct task *task, const struct mpu_region *window);

@@ -44,7 +44,7 @@ struct task {
     uint32_t stack_base;             // lowest address; the stack starts at stack_base + stack_size
     uint32_t stack_size;
     uint32_t window_save;            // where the monitor keeps this enclave's window while others run; 0: none;
-                                     // inside its memory, as large as the window, a multiple of 32 bytes
+                                     // inside its memory, as large as the window, a multiple of 64 bytes
     uint32_t heap_base;
     uint32_t heap_size;
     struct label secrecy;
