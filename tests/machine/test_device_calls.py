@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 import boards
 from boards.model import Region
 from firmware.link import Layout
 from firmware.toolchain import CompileJob
-from tests.monitor.rig import MAIN_STACK, Memory, Program, lines, link_program, running, stub
+from tests.monitor.rig import MAIN_STACK, Alter, Memory, Program, lines, link_program, running, stub
 from tests.qemu import needs_qemu
 
 pytestmark = needs_qemu
@@ -47,7 +49,8 @@ EXPECTED = {
 }
 
 
-def test_no_call_reaches_what_another_enclave_has(tmp_path: Path) -> None:
+def build(directory: Path, alter: Alter = lambda _: None) -> Program:
+    """The enclave that asks, with a monitor that `alter` may change."""
     board = boards.load("mps2-an385")
     ram = board.memory.ram.base
     layout = Layout(
@@ -56,19 +59,42 @@ def test_no_call_reaches_what_another_enclave_has(tmp_path: Path) -> None:
         window=Region(base=ram + 0x8000, size=0x400),
     )
     image = link_program(
-        tmp_path,
+        directory,
         (str(PROGRAM / "prober.c"),),
         (CompileJob(PROGRAM / "tables.c"),),
         layout,
         without="attester.c",
         defines=("MONITOR_DEVICES",),
         includes=(PROGRAM,),
+        alter=alter,
     )
+    return Program(board, image, stub(directory))
+
+
+def test_no_call_reaches_what_another_enclave_has(tmp_path: Path) -> None:
     memory = Memory(tmp_path)
-    program = Program(board, image, stub(tmp_path))
+    program = build(tmp_path)
     with running(program, tmp_path, *memory.arguments) as machine:
         said = lines(machine, "then", 60)
         # What comes next is a store to a device that it was not granted.
         assert dict(line.split() for line in said[:-1]) == EXPECTED
         # The other one's light, as the part has it, is as it was.
         assert memory.read(FPGAIO_LED, 4) == bytes(4)
+
+
+@pytest.mark.all
+def test_an_interrupt_that_is_left_on_would_stop_the_board(tmp_path: Path) -> None:
+    """The control of "storm": without that one line the monitor never gets out of it."""
+
+    def leave_on(path: Path) -> str | None:
+        if path.name != "device.c":
+            return None
+        text = path.read_text(encoding="utf-8")
+        off = "            core_interrupt_disable(irq);\n"
+        assert text.count(off) == 1
+        return text.replace(off, "            (void)irq;\n")
+
+    with running(build(tmp_path, leave_on), tmp_path) as machine:
+        lines(machine, "trigger_of_a_pin_without_one", 60)  # the last before it, or nearly
+        with pytest.raises(AssertionError):
+            lines(machine, "storm", 20)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from boards.model import Board
+from firmware.link import RUNTIME
 from tests.monitor.rig import (
     MAIN_STACK,
     PROGRAM,
@@ -34,6 +35,16 @@ _HEADER = (PROGRAM / "attacks.h").read_text(encoding="utf-8")
 ATTACKS = re.findall(r"^ +ATTACK\((\w+),", _HEADER, re.MULTILINE)
 PROBES = re.findall(r"^ +PROBE\((\w+),", _HEADER, re.MULTILINE)
 NUISANCES = re.findall(r"^ +NUISANCE\((\w+)\)", _HEADER, re.MULTILINE)
+# Calls with no pointer and no number in them: who may make them is all there is to attack.
+NOTHING_TO_FORGE = {
+    "SYS_YIELD",
+    "SYS_TIME",
+    "SYS_FAULT",
+    "SYS_EXIT",
+    "SYS_MARK_TEST",
+    "SYS_CONFIRM",
+    "SYS_RESET",
+}
 FOREIGN_CALLS = range(13, 32)  # all but SYS_YIELD to SYS_ACCOUNT
 
 
@@ -141,6 +152,17 @@ def test_a_call_that_is_not_its_own_ends_the_enclave(transcript: Transcript, num
 @pytest.mark.parametrize("name", NUISANCES)
 def test_a_nuisance_leaves_its_neighbours_their_share(transcript: Transcript, name: str) -> None:
     assert transcript.fact(f"nuisance {name}") >= 5
+
+
+def test_every_call_of_the_monitor_is_attacked() -> None:
+    """A new call without an attack on its arguments fails here."""
+    header = (RUNTIME / "include/coffret/syscall.h").read_text(encoding="utf-8")
+    calls = set(re.findall(r"^    (SYS_\w+) = \d+", header, re.MULTILINE)) - {"SYS_COUNT"}
+    service = (PROGRAM / "controller.c").read_text(encoding="utf-8")
+    attacked = set(re.findall(r"PROBE\(\w+, (SYS_\w+)", _HEADER))
+    attacked |= set(re.findall(r'say\("(?:service|denied) \w+", syscall3\((SYS_\w+)', service))
+    assert not attacked & NOTHING_TO_FORGE
+    assert calls - attacked == NOTHING_TO_FORGE | {"SYS_DEVICE"}  # tests/machine/test_device_calls
 
 
 def test_service_calls_refuse_foreign_pointers(transcript: Transcript) -> None:

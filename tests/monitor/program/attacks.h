@@ -63,28 +63,28 @@ enum attack {
 // has taken the request that it owes a reply, and filled the queue to the secret enclave.
 #define PROBES 100u
 #define PROBE_LIST(PROBE)                                                                                       \
-    PROBE(send_from_monitor, SYS_SEND, RESULT, RAM(0x800u), 4, ERR_POINTER)                                     \
-    PROBE(send_from_other_task, SYS_SEND, RESULT, TASK_MEMORY(SECRET), 4, ERR_POINTER)                          \
-    PROBE(send_from_secrets, SYS_SEND, RESULT, FLASH(BOARD_SECRETS_OFFSET), 8, ERR_POINTER)                     \
-    PROBE(send_across_own_end, SYS_SEND, RESULT, TASK_MEMORY(ATTACKER) + 0xFF8u, 16, ERR_POINTER)               \
-    PROBE(send_before_own_start, SYS_SEND, RESULT, TASK_MEMORY(ATTACKER) - 4u, 8, ERR_POINTER)                  \
-    PROBE(send_wrapping_round, SYS_SEND, RESULT, 0xFFFFFFF8u, 16, ERR_POINTER)                                  \
-    PROBE(send_from_null, SYS_SEND, RESULT, 0, 4, ERR_POINTER)                                                  \
-    PROBE(send_too_long, SYS_SEND, RESULT, TASK_MEMORY(ATTACKER), 25, ERR_SIZE)                                 \
-    PROBE(send_huge, SYS_SEND, RESULT, TASK_MEMORY(ATTACKER), 0xFFFFFFFFu, ERR_SIZE)                            \
-    PROBE(send_empty, SYS_SEND, RESULT, TASK_MEMORY(ATTACKER), 0, ERR_SIZE)                                     \
+    PROBE(send_from_monitor, SYS_SEND, FLOODED, RAM(0x800u), 4, ERR_POINTER)                                    \
+    PROBE(send_from_other_task, SYS_SEND, FLOODED, TASK_MEMORY(SECRET), 4, ERR_POINTER)                         \
+    PROBE(send_from_secrets, SYS_SEND, FLOODED, FLASH(BOARD_SECRETS_OFFSET), 8, ERR_POINTER)                    \
+    PROBE(send_across_own_end, SYS_SEND, FLOODED, TASK_MEMORY(ATTACKER) + 0xFF8u, 16, ERR_POINTER)              \
+    PROBE(send_before_own_start, SYS_SEND, FLOODED, TASK_MEMORY(ATTACKER) - 4u, 8, ERR_POINTER)                 \
+    PROBE(send_wrapping_round, SYS_SEND, FLOODED, 0xFFFFFFF8u, 16, ERR_POINTER)                                 \
+    PROBE(send_from_null, SYS_SEND, FLOODED, 0, 4, ERR_POINTER)                                                 \
+    PROBE(send_too_long, SYS_SEND, FLOODED, TASK_MEMORY(ATTACKER), 25, ERR_SIZE)                                \
+    PROBE(send_huge, SYS_SEND, FLOODED, TASK_MEMORY(ATTACKER), 0xFFFFFFFFu, ERR_SIZE)                           \
+    PROBE(send_empty, SYS_SEND, FLOODED, TASK_MEMORY(ATTACKER), 0, ERR_SIZE)                                    \
     PROBE(send_on_other_channel, SYS_SEND, TICKS, TASK_MEMORY(ATTACKER), 4, ERR_DENIED)                         \
-    PROBE(send_on_no_channel, SYS_SEND, 77, TASK_MEMORY(ATTACKER), 4, ERR_DENIED)                               \
-    PROBE(send_on_huge_channel, SYS_SEND, 0xFFFFFFFFu, TASK_MEMORY(ATTACKER), 4, ERR_DENIED)                    \
+    PROBE(send_on_no_channel, SYS_SEND, 0x800000u, TASK_MEMORY(ATTACKER), 4, ERR_DENIED)                        \
+    PROBE(send_on_huge_channel, SYS_SEND, 0x80000000u + FLOODED, TASK_MEMORY(ATTACKER), 4, ERR_DENIED)          \
     PROBE(receive_into_monitor, SYS_RECEIVE, COMMAND, RAM(0x800u), 24, ERR_POINTER)                             \
     PROBE(receive_into_image, SYS_RECEIVE, COMMAND, FLASH(0x200u), 24, ERR_POINTER)                             \
     PROBE(receive_into_device, SYS_RECEIVE, COMMAND, GPIO0, 24, ERR_POINTER)                                    \
     PROBE(receive_with_huge_capacity, SYS_RECEIVE, COMMAND, TASK_MEMORY(ATTACKER), 0xFFFFFFF0u, ERR_POINTER)    \
-    PROBE(receive_other_channel, SYS_RECEIVE, SPINNER_SAYS, TASK_MEMORY(ATTACKER) + 0x900u, 24, ERR_DENIED)            \
+    PROBE(receive_other_channel, SYS_RECEIVE, SPINNER_SAYS, TASK_MEMORY(ATTACKER) + 0x900u, 24, ERR_DENIED)     \
     PROBE(receive_nothing, SYS_RECEIVE, COMMAND, TASK_MEMORY(ATTACKER) + 0x900u, 24, ERR_EMPTY)                 \
     PROBE(log_from_monitor, SYS_LOG, RAM(0x800u), 16, 0, ERR_POINTER)                                           \
     PROBE(log_huge, SYS_LOG, TASK_MEMORY(ATTACKER), 0xFFFFFF00u, 0, ERR_POINTER)                                \
-    PROBE(wait_for_other_channel, SYS_WAIT, 1u << SPINNER_SAYS, 5, 0, 0)                                               \
+    PROBE(wait_for_other_channel, SYS_WAIT, 1u << SPINNER_SAYS, 5, 0, 0)                                        \
     PROBE(send_to_trusted, SYS_SEND, UNTRUSTED, TASK_MEMORY(ATTACKER), 4, ERR_DENIED)                           \
     PROBE(send_to_trusted_by_vouching, SYS_SEND, VOUCHED, TASK_MEMORY(ATTACKER), 4, 0)                          \
     PROBE(vouch_for_too_much, SYS_SEND, VOUCHED, TASK_MEMORY(ATTACKER), 8, ERR_SIZE)                            \
@@ -98,7 +98,7 @@ enum attack {
     PROBE(reply_from_monitor, SYS_REPLY, ASKING, RAM(0x800u), 4, ERR_POINTER)                                   \
     PROBE(reply_from_other_task, SYS_REPLY, ASKING, TASK_MEMORY(SECRET), 4, ERR_POINTER)                        \
     PROBE(reply_too_long, SYS_REPLY, ASKING, TASK_MEMORY(ATTACKER), 25, ERR_SIZE)                               \
-    PROBE(reply_on_other_channel, SYS_REPLY, ASKED, TASK_MEMORY(ATTACKER), 4, ERR_DENIED)                       \
+    PROBE(reply_on_other_channel, SYS_REPLY, ASKED, TASK_MEMORY(ATTACKER), 0, ERR_DENIED)                       \
     PROBE(answer_into_monitor, SYS_ANSWER, ASKING, RAM(0x800u), NO_REPLY | 24u << 16, ERR_POINTER)              \
     PROBE(answer_into_window, SYS_ANSWER, ASKING, WINDOW, NO_REPLY | 24u << 16, ERR_POINTER)                    \
     PROBE(answer_on_other_channel, SYS_ANSWER, ASKED, TASK_MEMORY(ATTACKER), NO_REPLY | 24u << 16, ERR_DENIED)  \

@@ -32,6 +32,7 @@ void controller(const struct task *self) {
             put_number((int32_t)outcome.word);
             end_line();
         }
+        say("faults", (int32_t)info_of(ATTACKER).faults);
         say("listener", (int32_t)messages_of_listener());
         say("done", 1);
     }
