@@ -218,11 +218,11 @@ def inventory_group() -> None:
 @JSON
 def list_devices(location: str | None, as_json: bool) -> None:
     """List the endorsed devices with their latest verdicts."""
-    with_verdicts = []
     inventory = _inventory(location)
-    for device in inventory.devices():
-        latest = inventory.history(device.instance_id, 1)
-        with_verdicts.append((device, latest[0].verdict if latest else "never attested"))
+    latest = inventory.verdicts()
+    with_verdicts = [
+        (device, latest.get(device.instance_id, "never attested")) for device in inventory.devices()
+    ]
     lines = [f"{d.name:<20} {d.board:<16} {verdict}" for d, verdict in with_verdicts]
     documents = [_device_json(d) | {"verdict": verdict} for d, verdict in with_verdicts]
     _say(documents, lines or ["no devices yet: coffret provision"], as_json)

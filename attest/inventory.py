@@ -25,7 +25,7 @@ from attest.migrations import migrate
 from attest.paths import inventory_location
 from attest.record import Finding, keep
 from attest.response import Response
-from attest.tables import ATTESTATIONS, DEVICES, NONCES
+from attest.tables import ATTESTATIONS, DEVICES, NONCES, STANDINGS
 from boards.errors import ENVIRONMENT, USAGE, CoffretError
 
 NONCE_BYTES = 32
@@ -186,6 +186,12 @@ class Inventory:
             return [_device(dict(row)) for row in rows]
 
     # Verdicts
+
+    def verdicts(self) -> dict[bytes, str]:
+        """The latest verdict on each device that ever reported, by instance id."""
+        query = sa.select(STANDINGS.c.instance_id, STANDINGS.c.verdict)
+        with self._engine.connect() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
 
     def record(
         self, response: Response, verdict: Verdict, nonce: bytes, now: int | None = None

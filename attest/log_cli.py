@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`coffret log`: append releases, sign heads, prove and verify."""
+"""`coffret log`: append releases, get heads, prove and verify."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import rich_click as click
 
 import attest
-from attest import keys, log
+from attest import keys, log, p256
 from attest.errors import AttestError
+from attest.log_source import OwnLog, ServiceLog, Source, Wanted
+from attest.log_store import Entry, about_content, opened
 from attest.paths import log_location
 from boards.errors import NO, USAGE, CoffretError
 from enclaves import cbor
@@ -26,8 +29,16 @@ FOLDER = click.option(
     "--keys", "folder", type=click.Path(path_type=Path, file_okay=False), help="Folder of the keys."
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-LOG = click.option("--log", "path", type=_FILE, help="The log's file.")
+LOG = click.option("--log", "location", help="A file or database URL; default: the inventory.")
 OUT = click.option("--out", type=_FILE, required=True, help="Where to write it.")
+LOG_KEY = click.option(
+    "--log-key", type=_FILE, help="The log's public key (PEM); default: your own."
+)
+SERVICE = click.option("--service", help="URL of a verifier service: its log, not your own.")
+ACCESS_KEY = click.option(
+    "--access-key", type=_THERE, help="File with an access key that may read."
+)
+CA = click.option("--ca", type=_THERE, help="CA of the service's certificate (PEM).")
 
 
 @click.group("log")
@@ -39,14 +50,14 @@ def log_group() -> None:
 @click.argument("bundle", type=click.Path(path_type=Path, exists=True))
 @LOG
 @JSON
-def add(bundle: Path, path: Path | None, as_json: bool) -> None:
+def add(bundle: Path, location: str | None, as_json: bool) -> None:
     """Append the release BUNDLE; one that is there already is not added again."""
-    with _errors(), log.Log.open(path or log_location()) as opened:
-        content = _release(bundle)
-        number = opened.find(content)
+    with _errors(), opened(location or log_location()) as mine:
+        entry = Entry.of(_release(bundle))
+        number = mine.find(entry.about)
         fresh = number is None
         if number is None:
-            number = opened.append(content)
+            number = mine.append([entry])
     words = f"entry {number}" if fresh else f"was entry {number} already"
     _say({"entry": number, "added": fresh}, [words], as_json)
 
@@ -54,64 +65,123 @@ def add(bundle: Path, path: Path | None, as_json: bool) -> None:
 @log_group.command("head")
 @OUT
 @LOG
+@SERVICE
+@CA
+@LOG_KEY
 @FOLDER
 @JSON
-def head(out: Path, path: Path | None, folder: Path | None, as_json: bool) -> None:
-    """Sign a head over everything so far, with the key of role log, made at first use."""
-    key = keys.load_or_create(ROLE, folder)
-    with _errors(), log.Log.open(path or log_location()) as opened:
-        signed = opened.head(key.private)
+def head(
+    out: Path,
+    location: str | None,
+    service: str | None,
+    ca: Path | None,
+    log_key: Path | None,
+    folder: Path | None,
+    as_json: bool,
+) -> None:
+    """Get a head over everything so far: signed here with the key of role log, made at first use,
+    or by a --service, which asks for no access key.
+    """
+    asked = _Asked(location, service, None, ca, log_key, folder)
+    with _errors(), asked.source() as source:
+        signed = source.head()
+        read = log.read_head(signed, asked.public())
     write_atomically(out, signed)
-    _say_head(log.read_head(signed, key.public), as_json)
+    _say_head(read, as_json)
 
 
 @log_group.command("prove")
 @click.option("--bundle", type=click.Path(path_type=Path, exists=True), help="Of this release.")
 @click.option("--entry", type=click.IntRange(min=0), help="Of the entry with this number.")
+@click.option("--result", type=click.IntRange(min=0), help="Of the verdict with this id.")
 @click.option("--since", type=_THERE, help="That nothing changed since this older head.")
 @OUT
 @LOG
+@SERVICE
+@ACCESS_KEY
+@CA
+@LOG_KEY
 @FOLDER
 @JSON
 def prove(
     bundle: Path | None,
     entry: int | None,
+    result: int | None,
     since: Path | None,
     out: Path,
-    path: Path | None,
+    location: str | None,
+    service: str | None,
+    access_key: Path | None,
+    ca: Path | None,
+    log_key: Path | None,
     folder: Path | None,
     as_json: bool,
 ) -> None:
-    """Write a proof: that a release or entry is in the log, or that the log only grew."""
-    if sum(each is not None for each in (bundle, entry, since)) != 1:
+    """Write a proof: that a release, verdict or entry is in the log, or that the log only grew."""
+    if sum(each is not None for each in (bundle, entry, result, since)) != 1:
         raise CoffretError(
             "nothing, or more than one thing, to prove",
-            "give one of --bundle, --entry and --since",
+            "give one of --bundle, --entry, --result and --since",
             USAGE,
         )
-    key = keys.load_or_create(ROLE, folder)
-    proof: log.Inclusion | log.Consistency
-    with _errors(), log.Log.open(path or log_location()) as opened:
-        signed = opened.head(key.private)
+    asked = _Asked(location, service, access_key, ca, log_key, folder)
+    proof: log.Inclusion | log.Consistency | None
+    with _errors(), asked.source() as source:
         if since is not None:
-            proof = opened.extend(_read(since), signed, key.public)
+            proof = source.extend(_read(since))
         else:
-            number = entry if bundle is None else opened.find(_release(bundle))
-            if number is None:
-                raise CoffretError(
-                    f"{bundle} is not in the log", "coffret log add BUNDLE puts it there", NO
-                )
-            proof = opened.prove(number, signed, key.public)
+            leaf = None if bundle is None else about_content(_release(bundle))
+            proof = source.prove(Wanted(entry, result, leaf))
+    if proof is None:
+        what = bundle or (f"entry {entry}" if result is None else f"the verdict {result}")
+        raise CoffretError(f"{what} is not in the log", "coffret log add BUNDLE adds a release", NO)
     write_atomically(out, log.write_proof(proof))
     _say({"proof": str(out), "hashes": len(proof.path)}, [f"{out}"], as_json)
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Whose log a command is about."""
+
+    location: str | None
+    service: str | None
+    access_key: Path | None
+    ca: Path | None
+    log_key: Path | None
+    folder: Path | None
+
+    def public(self) -> p256.PublicKey:
+        """The key that heads are to be signed with."""
+        if self.log_key is not None:
+            return keys.load_public(self.log_key)
+        return keys.load_or_create(ROLE, self.folder).public
+
+    @contextmanager
+    def source(self) -> Iterator[Source]:
+        if self.service is None:
+            if self.log_key is not None or self.access_key is not None or self.ca is not None:
+                raise CoffretError(
+                    "--log-key, --access-key and --ca are for the log of a service",
+                    "give its --service too, or leave them out",
+                    USAGE,
+                )
+            key = keys.load_or_create(ROLE, self.folder).private
+            yield OwnLog(self.location or log_location(), key)
+            return
+        from attest.service.client import Client, read_key  # noqa: PLC0415 - an extra
+
+        secret = "" if self.access_key is None else read_key(self.access_key)
+        with Client(self.service, secret, self.ca) as client:
+            yield ServiceLog(client, self.public())
+
+
 @log_group.command("verify")
 @click.argument("proof", type=_THERE)
-@click.option("--log-key", type=_FILE, help="The log's public key (PEM); default: your own.")
+@LOG_KEY
 @click.option(
     "--bundle", type=click.Path(path_type=Path, exists=True), help="It must be this release."
 )
+@click.option("--result", type=_THERE, help="It must be of this signed verdict (EAR, FILE.jwt).")
 @click.option("--head", "seen", type=_THERE, help="It must fit this head, which you saw elsewhere.")
 @FOLDER
 @JSON
@@ -119,6 +189,7 @@ def verify(
     proof: Path,
     log_key: Path | None,
     bundle: Path | None,
+    result: Path | None,
     seen: Path | None,
     folder: Path | None,
     as_json: bool,
@@ -134,6 +205,8 @@ def verify(
             isinstance(read, log.Inclusion) and read.entry == _release(bundle)
         ):
             raise CoffretError(f"{proof}: about something else than {bundle}", "ask again", NO)
+        if result is not None and not _is_of(read, result):
+            raise CoffretError(f"{proof}: about something else than {result}", "ask again", NO)
     _say_head(newest, as_json, read)
 
 
@@ -157,6 +230,15 @@ def _fits(
             "keep both heads, they are the evidence; do not install what only one of them has",
             NO,
         )
+
+
+def _is_of(proof: log.Inclusion | log.Consistency, result: Path) -> bool:
+    """Whether the entry names this very EAR."""
+    if not isinstance(proof, log.Inclusion):
+        return False
+    entry, text = cbor.decode(proof.entry), result.read_text("ascii", "replace").strip()
+    named = entry.get("result") if isinstance(entry, dict) else None
+    return text.isascii() and named == log.result_digest(text)
 
 
 def _release(bundle: Path) -> bytes:

@@ -23,11 +23,9 @@ def inventory_location() -> str:
     return str(_base("XDG_DATA_HOME", ".local/share") / "coffret" / "inventory.sqlite")
 
 
-def log_location() -> Path:
-    """`$COFFRET_LOG`, else `coffret/log.sqlite` beside the inventory's usual place."""
-    if chosen := os.environ.get("COFFRET_LOG"):
-        return Path(chosen)
-    return _base("XDG_DATA_HOME", ".local/share") / "coffret" / "log.sqlite"
+def log_location() -> str:
+    """`$COFFRET_LOG` (a file or a database URL), else the inventory, which keeps its own log."""
+    return os.environ.get("COFFRET_LOG") or inventory_location()
 
 
 def _base(variable: str, fallback: str) -> Path:

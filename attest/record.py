@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps verdicts: the history, each device's standing, and a notice when its verdict changes.
+"""Keeps verdicts: the history, the transparency log, each device's standing, and a notice when its
+verdict changes.
 
 Everything here works on many at once, inside the caller's transaction: what the caller commits is
 all there or not there at all.
@@ -15,6 +16,8 @@ import sqlalchemy as sa
 from pydantic_core import to_json
 from sqlalchemy.dialects import postgresql, sqlite
 
+from attest.log import verdict_entry
+from attest.log_store import Entry, Log, about_result
 from attest.response import Response, pack
 from attest.tables import ATTESTATIONS, NONCES, NOTICES, STANDINGS, new_id
 from attest.verdict import Claim, Outcome, Verdict
@@ -131,15 +134,21 @@ def use_nonces(connection: sa.Connection, uses: Sequence[Use]) -> set[bytes]:
 
 
 def keep(connection: sa.Connection, findings: Sequence[Finding], *, notify: bool) -> None:
-    """Add findings to the history and bring the standings up to them, in the order given.
+    """Add findings to the history and to the transparency log, and bring the standings up to them,
+    in the order given.
 
-    With `notify` a change of verdict becomes a notice that is due at once.
+    With `notify` a change of verdict becomes a notice that is due at once. Call it last in a
+    transaction: it holds the log until that is committed.
     """
     if not findings:
         return
     insert = sa.insert(ATTESTATIONS).returning(ATTESTATIONS.c.id)
     _execute(connection, insert, [_attestation(each) for each in findings])
-    of_devices = [each for each in findings if each.instance_id is not None]
+    _stand(connection, [each for each in findings if each.instance_id is not None], notify=notify)
+    Log(connection).append([_entry(each) for each in findings])
+
+
+def _stand(connection: sa.Connection, of_devices: Sequence[Finding], *, notify: bool) -> None:
     if not of_devices:
         return
     before = _standings(connection, {each.instance_id or b"" for each in of_devices})
@@ -164,6 +173,11 @@ def keep(connection: sa.Connection, findings: Sequence[Finding], *, notify: bool
         [latest[device] for device in sorted(latest)],
     )
     add_notices(connection, changes, notify=notify)
+
+
+def _entry(finding: Finding) -> Entry:
+    content = verdict_entry(finding.verdict, finding.evidence, finding.result, finding.time)
+    return Entry(about_result(finding.id), content)
 
 
 def age(connection: sa.Connection, now: int, max_age: int, *, notify: bool) -> int:

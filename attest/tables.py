@@ -123,6 +123,30 @@ NOTICES = sa.Table(
     sa.Index("notice_of_device", "instance_id", "id"),
 )
 
+# The transparency log. Triggers keep its entries as they are (migrations/versions/v0004_log.py).
+LOG_ENTRIES = sa.Table(
+    "log_entry",
+    METADATA,
+    sa.Column(
+        "number",
+        sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    sa.Column("about", sa.LargeBinary(32), nullable=False),  # attest.log_store.about_*
+    sa.Column("content", sa.LargeBinary, nullable=False),
+    sa.Index("log_entry_about", "about"),
+)
+
+# The hashes over 2^level entries, level 1 and up, of subtrees that are complete.
+LOG_NODES = sa.Table(
+    "log_node",
+    METADATA,
+    sa.Column("level", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("hash", sa.LargeBinary(32), nullable=False),
+)
+
 # Fleets. A unit is one board as its fleet knows it: by the serial number it shows at its port,
 # before it has an identity. `token` counts its leases up; a write under an older one is refused.
 UNITS = sa.Table(

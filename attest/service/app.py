@@ -16,6 +16,7 @@ from attest.service import (
     challenge_api,
     discovery_api,
     inventory_api,
+    log_api,
     page,
     problem,
     provisioning_api,
@@ -57,7 +58,7 @@ def make_app(settings: Settings) -> ASGIApp:
     app.state.service = service
     app.state.metrics = metrics
     problem.install(app)
-    for part in (provisioning_api, inventory_api, discovery_api):
+    for part in (provisioning_api, inventory_api, log_api, discovery_api):
         app.include_router(part.router)
     page.install(app)
     describe(app)

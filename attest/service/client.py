@@ -16,6 +16,7 @@ from typing import Self
 import httpx
 
 from attest import response as evidence_file
+from attest.log import HEAD_TYPE
 from attest.response import Response
 from boards.errors import ENVIRONMENT, USAGE, CoffretError
 
@@ -102,6 +103,19 @@ class Client:
         """Upload a bundle's reference values and flow policy; the service's objections by name."""
         return {name: self._submit(bundle / name, kind) for name, kind in (CORIM, POLICY)}
 
+    def log_head(self) -> bytes:
+        """A head of the service's transparency log, signed."""
+        return self._get("/v1/log/head").content
+
+    def log_proof(self, wanted: str) -> bytes | None:
+        """The proof of an entry (`attest.log_source.Wanted.path`), None if there is none."""
+        answer = self._get(f"/v1/log/proof/{wanted}", none=HTTPStatus.NOT_FOUND)
+        return None if answer.status_code == HTTPStatus.NOT_FOUND else answer.content
+
+    def log_consistency(self, older: bytes) -> bytes:
+        """The proof that the log only grew since this head."""
+        return self._post("/v1/log/consistency", older, HEAD_TYPE).content
+
     def _submit(self, path: Path, kind: str) -> str:
         try:
             data = path.read_bytes()
@@ -113,17 +127,24 @@ class Client:
         reason: str = answer.get("failure-reason", "")
         return reason
 
+    def _get(self, path: str, none: HTTPStatus | None = None) -> httpx.Response:
+        return self._ask(self._http.build_request("GET", path), none)
+
     def _post(self, path: str, content: bytes = b"", kind: str = "") -> httpx.Response:
         headers = {"Content-Type": kind} if kind else {}
+        return self._ask(self._http.build_request("POST", path, content=content, headers=headers))
+
+    def _ask(self, request: httpx.Request, none: HTTPStatus | None = None) -> httpx.Response:
+        """The answer. `none` is a status that is no error here."""
         try:
-            answer = self._http.post(path, content=content, headers=headers)
+            answer = self._http.send(request)
         except httpx.HTTPError as error:
             raise ServiceError(
                 f"the service at {self._http.base_url} does not answer: {type(error).__name__}",
                 "is it running, and is the URL right?",
                 ENVIRONMENT,
             ) from None
-        if answer.status_code >= HTTPStatus.BAD_REQUEST:
+        if answer.status_code >= HTTPStatus.BAD_REQUEST and answer.status_code != none:
             try:
                 detail = answer.json()["detail"]
             except (ValueError, KeyError, TypeError):

@@ -19,6 +19,7 @@ from attest.service.session import Sealer, derive
 from attest.service.settings import Settings
 
 VERIFIER = "verifier"
+LOG = "log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Service:
     settings: Settings
     inventory: Inventory
     verifier: p256.PrivateKey
+    log_key: p256.PrivateKey  # of the transparency log's heads
     operator: p256.PublicKey | None
     signer: p256.PublicKey | None
     gate: Gate
@@ -55,6 +57,7 @@ class Service:
             settings=settings,
             inventory=inventory,
             verifier=verifier,
+            log_key=keys.load_or_create(LOG, settings.keys).private,
             operator=operator,
             signer=_public(settings, "signing"),
             gate=Gate(inventory.engine),

@@ -13,6 +13,8 @@ from attest.corim import ReferenceValues
 from attest.errors import CorimError, FlowsError
 from attest.evidence import Evidence
 from attest.flows import EMPTY, FlowBook
+from attest.log import release
+from attest.log_store import Entry, Log
 from attest.record import insert_for
 from attest.tables import CORIMS, POLICIES
 from enclaves.policy import policy_digest
@@ -102,7 +104,10 @@ class ReferenceBook:
 def add(
     engine: sa.Engine, data: bytes, signer: p256.PublicKey, by: str, now: int
 ) -> ReferenceValues:
-    """Add a signed CoRIM, or make it active again. Raises CorimError; nothing is stored then."""
+    """Add a signed CoRIM, or make it active again; a new one is a release in the transparency log.
+
+    Raises CorimError; nothing is stored then.
+    """
     values = corim.read(data, signer)
     row = {
         "id": identifier(values),
@@ -123,6 +128,9 @@ def add(
                 index_elements=["id"], set_={"active": True, "content": insert.excluded.content}
             )
         )
+        entry, log = Entry.of(release(values, data)), Log(connection)
+        if log.find(entry.about) is None:
+            log.append([entry])
     return values
 
 

@@ -21,12 +21,17 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from attest.tables import ATTESTATIONS, NONCES
+from attest import merkle
+from attest.log import read_head
+from attest.log_store import Log, about_result
+from attest.tables import ATTESTATIONS, LOG_ENTRIES, NONCES
 from tests.attest.running_service import Home, RunningService
 from tests.attest.service_load import Job, Tally, enrol, run
+from tests.attest.simulated_device import private_key
 from tests.postgresql import Server
 
 DEVICES = 40
+KEY = private_key(0x106)  # of heads that only this test reads
 
 
 def gone(pid: int) -> bool:
@@ -134,6 +139,13 @@ def check(home: Home, tallies: list[Tally]) -> None:
     for id_, nonce, verdict in acknowledged:
         assert kept[id_] == (nonce, verdict), "an acknowledged result is not in the database"
         assert used[nonce] == id_
+        logged = connection.execute(
+            sa.select(LOG_ENTRIES.c.about, LOG_ENTRIES.c.content).order_by(LOG_ENTRIES.c.number)
+        ).all()
+        root = read_head(Log(connection).head(KEY), KEY.public_key()).root
+    times_logged = Counter(entry.about for entry in logged)
+    assert {times_logged[about_result(id_)] for id_ in kept} == {1}, "a verdict is not in the log"
+    assert root == merkle.root_of([merkle.leaf_hash(entry.content) for entry in logged])
     times = Counter(nonce for nonce, _ in kept.values())
     assert max(times.values()) == 1, "a nonce was accepted twice"
     home.inventory.close()

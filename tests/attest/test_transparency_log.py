@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,16 +11,20 @@ from pathlib import Path
 
 import pytest
 import rich_click as click
+import sqlalchemy as sa
 from click.testing import CliRunner, Result
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from simulated_device import GOOD, REFERENCES, SIGNER, expectations, private_key
+from simulated_device import GOOD, OPERATOR, REFERENCES, SIGNER, private_key
 
+import attest
 from attest import corim, keys, log, merkle
-from attest.appraisal import appraise
 from attest.errors import LogError
-from attest.log import Consistency, Inclusion, Log
+from attest.log import Consistency, Inclusion
 from attest.log_cli import log_group
+from attest.log_store import Entry, Log, opened
+from attest.response import pack
+from attest.tables import LOG_ENTRIES, LOG_NODES, METADATA
 from boards.errors import CoffretError
 from enclaves import cbor, cose
 
@@ -129,78 +132,151 @@ def test_random_proofs_neither_convince_nor_raise(
     assert not merkle.consistent(number or 1, leaf, size, root, path)
 
 
-@pytest.fixture
-def opened(tmp_path: Path) -> Path:
-    return tmp_path / "log.sqlite"
+@pytest.fixture(params=["sqlite", "postgresql"])
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "postgresql":
+        url: str = request.getfixturevalue("postgresql").url()
+        return url
+    return str(tmp_path / "log.sqlite")
 
 
-def filled(path: Path, count: int) -> None:
-    with Log.open(path) as log_file:
-        for number in range(count):
-            log_file.append(f"entry {number}".encode())
+def entry_of(number: int) -> Entry:
+    return Entry.of(f"entry {number}".encode())
 
 
-def test_stored_proofs_are_those_of_the_definition(opened: Path) -> None:
-    filled(opened, 21)
+def filled(location: str, *counts: int) -> None:
+    """One transaction for each of `counts`, of so many entries."""
+    for count in counts:
+        with opened(location) as mine:
+            first = mine.size  # another one may come in between: then these are just later
+            mine.append([entry_of(first + place) for place in range(count)])
+
+
+def test_stored_proofs_are_those_of_the_definition(location: str) -> None:
+    filled(location, 1, 2, 0, 5, 1, 12)
     hashes = [merkle.leaf_hash(f"entry {n}".encode()) for n in range(21)]
-    with Log.open(opened) as log_file:
-        head = log_file.head(KEY, 1)
+    with opened(location) as mine:
+        head = mine.head(KEY, 1)
         assert log.read_head(head, PUBLIC) == log.Head(21, merkle.root_of(hashes), 1)
         for number in range(21):
-            proof = log_file.prove(number, head, PUBLIC)
+            proof = mine.prove(number, head, PUBLIC)
             assert log.check(log.read_proof(log.write_proof(proof)), PUBLIC).size == 21
+            assert mine.find(hashes[number]) == number
+        assert mine.find(bytes(32)) is None
 
 
-def test_the_log_grows_and_old_heads_stay_true(opened: Path) -> None:
+@given(st.lists(st.integers(0, 9), max_size=12))
+@settings(max_examples=30)
+def test_however_it_was_filled_the_root_is_that_of_the_definition(counts: list[int]) -> None:
+    engine = sa.create_engine("sqlite://")
+    METADATA.create_all(engine, tables=[LOG_ENTRIES, LOG_NODES])
+    contents = [str(number).encode() for number in range(sum(counts))]
+    with engine.begin() as connection:
+        mine, rest = Log(connection), contents
+        for count in counts:
+            mine.append([Entry.of(content) for content in rest[:count]])
+            rest = rest[count:]
+        root = log.read_head(mine.head(KEY), PUBLIC).root
+    assert root == merkle.root_of([merkle.leaf_hash(content) for content in contents])
+
+
+def test_the_log_grows_and_old_heads_stay_true(location: str) -> None:
     heads = []
     for count in (1, 2, 4, 9):
-        filled(opened, count)
-        with Log.open(opened) as log_file:
-            heads.append(log_file.head(KEY))
-    with Log.open(opened) as log_file:
+        filled(location, count)
+        with opened(location) as mine:
+            heads.append(mine.head(KEY))
+    with opened(location) as mine:
         for older in heads:
-            proof = log_file.extend(older, heads[-1], PUBLIC)
+            proof = mine.extend(older, heads[-1], PUBLIC)
             assert log.check(log.read_proof(log.write_proof(proof)), PUBLIC).size == 16
 
 
-def test_several_processes_append_without_a_gap(opened: Path) -> None:
+def test_several_append_at_once_without_a_gap(location: str) -> None:
+    filled(location, 1)
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: filled(opened, 10), range(4)))
-    with Log.open(opened) as log_file:
-        assert len(log_file) == 40
-        log_file.head(KEY)
+        list(pool.map(lambda _: filled(location, *[3] * 5), range(4)))
+    with opened(location) as mine:
+        assert mine.size == 61
+        leaves = [merkle.leaf_hash(mine.entry(number)) for number in range(61)]
+        assert log.read_head(mine.head(KEY), PUBLIC).root == merkle.root_of(leaves)
 
 
-def test_entries_cannot_be_changed_or_taken_out(opened: Path) -> None:
-    filled(opened, 3)
-    connection = sqlite3.connect(opened)
-    for statement in ("UPDATE entry SET content = x'00'", "DELETE FROM entry WHERE number = 2"):
-        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-            connection.execute(statement)
-    connection.close()
+def test_entries_cannot_be_changed_or_taken_out(location: str) -> None:
+    filled(location, 3)
+    inventory = attest.open_inventory(location)
+    for statement in ("UPDATE log_entry SET about = about", "DELETE FROM log_entry"):
+        with (
+            pytest.raises(sa.exc.DBAPIError, match="append-only"),
+            inventory.engine.begin() as connection,
+        ):
+            connection.execute(sa.text(statement))
+    inventory.close()
 
 
-def test_a_log_rewritten_behind_its_back_is_noticed(opened: Path, tmp_path: Path) -> None:
-    """Somebody with the file and the log's key forges a history: the head seen before tells."""
-    filled(opened, 5)
-    with Log.open(opened) as log_file:
-        seen = log_file.head(KEY)
-    with Log.open(tmp_path / "forged.sqlite") as forged:
-        for number in range(8):
-            forged.append(b"other" if number == 3 else f"entry {number}".encode())
-        proof = forged.extend(seen, forged.head(KEY), PUBLIC)
+def test_what_is_rolled_back_was_never_in_the_log(location: str) -> None:
+    filled(location, 3)
+    with pytest.raises(ZeroDivisionError), opened(location) as mine:
+        mine.append([entry_of(3)])
+        assert mine.size == 4
+        raise ZeroDivisionError
+    with opened(location) as mine:
+        assert mine.size == 3
+    filled(location, 2)
+    with opened(location) as mine:
+        leaves = [merkle.leaf_hash(mine.entry(number)) for number in range(5)]
+        assert log.read_head(mine.head(KEY), PUBLIC).root == merkle.root_of(leaves)
+
+
+def test_a_log_rewritten_behind_its_back_is_noticed(location: str) -> None:
+    """Whoever has the database and the log's key forges a history: the head seen before tells."""
+    filled(location, 5)
+    with opened(location) as mine:
+        seen = mine.head(KEY)
+    inventory = attest.open_inventory(location)
+    with inventory.engine.begin() as connection:
+        drop_triggers(connection)
+        for table in (LOG_NODES, LOG_ENTRIES):
+            connection.execute(sa.delete(table))
+        Log(connection).append(
+            [Entry.of(b"other") if number == 3 else entry_of(number) for number in range(8)]
+        )
+        forged = Log(connection).extend(seen, Log(connection).head(KEY), PUBLIC)
+    inventory.close()
     with pytest.raises(LogError, match="rewritten"):
+        log.check(forged, PUBLIC)
+
+
+def drop_triggers(connection: sa.Connection) -> None:
+    on = " ON log_entry" if connection.dialect.name == "postgresql" else ""
+    names = ["log_entry_stays"] if on else ["log_entry_stays", "log_entry_remains"]
+    for name in names:
+        connection.execute(sa.text(f"DROP TRIGGER {name}{on}"))
+
+
+def test_one_changed_entry_makes_its_own_proof_fail(location: str) -> None:
+    """Without the hashes made anew, not even a new head helps."""
+    filled(location, 6)
+    inventory = attest.open_inventory(location)
+    with inventory.engine.begin() as connection:
+        drop_triggers(connection)
+        changed = sa.update(LOG_ENTRIES).where(LOG_ENTRIES.c.number == 2)
+        connection.execute(changed.values(content=b"entry 9"))
+        proof = Log(connection).prove(2, Log(connection).head(KEY), PUBLIC)
+    inventory.close()
+    with pytest.raises(LogError, match="not under this head"):
         log.check(proof, PUBLIC)
 
 
-def test_forged_heads_and_proofs_are_refused(opened: Path) -> None:
-    filled(opened, 6)
-    with Log.open(opened) as log_file:
-        head = log_file.head(KEY)
-        good = log_file.prove(2, head, PUBLIC)
-        older = log_file.head(KEY)
-        log_file.append(b"new")
-        grown = log_file.extend(older, log_file.head(KEY), PUBLIC)
+def test_forged_heads_and_proofs_are_refused(tmp_path: Path) -> None:
+    location = str(tmp_path / "log.sqlite")
+    filled(location, 6)
+    with opened(location) as mine:
+        head = mine.head(KEY)
+        good = mine.prove(2, head, PUBLIC)
+        older = mine.head(KEY)
+        mine.append([Entry.of(b"new")])
+        grown = mine.extend(older, mine.head(KEY), PUBLIC)
     stranger = log.sign_head(log.read_head(head, PUBLIC), private_key(5))
     other_type = cose.sign1(cose.read1(head).payload, KEY, {3: "application/else"})
     forged: list[Inclusion | Consistency] = [
@@ -229,14 +305,23 @@ def test_junk_is_no_proof(data: bytes) -> None:
         log.read_head(data, PUBLIC)
 
 
-def test_a_verdict_is_logged_without_naming_the_device() -> None:
-    answer = GOOD.answer()
-    entry = log.verdict_entry(answer, appraise(answer, expectations()), 1)
+def test_every_verdict_is_in_the_log_and_does_not_name_its_device(location: str) -> None:
+    inventory = attest.open_inventory(location)
+    attest.endorse(GOOD.identity_facts, OPERATOR, inventory)
+    for _ in range(3):
+        nonce = attest.new_challenge(inventory)
+        answer = GOOD.answer(nonce)
+        attest.attest(answer, nonce, inventory, OPERATOR.public_key(), REFERENCES)
+    inventory.close()
+    with opened(location) as mine:
+        assert mine.size == 3
+        entry = mine.entry(2)
     assert GOOD.identity_facts.instance_id not in entry
     assert GOOD.identity_facts.instance_id.hex().encode() not in entry
     decoded = cbor.decode(entry)
     assert isinstance(decoded, dict)
     assert decoded["verdict"] == "trusted"
+    assert decoded["evidence"] == hashlib.sha256(pack(answer)).digest()
 
 
 Run = Callable[..., Result]
