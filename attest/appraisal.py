@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from attest import certificate as certificates
 from attest import dice, endorsement, evidence, p256, policy
@@ -83,7 +84,7 @@ def appraise(
         endorsement_claim,
         *_state(told, boot, rules),
         *policy.check_faults(rules, told),
-        *_references(told, boot, endorsed, expected, rules),
+        *_firmware(_shown(told, boot, endorsed), expected.references, rules, expected.flows),
     ]
     return _verdict(device, claims, expected)
 
@@ -181,32 +182,66 @@ def _state(token: Evidence, boot: Certificate, rules: Rules) -> Iterator[Claim]:
     yield Claim("caller", str(CLIENT_MANAGER), str(token.client_id), asked, why)
 
 
-def _references(
-    token: Evidence,
-    boot: Certificate,
-    endorsed: Endorsement | None,
-    expected: Expectations,
-    rules: Rules,
-) -> Iterator[Claim]:
-    """Claims against the bundle's reference values."""
-    references = expected.references
+@dataclass(frozen=True, slots=True)
+class Firmware:
+    """What a device shows of its firmware: the same for every device that runs the same.
+
+    `components` are the token's, `endorsed_boot` the operator's word; the rest is what boot
+    measured and certified.
+    """
+
+    implementation_id: bytes
+    components: tuple[Component, ...]
+    endorsed_boot: bytes | None
+    boot_digest: bytes
+    image_digest: bytes
+    policy_digest: bytes
+    security_counter: int
+    board: str
+    signer_id: bytes
+
+
+def _shown(token: Evidence, boot: Certificate, endorsed: Endorsement | None) -> Firmware:
+    return Firmware(
+        token.implementation_id,
+        token.components,
+        None if endorsed is None else endorsed.identity.boot_digest,
+        boot.boot_digest,
+        boot.image_digest,
+        boot.policy_digest,
+        boot.security_counter,
+        boot.board,
+        boot.signer_id,
+    )
+
+
+@lru_cache(maxsize=256)  # a fleet runs few images, and asks of each the same
+def _firmware(
+    shown: Firmware, references: ReferenceValues | None, rules: Rules, flows: FlowBook
+) -> tuple[Claim, ...]:
     if references is None:
         why = "there are no reference values: name the bundle the device should run"
-        yield Claim("reference values", "a bundle", "none", Outcome.UNCHECKED, why)
-        return
-    yield _board(token, boot, references)
-    parts = {part.type: part for part in token.components}  # the reader saw to the fixed ones
-    yield _boot(parts["boot"], boot, endorsed, references)
+        return (Claim("reference values", "a bundle", "none", Outcome.UNCHECKED, why),)
+    return tuple(_references(shown, references, rules, flows))
+
+
+def _references(
+    boot: Firmware, references: ReferenceValues, rules: Rules, flows: FlowBook
+) -> Iterator[Claim]:
+    """Claims against the bundle's reference values."""
+    yield _board(boot, references)
+    parts = {part.type: part for part in boot.components}  # the reader saw to the fixed ones
+    yield _boot(parts["boot"], boot, references)
     yield _digest("runtime", references.runtime, parts["runtime"].value)
     appliance = _appliance(parts["appliance"], boot, references)
     yield appliance
     if appliance.ok:
         yield from policy.check_version(rules, references.version)
-    why = _flow_change(references.policy, boot.policy_digest, expected.flows)
+    why = _flow_change(references.policy, boot.policy_digest, flows)
     yield _measured("policy", (references.policy,), parts["policy"], boot.policy_digest, why)
-    yield from policy.check_flows(rules, boot.policy_digest, expected.flows)
-    yield from _enclaves(token, references)
-    yield _signer(token, boot, references)
+    yield from policy.check_flows(rules, boot.policy_digest, flows)
+    yield from _enclaves(boot, references)
+    yield _signer(boot, references)
     yield _counter(boot, references, rules)
 
 
@@ -218,10 +253,10 @@ def _flow_change(expected: bytes, found: bytes, flows: FlowBook) -> str:
     return "another flow policy: other data may leave this device than the bundle says"
 
 
-def _board(token: Evidence, boot: Certificate, references: ReferenceValues) -> Claim:
+def _board(boot: Firmware, references: ReferenceValues) -> Claim:
     expected = _name(references.implementation_id)
-    found = _name(token.implementation_id)
-    if token.implementation_id != references.implementation_id:
+    found = _name(boot.implementation_id)
+    if boot.implementation_id != references.implementation_id:
         why = "another kind of device than the bundle is for"
         return Claim("board", expected, found, Outcome.WRONG, why)
     if boot.board != references.board:
@@ -230,18 +265,16 @@ def _board(token: Evidence, boot: Certificate, references: ReferenceValues) -> C
     return Claim("board", expected, found, Outcome.OK)
 
 
-def _boot(
-    part: Component, boot: Certificate, endorsed: Endorsement | None, references: ReferenceValues
-) -> Claim:
-    if endorsed is not None and endorsed.identity.boot_digest != boot.boot_digest:
-        expected, found = endorsed.identity.boot_digest.hex(), boot.boot_digest.hex()
+def _boot(part: Component, boot: Firmware, references: ReferenceValues) -> Claim:
+    if boot.endorsed_boot not in (None, boot.boot_digest):
+        expected, found = (boot.endorsed_boot or b"").hex(), boot.boot_digest.hex()
         why = "boot is not the one the operator endorsed"
         return Claim("boot", expected, found, Outcome.WRONG, why)
     why = "boot is not the one the bundle was built with"
     return _measured("boot", (references.boot,), part, boot.boot_digest, why)
 
 
-def _appliance(part: Component, boot: Certificate, references: ReferenceValues) -> Claim:
+def _appliance(part: Component, boot: Firmware, references: ReferenceValues) -> Claim:
     claim = _measured(
         "appliance",
         (references.image_a, references.image_b),
@@ -255,8 +288,8 @@ def _appliance(part: Component, boot: Certificate, references: ReferenceValues) 
     return claim
 
 
-def _enclaves(token: Evidence, references: ReferenceValues) -> Iterator[Claim]:
-    reported, expected = token.enclaves, dict(references.enclaves)
+def _enclaves(boot: Firmware, references: ReferenceValues) -> Iterator[Claim]:
+    reported, expected = evidence.enclaves(boot.components), dict(references.enclaves)
     for name, digest in expected.items():
         claim = f"enclave:{name}"
         if name not in reported:
@@ -270,16 +303,16 @@ def _enclaves(token: Evidence, references: ReferenceValues) -> Iterator[Claim]:
             yield Claim(f"enclave:{name}", "absent", digest.hex(), Outcome.WRONG, why)
 
 
-def _signer(token: Evidence, boot: Certificate, references: ReferenceValues) -> Claim:
+def _signer(boot: Firmware, references: ReferenceValues) -> Claim:
     expected = references.signer_id
-    for found in (boot.signer_id, *(part.signer_id for part in token.components)):
+    for found in (boot.signer_id, *(part.signer_id for part in boot.components)):
         if found != expected:
             why = "the image was signed with another key than the bundle"
             return Claim("signing key", expected.hex(), found.hex(), Outcome.WRONG, why)
     return Claim("signing key", expected.hex(), expected.hex(), Outcome.OK)
 
 
-def _counter(boot: Certificate, references: ReferenceValues, rules: Rules) -> Claim:
+def _counter(boot: Firmware, references: ReferenceValues, rules: Rules) -> Claim:
     least = max(references.security_counter, rules.minimum_security_counter)
     expected, found = f"at least {least}", str(boot.security_counter)
     if boot.security_counter < least:

@@ -125,13 +125,14 @@ def parse(data: bytes) -> Parsed:
     descriptor = fields.data(CONFIGURATION_DESCRIPTOR, "configuration descriptor")
     authority = fields.data(AUTHORITY_HASH, "authority hash", 32)
     mode = fields.data(MODE, "mode", 1)[0]
-    alias = read_cose_key(fields.data(SUBJECT_PUBLIC_KEY, "subject public key"))
+    point = read_cose_key(fields.data(SUBJECT_PUBLIC_KEY, "subject public key"))
+    alias = _on_curve(point)
     fields.expect(KEY_USAGE, "key usage", KEY_CERT_SIGN)
     fields.expect(PROFILE_NAME, "profile name", dice.PROFILE)
     fields.end()
     if hashlib.sha256(descriptor).digest() != configuration:
         raise CertificateError("certificate: the configuration hash is not the descriptor's")
-    if subject != dice.key_id(alias):
+    if subject != dice.key_id_of(point):
         raise CertificateError("certificate: the subject is not the id of the subject's key")
     config = _descriptor(descriptor)
     certificate = Certificate(issuer, subject, code, *config, authority, mode, alias)
@@ -153,8 +154,24 @@ def cose_key(key: p256.PublicKey) -> bytes:
     )
 
 
-def read_cose_key(data: bytes) -> p256.PublicKey:
-    """Read exactly what `cose_key` writes. Raises CertificateError."""
+# Deterministic CBOR around the coordinates, so that a COSE_Key is good when it is this.
+_BEFORE_X = bytes.fromhex("a6010203260481022001215820")
+_BEFORE_Y = bytes.fromhex("225820")
+_X, _Y = len(_BEFORE_X), len(_BEFORE_X) + p256.COORDINATE + len(_BEFORE_Y)
+
+
+def read_cose_key(data: bytes) -> bytes:
+    """The point, X || Y, of exactly what `cose_key` writes. Raises CertificateError."""
+    point = data[_X : _X + p256.COORDINATE] + data[_Y:]
+    if len(point) == p256.XY_BYTES and data == b"".join(
+        (_BEFORE_X, point[: p256.COORDINATE], _BEFORE_Y, point[p256.COORDINATE :])
+    ):
+        return point
+    return _read_cose_key(data)
+
+
+def _read_cose_key(data: bytes) -> bytes:
+    """The same, field by field: says what is wrong."""
     try:
         value = cbor.decode(data, limit=256)
     except cbor.CborError as error:
@@ -167,8 +184,12 @@ def read_cose_key(data: bytes) -> p256.PublicKey:
     x = fields.data(KEY_X, "X", p256.COORDINATE)
     y = fields.data(KEY_Y, "Y", p256.COORDINATE)
     fields.end()
+    return x + y
+
+
+def _on_curve(point: bytes) -> p256.PublicKey:
     try:
-        return p256.from_xy(x + y)
+        return p256.from_xy(point)
     except PublicKeyError as error:
         raise CertificateError(f"certificate: {error}") from error
 

@@ -17,7 +17,6 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import lru_cache
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -126,16 +125,11 @@ def key_pair(secret: bytes, function: Hash = SHA256) -> p256.PrivateKey:
 
 def key_id(key: p256.PublicKey, function: Hash = SHA256) -> str:
     """The identifier in certificates: 20 bytes as lower-case hex, the top bit cleared."""
-    point = p256.xy(key)
-    return _our_key_id(point) if function is SHA256 else _key_id(point, function)
+    return key_id_of(p256.xy(key), function)
 
 
-@lru_cache(maxsize=p256.REMEMBERED)
-def _our_key_id(point: bytes) -> str:
-    return _key_id(point, SHA256)
-
-
-def _key_id(point: bytes, function: Hash) -> str:
+def key_id_of(point: bytes, function: Hash = SHA256) -> str:
+    """The identifier of the key with this point, X || Y."""
     raw = bytearray(kdf(ID_BYTES, point, ID_SALT, "ID", function))
     raw[0] &= 0x7F
     return raw.hex()

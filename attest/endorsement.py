@@ -46,10 +46,10 @@ class Identity:
     def __post_init__(self) -> None:
         """Raises EndorsementError unless the id is the key's and the lengths are right."""
         try:
-            key = p256.from_xy(self.identity_key)
+            p256.from_xy(self.identity_key)
         except PublicKeyError as error:
             raise EndorsementError(f"the device's identity: {error}") from error
-        if self.instance_id != p256.instance_id(key):
+        if self.instance_id != p256.instance_id_of(self.identity_key):
             raise EndorsementError("the device's instance id is not the hash of its identity key")
         if len(self.implementation_id) != 32 or len(self.boot_digest) != 32:
             raise EndorsementError("the device's implementation id or boot digest is not 32 bytes")

@@ -127,11 +127,16 @@ class Evidence:
     @property
     def enclaves(self) -> dict[str, bytes]:
         """Code digest by enclave name."""
-        return {
-            c.type.removeprefix(ENCLAVE_PREFIX): c.value
-            for c in self.components
-            if c.type.startswith(ENCLAVE_PREFIX)
-        }
+        return enclaves(self.components)
+
+
+def enclaves(components: tuple[Component, ...]) -> dict[str, bytes]:
+    """Code digest by enclave name, in the order of the components."""
+    return {
+        c.type.removeprefix(ENCLAVE_PREFIX): c.value
+        for c in components
+        if c.type.startswith(ENCLAVE_PREFIX)
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +197,7 @@ def parse(token: bytes) -> Token:
     fields.end()
     if evidence.instance_id[0] != UEID_RAND:
         raise EvidenceError(f"token: instance id ({INSTANCE_ID}) is not of type RAND")
-    if len(evidence.health.counts) != len(evidence.enclaves):
+    if len(evidence.health.counts) != len(evidence.components) - len(FIXED_TYPES):
         raise EvidenceError(f"token: health ({HEALTH}) is not of each enclave that is listed")
     subject = evidence.subject
     if subject is not None and subject.type.removeprefix(ENCLAVE_PREFIX) not in evidence.enclaves:

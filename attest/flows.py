@@ -35,9 +35,11 @@ class Route:
         return f"{self.tag} leaves by {device_words(self.to)} {how}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FlowBook:
-    """Flow policies by digest, with their ways out. Immutable; make one with `of`."""
+    """Flow policies by digest, with their ways out. Immutable, and equal to itself only; make one
+    with `of`.
+    """
 
     _known: Mapping[bytes, tuple[Policy, tuple[Route, ...]]]
 

@@ -19,15 +19,16 @@ class Fields:
     def __init__(self, value: object, what: str, error: type[AttestError]) -> None:
         self._what = what
         self._error = error
-        if not isinstance(value, Mapping):
+        if type(value) is not dict and not isinstance(value, Mapping):
             raise error(f"{what}: not a map")
         self._left: dict[object, object] = dict(value)
 
     def take(self, key: int | str, name: str) -> object:
         """The field's value, whatever it is."""
-        if key not in self._left:
-            raise self._error(f"{self._what}: {name} ({key}) is missing")
-        return self._left.pop(key)
+        try:
+            return self._left.pop(key)
+        except KeyError:
+            raise self._error(f"{self._what}: {name} ({key}) is missing") from None
 
     def has(self, key: int | str) -> bool:
         return key in self._left

@@ -63,13 +63,17 @@ def from_xy(data: bytes) -> PublicKey:
     """Read X || Y. Raises PublicKeyError for another length or a point that is not on the curve."""
     if len(data) != XY_BYTES:
         raise PublicKeyError(f"a public key of {len(data)} bytes, X || Y has {XY_BYTES}")
-    x, y = (int.from_bytes(data[i : i + COORDINATE], "big") for i in (0, COORDINATE))
     try:
-        return ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
+        return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x04" + data)
     except ValueError as error:
         raise PublicKeyError("a public key that is no point of P-256") from error
 
 
 def instance_id(identity: PublicKey) -> bytes:
+    """The instance id of the device with this identity key (see `instance_id_of`)."""
+    return instance_id_of(xy(identity))
+
+
+def instance_id_of(point: bytes) -> bytes:
     """0x01 || SHA-256(0x04 || X || Y), 33 bytes: RFC 9783 section 4.2.1, a UEID of type RAND."""
-    return b"\x01" + hashlib.sha256(b"\x04" + xy(identity)).digest()
+    return b"\x01" + hashlib.sha256(b"\x04" + point).digest()

@@ -40,7 +40,7 @@ class Response:
 def pack(response: Response) -> bytes:
     """The bytes of an evidence file."""
     endorsement = {} if response.endorsement is None else {"endorsement": response.endorsement}
-    return cbor.encode({"token": response.token, "cert": response.certificate, **endorsement})
+    return cbor.encode({"cert": response.certificate, "token": response.token, **endorsement})
 
 
 def unpack(data: bytes) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 
 class NonceState(Enum):
@@ -36,8 +37,7 @@ class Challenge:
     age: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):  # an appraisal makes some twenty, and a frozen dataclass is slow to make
     """One checked statement. `expected` and `found` are text, `why` explains a failure."""
 
     claim: str

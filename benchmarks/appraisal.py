@@ -56,8 +56,8 @@ def _ready(document: bytes, key: p256.PublicKey) -> tuple[p256.PublicKey, bytes,
     return key, der, cose.signed_bytes(message.protected_bytes, message.payload)
 
 
-def case(number: int, operator: p256.PrivateKey, signer: bytes) -> Case:
-    """An honest device with a secret of its own."""
+def case(number: int, operator: p256.PrivateKey, public: p256.PublicKey, signer: bytes) -> Case:
+    """An honest device with a secret of its own. A verifier has one operator key, `public`."""
     secret, nonce = _digest(f"device {number}"), _digest(f"nonce {number}")
     values = ReferenceValues(
         implementation_id=endorsement.implementation_id(BOARD),
@@ -78,9 +78,9 @@ def case(number: int, operator: p256.PrivateKey, signer: bytes) -> Case:
     inputs = dice.Inputs(values.image_a, hashed, signer, dice.Mode.NORMAL)
     identity = dice.key_pair(secret)
     alias = dice.key_pair(dice.attestation_cdi(secret, inputs))
-    public = identity.public_key()
+    own = identity.public_key()
     facts = endorsement.Identity(
-        p256.instance_id(public), p256.xy(public), values.implementation_id, values.boot
+        p256.instance_id(own), p256.xy(own), values.implementation_id, values.boot
     )
     parts = [Component(kind, value, signer) for kind, value in values.components(0)]
     token = evidence.write(
@@ -104,11 +104,11 @@ def case(number: int, operator: p256.PrivateKey, signer: bytes) -> Case:
     challenge = Challenge(nonce, age=1)
     return Case(
         Response(token, document),
-        Expectations(challenge, endorsed, operator.public_key(), values, Policy("bench", rules)),
+        Expectations(challenge, endorsed, public, values, Policy("bench", rules)),
         (
             _ready(token, alias.public_key()),
-            _ready(document, public),
-            _ready(endorsed, operator.public_key()),
+            _ready(document, own),
+            _ready(endorsed, public),
         ),
     )
 
@@ -145,11 +145,12 @@ def appraisal(_workshop: Workshop) -> Iterator[Measure]:
     else runs disturbs all; the median of the rounds counts.
     """
     operator = ec.derive_private_key(0xC0FFEE, ec.SECP256R1())
+    public = operator.public_key()
     signer = p256.key_hash(ec.derive_private_key(0x51, ec.SECP256R1()).public_key())
     first, again, three, one = [], [], [], []
     for number in range(ROUNDS):
         numbers = range(number * DEVICES, (number + 1) * DEVICES)
-        cases = [case(each, operator, signer) for each in numbers]
+        cases = [case(each, operator, public, signer) for each in numbers]
         three.append(_seconds(_verify, cases))
         first.append(_seconds(_appraise, cases))
         one.append(_seconds(_verify_token, cases))

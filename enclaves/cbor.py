@@ -39,9 +39,23 @@ def encode(value: object) -> bytes:
     of more than 64 bits, and for nesting deeper than MAX_DEPTH.
     """
     try:
+        if _is_ours(value, MAX_DEPTH):  # as it is written
+            return cbor2.dumps(value)
         return cbor2.dumps(_ordered(value, 0))
     except UnicodeEncodeError as error:
         raise CborError("a text string that UTF-8 cannot hold") from error
+
+
+def string_head(data: bytes) -> bytes:
+    """What stands before the bytes of a byte string, for who joins it to others without a copy."""
+    size = len(data)
+    if size < 24:
+        return bytes((0x40 | size,))
+    if size < 1 << 8:
+        return bytes((0x58, size))
+    if size < 1 << 16:
+        return b"\x59" + size.to_bytes(2, "big")
+    return b"\x5a" + size.to_bytes(4, "big")
 
 
 def decode(data: bytes, *, limit: int = MAX_BYTES) -> Value:
@@ -95,39 +109,46 @@ def _decode_quickly(data: bytes) -> object:
 
 
 _SCALARS = frozenset({int, str, bytes, bool, type(None)})
+_STRINGS = frozenset({str, bytes})
 
 
-def _is_ours(value: object) -> bool:
-    """Whether a decoded value has only types and orders that `encode` writes."""
-    kind = type(value)
-    if kind in _SCALARS:
-        return True
-    if kind is list:
-        return all(type(item) in _SCALARS or _is_ours(item) for item in value)  # type: ignore[attr-defined]
-    if kind is dict:
-        return _is_our_map(value)  # type: ignore[arg-type]
-    return isinstance(value, cbor2.CBORTag) and _is_ours(value.value)
+def _is_ours(value: object, depth: int = MAX_DEPTH) -> bool:
+    """Whether a value has only types and orders that `encode` writes, `depth` levels deep."""
+    kind, known = type(value), False
+    if kind is int:
+        known = -(1 << 64) <= value < 1 << 64  # type: ignore[operator]
+    elif kind in _SCALARS:
+        known = True
+    elif depth == 0:
+        known = False
+    elif kind is dict:
+        known = _is_our_map(value, depth - 1)  # type: ignore[arg-type]
+    elif kind is list:
+        known = all([type(each) in _STRINGS or _is_ours(each, depth - 1) for each in value])  # type: ignore[attr-defined]
+    elif kind is cbor2.CBORTag:
+        known = _is_ours(value.value, depth - 1)  # type: ignore[attr-defined]
+    return known
 
 
-def _is_our_map(value: dict[object, object]) -> bool:
+def _is_our_map(value: dict[object, object], depth: int) -> bool:
     """Keys of one major type only, which is what nearly all have, and rising."""
-    before: int | None = None
+    before = -1
     text: tuple[int, bytes] = (-1, b"")
     for key, item in value.items():
-        if type(item) not in _SCALARS and not _is_ours(item):
-            return False
         if type(key) is int:
             # Unsigned ones rise and come first, negative ones fall (their encodings rise).
             place = key if key >= 0 else (1 << 64) - key
-            if text[0] >= 0 or (before is not None and place <= before):
+            if place <= before or text[0] >= 0:
                 return False
             before = place
         elif type(key) is str:
             encoded = key.encode()
-            if before is not None or (len(encoded), encoded) <= text:
+            if before >= 0 or (len(encoded), encoded) <= text:
                 return False
             text = (len(encoded), encoded)
         else:
+            return False
+        if type(item) not in _STRINGS and not _is_ours(item, depth):
             return False
     return True
 

@@ -33,7 +33,9 @@ HEADER_KID = 4
 ES256 = -7
 COORDINATE = 32  # bytes of r, s, X and Y on P-256
 MAX_BYTES = 64 * 1024
+_PARTS = (bytes, dict, bytes, bytes)
 _TAGGED = b"\xd2"  # the head of tag 18
+_SIGNATURE1 = b"\x84\x6aSignature1"  # an array of four, and its first
 _ES256 = ec.ECDSA(hashes.SHA256())
 
 Label: TypeAlias = int | str
@@ -86,8 +88,8 @@ def sign1(
 
 def signed_bytes(protected_bytes: bytes, payload: bytes, external_aad: bytes = b"") -> bytes:
     """The Sig_structure that is signed (RFC 9052 section 4.4)."""
-    parts = ["Signature1", protected_bytes, external_aad, payload]
-    return cbor2.dumps(parts)  # strings alone: deterministic as it is
+    parts = (protected_bytes, external_aad, payload)
+    return b"".join((_SIGNATURE1, *(cbor.string_head(part) + part for part in parts)))
 
 
 def read1(data: bytes, *, tagged: bool | None = True) -> Sign1:
@@ -109,11 +111,9 @@ def read1(data: bytes, *, tagged: bool | None = True) -> Sign1:
         value = value.value
     elif tagged:
         raise CoseError(f"COSE_Sign1: CBOR tag {TAG_SIGN1} is missing")
-    match value:
-        case [bytes() as protected_bytes, dict() as unprotected, bytes() as payload, bytes() as s]:
-            pass
-        case _:
-            raise CoseError("COSE_Sign1: not [bstr, map, bstr, bstr]")
+    if type(value) is not list or tuple(map(type, value)) != _PARTS:
+        raise CoseError("COSE_Sign1: not [bstr, map, bstr, bstr]")
+    protected_bytes, unprotected, payload, s = value
     headers = _protected(protected_bytes), _labelled(unprotected)
     _check_headers(*headers)  # first: with another algorithm the signature has another length
     if len(s) != 2 * COORDINATE:
