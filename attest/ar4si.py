@@ -7,7 +7,7 @@ is left out, as the draft asks. The tier of the vector's worst value is the verd
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from types import MappingProxyType
 
@@ -69,15 +69,13 @@ def status(verdict: Verdict) -> Tier:
 
 def vector(verdict: Verdict) -> Mapping[Facet, int]:
     """The value of each facet that a claim spoke of, in the order of their keys."""
-    values = {}
-    for each in Facet:
-        claims = [claim for claim in verdict.claims if facet(claim.claim) is each]
-        if claims:
-            values[each] = _value(each, claims)
-    return MappingProxyType(values)
+    by_facet: dict[Facet, list[Claim]] = {}
+    for claim in verdict.claims:
+        by_facet.setdefault(facet(claim.claim), []).append(claim)
+    return MappingProxyType({each: _value(each, by_facet[each]) for each in sorted(by_facet)})
 
 
-def _value(of: Facet, claims: Iterable[Claim]) -> int:
+def _value(of: Facet, claims: Sequence[Claim]) -> int:
     wrong = {claim.claim for claim in claims if claim.outcome is Outcome.WRONG}
     if not wrong:
         unchecked = any(claim.outcome is Outcome.UNCHECKED for claim in claims)

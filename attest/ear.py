@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 import jwt
@@ -69,6 +70,10 @@ class Issuer:
     key: p256.PrivateKey
     developer: str = "coffret"
     build: str = "coffret verifier"
+    key_hash: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key_hash", p256.key_hash(self.key.public_key()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +103,13 @@ class Received:
 
 def to_jwt(result: Result, issuer: Issuer, dialect: Dialect = Dialect.EAR03) -> str:
     """The result as a signed JWT (ES256)."""
-    headers = {"kid": p256.key_hash(issuer.key.public_key()).hex()}
+    headers = {"kid": issuer.key_hash.hex()}
     return jwt.encode(claims_json(result, issuer, dialect), issuer.key, "ES256", headers)
 
 
 def to_cwt(result: Result, issuer: Issuer, dialect: Dialect = Dialect.EAR03) -> bytes:
     """The result as a signed CWT (COSE_Sign1, tag 18, ES256)."""
-    headers: dict[int | str, object] = {
-        cose.HEADER_KID: p256.key_hash(issuer.key.public_key()),
-    }
+    headers: dict[int | str, object] = {cose.HEADER_KID: issuer.key_hash}
     return cose.sign1(cbor.encode(claims_cbor(result, issuer, dialect)), issuer.key, headers)
 
 
@@ -172,17 +175,22 @@ def annotated(token: Evidence) -> dict[str, Any]:
         "psa-boot-seed": _base64(token.boot_seed),
         "psa-client-id": token.client_id,
         "psa-security-lifecycle": token.lifecycle,
-        "psa-software-components": [
-            {
-                "measurement-type": part.type,
-                "measurement-value": _base64(part.value),
-                "signer-id": _base64(part.signer_id),
-                "measurement-desc": evidence.METHOD,
-                **({} if part.version is None else {"version": part.version}),
-            }
-            for part in token.components
-        ],
+        "psa-software-components": _annotated_components(token.components),
     }
+
+
+@lru_cache(maxsize=256)  # of images; whoever gets the list only writes it down
+def _annotated_components(components: tuple[evidence.Component, ...]) -> list[dict[str, str]]:
+    return [
+        {
+            "measurement-type": part.type,
+            "measurement-value": _base64(part.value),
+            "signer-id": _base64(part.signer_id),
+            "measurement-desc": evidence.METHOD,
+            **({} if part.version is None else {"version": part.version}),
+        }
+        for part in components
+    ]
 
 
 def read_jwt(text: str, verifier: p256.PublicKey) -> Received:

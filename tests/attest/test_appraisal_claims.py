@@ -325,6 +325,30 @@ def test_component_listed_twice_is_malformed() -> None:
     assert verdict.differing == ("evidence",)
 
 
+def test_a_device_that_reports_again_costs_one_signature_check(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And one that verified once is refused as soon as a bit of it differs."""
+    checked: list[bytes] = []
+    check1 = cose.check1
+
+    def counted(message: cose.Sign1, key: p256.PublicKey) -> None:
+        checked.append(message.payload)
+        check1(message, key)
+
+    monkeypatch.setattr(cose, "check1", counted)
+    device = replace(GOOD, secret=digest("met for the first time"))
+    expected = expectations(endorsed=device.endorsed_by())
+    for checks in (3, 1, 1):
+        checked.clear()
+        assert appraise(device.answer(), expected).trusted
+        assert len(checked) == checks
+    forged = bytearray(device.certificate)
+    forged[-20] ^= 1  # within the signature
+    answer = replace(device.answer(), certificate=bytes(forged))
+    assert appraise(answer, expected).differing == ("certificate",)
+
+
 def test_claims_map_is_what_the_wire_carries() -> None:
     token: Evidence = GOOD.evidence()
     payload = cose.read1(GOOD.answer().token).payload
