@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from attest import certificate as certificates
 from attest import dice, endorsement, evidence, p256, policy
@@ -182,8 +183,7 @@ def _state(token: Evidence, boot: Certificate, rules: Rules) -> Iterator[Claim]:
     yield Claim("caller", str(CLIENT_MANAGER), str(token.client_id), asked, why)
 
 
-@dataclass(frozen=True, slots=True)
-class Firmware:
+class Firmware(NamedTuple):
     """What a device shows of its firmware: the same for every device that runs the same.
 
     `components` are the token's, `endorsed_boot` the operator's word; the rest is what boot

@@ -73,6 +73,7 @@ class Endorsement:
     serial: bytes
 
 
+@lru_cache(maxsize=64)  # of kinds of devices
 def board_of(implementation_id: bytes) -> str:
     """The board in `coffret/<board>/<root>`, NUL-padded ASCII. Raises EndorsementError."""
     parts = implementation_id.rstrip(b"\0").split(b"/")

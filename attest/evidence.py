@@ -53,6 +53,8 @@ MAX_BYTES = 4096
 MAX_COMPONENTS = 32
 MAX_TEXT = 64
 
+_STRINGS = frozenset({str, bytes})
+
 # The components every device lists, in this order; `enclave:NAME` ones follow.
 FIXED_TYPES = ("boot", "runtime", "appliance", "policy")
 ENCLAVE_PREFIX = "enclave:"
@@ -308,7 +310,7 @@ def _client(fields: Fields) -> int:
 def _listed(items: list[object]) -> tuple[Component, ...]:
     """The components; devices with one image list the same ones, which are read once."""
     for number, item in enumerate(items):
-        if type(item) is not dict or not all(type(each) in (str, bytes) for each in item.values()):
+        if type(item) is not dict or not _STRINGS.issuperset(map(type, item.values())):
             _component(number, item)  # says what is wrong with it
             raise EvidenceError(f"token: component {number}: neither text nor bytes")
     return _components(tuple(tuple(item.items()) for item in items if isinstance(item, dict)))

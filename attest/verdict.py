@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
@@ -23,6 +23,8 @@ class Outcome(Enum):
     OK = "ok"
     WRONG = "wrong"
     UNCHECKED = "unchecked"
+
+    __hash__ = object.__hash__  # an Enum's own is slow, and there is one of each
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +75,15 @@ class Verdict:
     policy: str = ""
     appliance: str | None = None
     version: str | None = None
+    verdict: str = field(init=False)  # trusted, untrusted or unknown
 
-    @property
-    def verdict(self) -> str:
-        """trusted, untrusted or unknown."""
-        if not self.claims or any(claim.outcome is Outcome.WRONG for claim in self.claims):
-            return "untrusted"
-        if any(claim.outcome is Outcome.UNCHECKED for claim in self.claims):
-            return "unknown"
-        return "trusted"
+    def __post_init__(self) -> None:
+        outcomes = {claim.outcome for claim in self.claims}
+        if not outcomes or Outcome.WRONG in outcomes:
+            said = "untrusted"
+        else:
+            said = "unknown" if Outcome.UNCHECKED in outcomes else "trusted"
+        object.__setattr__(self, "verdict", said)
 
     @property
     def trusted(self) -> bool:

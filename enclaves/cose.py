@@ -9,10 +9,9 @@ label may not stand in both headers. Signatures are deterministic (RFC 6979), ra
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias, cast
 
 import cbor2
 from cryptography.exceptions import InvalidSignature
@@ -34,6 +33,7 @@ ES256 = -7
 COORDINATE = 32  # bytes of r, s, X and Y on P-256
 MAX_BYTES = 64 * 1024
 _PARTS = (bytes, dict, bytes, bytes)
+_Parts: TypeAlias = tuple[bytes, dict[object, object], bytes, bytes]
 _TAGGED = b"\xd2"  # the head of tag 18
 _SIGNATURE1 = b"\x84\x6aSignature1"  # an array of four, and its first
 _ES256 = ec.ECDSA(hashes.SHA256())
@@ -45,8 +45,7 @@ class CoseError(ValueError):
     """The message is malformed, or its signature does not verify."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sign1:
+class Sign1(NamedTuple):
     """The parts of a COSE_Sign1 message. From `read1` they are claims, from `verify1` facts.
 
     `unprotected` is never covered by the signature.
@@ -88,8 +87,13 @@ def sign1(
 
 def signed_bytes(protected_bytes: bytes, payload: bytes, external_aad: bytes = b"") -> bytes:
     """The Sig_structure that is signed (RFC 9052 section 4.4)."""
-    parts = (protected_bytes, external_aad, payload)
-    return b"".join((_SIGNATURE1, *(cbor.string_head(part) + part for part in parts)))
+    head = cbor.string_head
+    return b"".join(
+        (
+            *(_SIGNATURE1, head(protected_bytes), protected_bytes),
+            *(head(external_aad), external_aad, head(payload), payload),
+        )
+    )
 
 
 def read1(data: bytes, *, tagged: bool | None = True) -> Sign1:
@@ -113,7 +117,7 @@ def read1(data: bytes, *, tagged: bool | None = True) -> Sign1:
         raise CoseError(f"COSE_Sign1: CBOR tag {TAG_SIGN1} is missing")
     if type(value) is not list or tuple(map(type, value)) != _PARTS:
         raise CoseError("COSE_Sign1: not [bstr, map, bstr, bstr]")
-    protected_bytes, unprotected, payload, s = value
+    protected_bytes, unprotected, payload, s = cast(_Parts, value)
     headers = _protected(protected_bytes), _labelled(unprotected)
     _check_headers(*headers)  # first: with another algorithm the signature has another length
     if len(s) != 2 * COORDINATE:
@@ -136,7 +140,7 @@ def verify1(
 
 def check1(message: Sign1, key: ec.EllipticCurvePublicKey, *, external_aad: bytes = b"") -> None:
     """Verify with `key` (P-256) what `read1` gave. Raises CoseError unless all is good."""
-    if not isinstance(key.curve, ec.SECP256R1):
+    if type(key.curve) is not ec.SECP256R1:  # isinstance is slow for an abstract class
         raise CoseError(f"ES256 needs a P-256 key, this one is {key.curve.name}")
     r = int.from_bytes(message.signature[:COORDINATE], "big")
     s = int.from_bytes(message.signature[COORDINATE:], "big")
