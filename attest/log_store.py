@@ -21,6 +21,7 @@ from attest.errors import LogError
 from attest.log import MAX_ENTRY, Consistency, Head, Inclusion, read_head, sign_head
 from attest.tables import LOG_ENTRIES, LOG_NODES
 
+_LOCK = 0x636F6C67  # any number that nobody else locks
 _Place = tuple[int, int]  # level and number: the subtree over 2^level entries
 
 
@@ -141,7 +142,8 @@ class Log:
     def _lock(self) -> None:
         """Nobody else appends until the caller commits. Readers go on."""
         if self._connection.dialect.name == "postgresql":
-            self._connection.execute(sa.text("LOCK TABLE log_entry IN SHARE ROW EXCLUSIVE MODE"))
+            # Not the table's own lock: for that one would wait for autovacuum, up to a second.
+            self._connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
         else:  # SQLite has one writer, which is whoever has begun to write: this writes nothing
             self._connection.execute(sa.delete(LOG_ENTRIES).where(LOG_ENTRIES.c.number < 0))
 
