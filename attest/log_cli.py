@@ -170,7 +170,7 @@ class _Asked:
             return
         from attest.service.client import Client, read_key  # noqa: PLC0415 - an extra
 
-        secret = "" if self.access_key is None else read_key(self.access_key)
+        secret = None if self.access_key is None else read_key(self.access_key)
         with Client(self.service, secret, self.ca) as client:
             yield ServiceLog(client, self.public())
 

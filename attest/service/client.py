@@ -56,15 +56,18 @@ def read_key(path: Path) -> str:
 
 
 class Client:
-    """A context manager. Every method raises ServiceError."""
+    """A context manager. Every method raises ServiceError.
 
-    def __init__(self, url: str, key: str, ca: Path | None = None) -> None:
+    `key` None is for what a service answers to anybody.
+    """
+
+    def __init__(self, url: str, key: str | None, ca: Path | None = None) -> None:
         verify: ssl.SSLContext | bool = True
         if ca is not None:
             verify = ssl.create_default_context(cafile=str(ca))
         self._http = httpx.Client(
             base_url=url,
-            headers={"Authorization": f"Bearer {key}"},
+            headers={} if key is None else {"Authorization": f"Bearer {key}"},
             timeout=TIMEOUT_S,
             verify=verify,
         )

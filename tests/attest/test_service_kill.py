@@ -136,13 +136,13 @@ def check(home: Home, tallies: list[Tally]) -> None:
             row.value.hex(): row.attestation
             for row in connection.execute(sa.select(NONCES.c.value, NONCES.c.attestation))
         }
-    for id_, nonce, verdict in acknowledged:
-        assert kept[id_] == (nonce, verdict), "an acknowledged result is not in the database"
-        assert used[nonce] == id_
         logged = connection.execute(
             sa.select(LOG_ENTRIES.c.about, LOG_ENTRIES.c.content).order_by(LOG_ENTRIES.c.number)
         ).all()
         root = read_head(Log(connection).head(KEY), KEY.public_key()).root
+    for id_, nonce, verdict in acknowledged:
+        assert kept[id_] == (nonce, verdict), "an acknowledged result is not in the database"
+        assert used[nonce] == id_
     times_logged = Counter(entry.about for entry in logged)
     assert {times_logged[about_result(id_)] for id_ in kept} == {1}, "a verdict is not in the log"
     assert root == merkle.root_of([merkle.leaf_hash(entry.content) for entry in logged])

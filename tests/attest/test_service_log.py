@@ -124,7 +124,8 @@ def test_whoever_kept_a_head_sees_that_the_log_only_grew(
     running: RunningService, run: Run, tmp_path: Path
 ) -> None:
     older, proof = tmp_path / "older.head", tmp_path / "grew.proof"
-    assert run("head", "--out", older).exit_code == 0
+    done = run("head", "--out", older)
+    assert done.exit_code == 0, done.exception
     attested(running)
     assert run("prove", "--since", older, "--out", proof).exit_code == 0
     assert run("verify", proof, "--head", older).exit_code == 0
