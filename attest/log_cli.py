@@ -8,19 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
 import attest
 from attest import keys, log, p256
 from attest.errors import AttestError
-from attest.log_source import OwnLog, ServiceLog, Source, Wanted
-from attest.log_store import Entry, about_content, opened
 from attest.paths import log_location
 from boards.errors import NO, USAGE, CoffretError
 from enclaves import cbor
 from enclaves.keys import write_atomically
+
+if TYPE_CHECKING:
+    from attest.log_source import Source
 
 ROLE = "log"
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -52,6 +53,8 @@ def log_group() -> None:
 @JSON
 def add(bundle: Path, location: str | None, as_json: bool) -> None:
     """Append the release BUNDLE; one that is there already is not added again."""
+    from attest.log_store import Entry, opened  # noqa: PLC0415 - SQLAlchemy loads slowly
+
     with _errors(), opened(location or log_location()) as mine:
         entry = Entry.of(_release(bundle))
         number = mine.find(entry.about)
@@ -124,6 +127,9 @@ def prove(
             "give one of --bundle, --entry, --result and --since",
             USAGE,
         )
+    from attest.log_source import Wanted  # noqa: PLC0415
+    from attest.log_store import about_content  # noqa: PLC0415
+
     asked = _Asked(location, service, access_key, ca, log_key, folder)
     proof: log.Inclusion | log.Consistency | None
     with _errors(), asked.source() as source:
@@ -158,6 +164,8 @@ class _Asked:
 
     @contextmanager
     def source(self) -> Iterator[Source]:
+        from attest.log_source import OwnLog, ServiceLog  # noqa: PLC0415
+
         if self.service is None:
             if self.log_key is not None or self.access_key is not None or self.ca is not None:
                 raise CoffretError(
