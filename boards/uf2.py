@@ -18,7 +18,9 @@ ERASED = b"\xff"
 _HEAD = struct.Struct("<8I")
 _TAIL = struct.Struct("<I")
 _MAGIC_1, _MAGIC_2, _MAGIC_END = 0x0A324655, 0x9E5D5157, 0x0AB16F30
-_NOT_MAIN_FLASH, _FAMILY = 0x0001, 0x2000
+_NOT_MAIN_FLASH, _FAMILY, _EXTENSION = 0x0001, 0x2000, 0x8000
+_ABSOLUTE, _RP2350_ARM_S = 0xE48BFF57, 0xE48BFF59  # RP2350 data sheet, table 455
+_IGNORED_BY_RP2 = 0x9957E304  # the extension that picotool marks such a block with
 _DATA_MAX = 476
 
 
@@ -85,6 +87,20 @@ def _pages(segments: Sequence[Segment], sector: int) -> dict[int, bytes]:
 def _block(address: int, data: bytes, number: int, count: int, family: int) -> bytes:
     head = _HEAD.pack(_MAGIC_1, _MAGIC_2, _FAMILY, address, len(data), number, count, family)
     return head + data.ljust(_DATA_MAX, b"\0") + _TAIL.pack(_MAGIC_END)
+
+
+def write_rp2350_uf2(segments: Iterable[Segment], sector: int) -> bytes:
+    """The file for an RP2350's drive, of a Secure Arm image.
+
+    In front of it a block of the absolute family for the last page of 16 MiB: without one the ROM
+    of the first chips does not take files by their family (RP2350 data sheet, erratum E10).
+    """
+    head = _HEAD.pack(
+        *(_MAGIC_1, _MAGIC_2, _FAMILY | _EXTENSION, 0x10FFFF00, PAYLOAD, 0, 2, _ABSOLUTE)
+    )
+    data = b"\xef" * PAYLOAD + struct.pack("<I", _IGNORED_BY_RP2)
+    block = head + data.ljust(_DATA_MAX, b"\0") + _TAIL.pack(_MAGIC_END)
+    return block + write_uf2(segments, _RP2350_ARM_S, sector)
 
 
 def read_uf2(data: bytes) -> Uf2:
