@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from boards.model import Board, Region
+from boards.memory import Region
+from boards.model import Board
 from boards.mpu import Access, region
 
 # Region numbers fixed in docs/internals.md, section Tasks.

@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import itertools
 import tomllib
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -14,8 +12,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from boards.devices import SHARED_DEVICES, Device, Pins
 from boards.errors import USAGE, CoffretError
-from boards.facts import Address, Facts, Identifier, Size
-from boards.transports import TransportName
+from boards.facts import Address, Facts, Identifier
+from boards.host import Emulator, Host
+from boards.memory import Flash, Memory, Mpu, Region
 
 ROOT = Path(__file__).parent
 
@@ -25,152 +24,6 @@ class BoardError(CoffretError):
 
     def __init__(self, message: str, mend: str) -> None:
         super().__init__(message, mend, USAGE)
-
-
-class Region(Facts):
-    """An address range; bytes."""
-
-    base: Address
-    size: Size
-
-    @property
-    def end(self) -> int:
-        """First address behind it."""
-        return self.base + self.size
-
-    def contains(self, other: Region) -> bool:
-        """Whether `other` lies wholly inside."""
-        return self.base <= other.base and other.end <= self.end
-
-
-class Extent(Facts):
-    """A part of the flash: offset from its base, bytes."""
-
-    offset: Address
-    size: Size
-
-
-class StoreExtent(Facts):
-    """The record store: equal banks one behind the other."""
-
-    offset: Address
-    bank_size: Size
-    banks: Annotated[int, Field(ge=2, le=8)]
-
-    @property
-    def size(self) -> int:
-        return self.bank_size * self.banks
-
-
-class Sectors(Facts):
-    """Equal erase blocks one behind the other; bytes."""
-
-    count: Annotated[int, Field(ge=1, le=0x1_0000)]
-    size: Size
-
-
-class Flash(Facts):
-    """Non-volatile memory that is read in place; `erase_size` and `program_size` in bytes.
-
-    `erase_size` is the erase block of the slots. Where the flash has blocks of several sizes,
-    `sectors` lists them all from its base.
-    """
-
-    base: Address
-    size: Size
-    erase_size: Size
-    program_size: Size
-    erased: Literal[0xFF]
-    sectors: tuple[Sectors, ...] = ()
-    slot_a: Extent
-    slot_b: Extent
-    store: StoreExtent
-    secrets: Extent
-
-    def region(self, extent: Extent | StoreExtent) -> Region:
-        """The addresses of a part."""
-        return Region(base=self.base + extent.offset, size=extent.size)
-
-    @property
-    def blocks(self) -> tuple[Sectors, ...]:
-        """Its erase blocks, from its base."""
-        equal = Sectors(count=self.size // self.erase_size, size=self.erase_size)
-        return self.sectors or (equal,)
-
-    def borders(self) -> frozenset[int]:
-        """Offsets where an erase block begins or ends."""
-        sizes = [block.size for block in self.blocks for _ in range(block.count)]
-        return frozenset(itertools.accumulate(sizes, initial=0))
-
-    @model_validator(mode="after")
-    def _parts_fit(self) -> Self:
-        parts = {name: getattr(self, name) for name in ("slot_a", "slot_b", "store", "secrets")}
-        borders = self.borders()
-        if max(borders) != self.size:
-            raise ValueError("flash.sectors, or flash.erase_size, do not add up to flash.size")
-        for name, part in parts.items():
-            if part.offset + part.size > self.size:
-                raise ValueError(f"flash.{name} ends behind the flash")
-            step = {"store": self.store.bank_size}.get(name, self.erase_size)
-            units = range(part.offset, part.offset + part.size, step)
-            ends = {part.offset, part.offset + part.size}
-            if not borders >= (ends if name == "secrets" else ends | set(units)):
-                raise ValueError(f"flash.{name} is not made of whole erase blocks")
-        ordered = sorted(parts.items(), key=lambda item: item[1].offset)
-        for (low, one), (high, two) in itertools.pairwise(ordered):
-            if one.offset + one.size > two.offset:
-                raise ValueError(f"flash.{low} and flash.{high} overlap")
-        if self.slot_a.size != self.slot_b.size:
-            raise ValueError("flash.slot_a and flash.slot_b differ in size")
-        return self
-
-
-class Memory(Facts):
-    """Memories and what boot keeps in them.
-
-    `ram` is the image's. Boot uses a part of it before the image runs; where there is a Secure
-    world, `boot_ram` is that world's own, and `secure_state` what it keeps while the image runs.
-    `first_stage`: bytes at boot's base that the part's ROM loads by its own rules, in front of
-    boot's vector table.
-    """
-
-    boot: Region
-    first_stage: Annotated[int, Field(ge=0, multiple_of=0x100)] = 0
-    ram: Region
-    boot_ram: Region
-    handoff: Region
-    secure_state: Region | None = None
-
-    @model_validator(mode="after")
-    def _inside_ram(self) -> Self:
-        if not self.ram.contains(self.handoff):
-            raise ValueError("memory.handoff is not inside memory.ram")
-        if self.secure_state is not None:
-            return self._apart(self.secure_state)
-        if not self.ram.contains(self.boot_ram):
-            raise ValueError("memory.boot_ram is not inside memory.ram")
-        if self.boot_ram.end > self.handoff.base:
-            raise ValueError("memory.boot_ram reaches into memory.handoff")
-        return self
-
-    def _apart(self, secure_state: Region) -> Self:
-        areas = [("ram", self.ram), ("boot_ram", self.boot_ram), ("secure_state", secure_state)]
-        areas.sort(key=lambda item: item[1].base)
-        for (low, one), (high, two) in pairwise(areas):
-            if one.end > two.base:
-                raise ValueError(f"memory.{low} and memory.{high} overlap")
-        return self
-
-
-class Mpu(Facts):
-    """`flash` and `ram`: what the monitor's own regions cover, where a memory answers at more
-    addresses than its own; else the memory itself.
-    """
-
-    flavour: Literal["pmsav6", "pmsav7", "pmsav8"]
-    regions: Annotated[int, Field(ge=8, le=16)]
-    flash: Region | None = None
-    ram: Region | None = None
 
 
 class Management(Facts):
@@ -216,82 +69,6 @@ class Security(Facts):
 
     root: Literal["flash", "otp", "secure-world"]
     note: str
-
-
-class UsbId(Facts):
-    """A USB device that the board shows itself as, and what answers there.
-
-    `mode`: coffret's own firmware (`application`, which its recovery shares), a boot loader in the
-    part's ROM (`rom`), or a debug probe on the board (`probe`).
-    """
-
-    vendor: Annotated[int, Field(ge=0, le=0xFFFF)]
-    product: Annotated[int, Field(ge=0, le=0xFFFF)]
-    says: str
-    mode: Literal["application", "rom", "probe"] = "application"
-
-
-class Host(Facts):
-    """How a computer reaches the board: `transports`, the one to prefer first.
-
-    `uf2_family` and `uf2_label` (of the USB drive) go with `uf2`, `probe_target` (pyOCD's name of
-    the part) with `cmsis-dap`. `button`: how a person gets the board into its ROM boot loader.
-    """
-
-    transports: tuple[TransportName, ...]
-    usb_ids: tuple[UsbId, ...] = ()
-    uf2_family: Annotated[int, Field(ge=0, le=0xFFFF_FFFF)] | None = None
-    uf2_label: Annotated[str, Field(pattern=r"^[!-~]{1,11}$")] | None = None
-    probe_target: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,32}$")] | None = None
-    button: str | None = None
-    stubs: str | None = None  # PyPI package of MicroPython type stubs, where there is one
-
-    @model_validator(mode="after")
-    def _facts_of_transports(self) -> Self:
-        if ("uf2" in self.transports) != (self.uf2_family is not None):
-            raise ValueError("host.uf2_family and the transport uf2 go together")
-        if self.uf2_label is not None and self.uf2_family is None:
-            raise ValueError("host.uf2_label without host.uf2_family")
-        if ("cmsis-dap" in self.transports) != (self.probe_target is not None):
-            raise ValueError("host.probe_target and the transport cmsis-dap go together")
-        if len(set(self.transports)) != len(self.transports):
-            raise ValueError("host.transports names one twice")
-        if "dfu" in self.transports and not self.usb_ids_of("rom"):
-            raise ValueError("host.usb_ids: the transport dfu needs one of mode rom")
-        return self
-
-    def usb_ids_of(self, mode: str) -> tuple[UsbId, ...]:
-        """The USB ids of one mode, in their order."""
-        return tuple(usb_id for usb_id in self.usb_ids if usb_id.mode == mode)
-
-
-class Emulator(Facts):
-    """How to run without the board. Arguments hold `{boot}`, `{flash}`, `{port}`, `{stream0}`, ...
-
-    `program` is on the PATH, or `python`: a module for the Python that asks, which needs the
-    `packages` and `programs` named. `further` names lines beside the management port and the
-    streams, which the arguments hold too. `says` names what runs, for people.
-    """
-
-    says: str
-    program: str
-    packages: tuple[str, ...] = ()
-    programs: tuple[str, ...] = ()
-    minimum: str
-    arguments: tuple[str, ...]
-    further: tuple[Identifier, ...] = ()
-
-    @property
-    def in_python(self) -> bool:
-        """Whether it is a module, not a program; its lines are then numbers of open sockets."""
-        return self.program == "python"
-
-    def command(self, **values: str) -> tuple[str, ...]:
-        """The command line with its placeholders filled. KeyError names one that was forgotten."""
-        # The flash stands inside an option's list: QEMU wants a comma of its name doubled there.
-        if "flash" in values and not self.in_python:
-            values["flash"] = values["flash"].replace(",", ",,")
-        return (self.program, *(argument.format_map(values) for argument in self.arguments))
 
 
 class Board(Facts):

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from boards.model import Mpu
+from boards.memory import Mpu
 
 SMALLEST = 32
 SMALLEST_WITH_SUBREGIONS = 256

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from boards.errors import NO, CoffretError
-from boards.model import Region
+from boards.memory import Region
 from enclaves import cbor
 from enclaves.labels import from_mask
 from firmware import table_reader as reader

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from boards.dfuse import write_dfuse
 from boards.errors import USAGE
+from boards.ihex import write_hex
 from boards.model import Board
 from boards.uf2 import Segment, write_uf2
 from firmware.assertion_file import FILE_NAME as ASSERTION_FILE
@@ -53,6 +54,7 @@ from firmware.trust import key_hash
 _FILES = Files()
 UF2_FILE = "appliance.uf2"
 DFU_FILE = "appliance.dfu"
+HEX_FILE = "appliance.hex"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,8 @@ def assemble(
         files[UF2_FILE] = _uf2(board, board.host.uf2_family, files["boot.bin"], signed[0])
     if "dfu" in board.host.transports:
         files[DFU_FILE] = _dfu(board, files["boot.bin"], signed[0])
+    if board.host.hex_file:
+        files[HEX_FILE] = write_hex(_first_flash(board, files["boot.bin"], signed[0]))
     linked = {f"elf/{image.elf.name}": image.elf.read_bytes() for image in parts.images}
     facts = _facts(parts, signed, key_hash(signer.public_key), {**files, **linked})
     files[_FILES.corim] = endorse(facts)
@@ -146,6 +150,8 @@ def signed_again(
         files[UF2_FILE] = _uf2(board, board.host.uf2_family, files["boot.bin"], image)
     if DFU_FILE in files:
         files[DFU_FILE] = _dfu(board, files["boot.bin"], image)
+    if HEX_FILE in files:
+        files[HEX_FILE] = write_hex(_first_flash(board, files["boot.bin"], image))
     sizes = facts.sizes.model_copy(update={"image": len(image)})
     facts = facts.model_copy(update={"sizes": sizes})
     if last:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from boards.devices import BUS_PINS, SHARED_DEVICES, Device
-from boards.model import Board, Region
+from boards.memory import Region
+from boards.model import Board
 from firmware.manifest import Manifest
 from firmware.problems import Problem
 from firmware.sections import did_you_mean

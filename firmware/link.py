@@ -18,7 +18,8 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import Section, SymbolTableSection
 
 from boards.errors import USAGE, CoffretError
-from boards.model import Board, Region
+from boards.memory import Region
+from boards.model import Board
 from firmware.memory import WINDOW_GRAIN
 from firmware.toolchain import CORES, Toolchain
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from boards.model import Board, Region
+from boards.memory import Region
+from boards.model import Board
 from boards.mpu import Access, MpuError, region, round_region
 
 WINDOW_GRAIN = 64  # bytes: the monitor moves the window so many at a time

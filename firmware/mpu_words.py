@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from boards.model import Region
+from boards.memory import Region
 
 _UNPRIVILEGED_READ = {2, 3, 6, 7}  # AP values, table B3-15
 _UNPRIVILEGED_WRITE = {3}

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from boards.model import Board, Region
+from boards.memory import Region
+from boards.model import Board
 from boards.mpu import Access
 from enclaves.labels import label, mask
 from firmware import schema

@@ -7,7 +7,8 @@ import json
 from dataclasses import fields, is_dataclass
 from enum import Enum
 
-from boards.model import Board, Region
+from boards.memory import Region
+from boards.model import Board
 from firmware.plan import Plan
 
 # Read as numbers of bytes or bits by people: in hexadecimal.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from boards.model import Region
+from boards.memory import Region
 from boards.mpu import Access, RegionWords, no_region, region
 from firmware.devices import GrantedDevice
 from firmware.plan import Kind, Plan, Task

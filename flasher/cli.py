@@ -95,8 +95,8 @@ def run(bundle: Path, state: Path | None, blank: bool, as_json: bool) -> None:
 @click.option(
     "--new-board",
     type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE.uf2",
-    help="Only write FILE.uf2 for one new board's USB drive: boot, slot A and a fresh secret.",
+    metavar="FILE",
+    help="Only write FILE (UF2 or HEX) for one new board's drive: boot, slot A, a fresh secret.",
 )
 @SECRETS
 @SECRET_KEY
@@ -122,11 +122,11 @@ def flash(
 
     if new_board is not None:
         from flasher.bundle import read_bundle  # noqa: PLC0415
-        from flasher.factory import save_new_board_uf2  # noqa: PLC0415
+        from flasher.factory import save_new_board_file  # noqa: PLC0415
 
-        save_new_board_uf2(read_bundle(image), new_board)
+        save_new_board_file(read_bundle(image), new_board)
         lines = [f"{new_board}: for one new board; remove it when the board has it"]
-        _result({"uf2": str(new_board)}, lines, as_json)
+        _result({"file": str(new_board)}, lines, as_json)
         return
     source = source_of(secrets, secret_key)
     with console.progress("writing") as progress:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import boards
 from boards import Board
+from boards.ihex import write_hex
 from boards.uf2 import Segment, write_uf2
 from flasher import board_secrets
 from flasher.bundle import Bundle
@@ -76,21 +77,24 @@ def _boot(bundle: Bundle) -> bytes:
         raise BadFileError(f"{path}: {error.strerror}", "build it again") from error
 
 
-def new_board_uf2(board: Board, boot: bytes, slot_a: bytes) -> bytes:
-    """The UF2 file for one new board, with a secret that nobody else has.
+def new_board_file(board: Board, boot: bytes, slot_a: bytes) -> bytes:
+    """The UF2 or Intel HEX file for one new board, with a secret that nobody else has.
 
-    Raises BadFileError: the board takes no UF2 files, or the image does not fit.
+    Raises BadFileError: the board's drive takes neither, or the image does not fit.
     """
-    family = board.host.uf2_family
-    if family is None or not board.boot_in_flash:
+    host = board.host
+    if not board.boot_in_flash or (host.uf2_family is None and not host.hex_file):
         raise BadFileError(
-            f"{board.name} takes no UF2 files", "see how it is reached: coffret boards show NAME"
+            f"{board.name} takes no files on a USB drive",
+            "see how it is reached: coffret boards show NAME",
         )
     parts = segments(board, boot, slot_a, board_secrets.fresh())
-    return write_uf2(parts, family, board.flash.erase_size)
+    if host.uf2_family is None:
+        return write_hex(parts)
+    return write_uf2(parts, host.uf2_family, board.flash.erase_size)
 
 
-def save_new_board_uf2(bundle: Bundle, out: Path) -> None:
+def save_new_board_file(bundle: Bundle, out: Path) -> None:
     """Writes the file for one new board, readable by its owner alone. Raises BadFileError."""
     slot_a = bundle.slot_image(0).data
-    write_atomically(out, new_board_uf2(boards.load(bundle.board), _boot(bundle), slot_a))
+    write_atomically(out, new_board_file(boards.load(bundle.board), _boot(bundle), slot_a))

@@ -85,7 +85,7 @@ def _require_board(board: Board, source: Bundle | ImageFile) -> None:
         says = board.identity().implementation_id
     except RefusedError:
         return  # not ours, or without a secret: it judges the image by itself
-    found = re.fullmatch(rb"coffret/([a-z0-9-]+)/[a-z-]+\0*", says)
+    found = re.fullmatch(rb"coffret/([a-z0-9.-]+)/[a-z-]+\0*", says)
     if found is None or found[1].decode() == source.board:
         return
     name = found[1].decode()

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from boards import Board
-from boards.model import Emulator
+from boards.host import Emulator
 from flasher.bridge import Line, Pump, Tap
 from flasher.errors import BadFileError, EmulatorError
 from flasher.leash import Leashed

@@ -12,7 +12,7 @@ from typing import Any
 
 import boards
 from boards import Board
-from boards.model import UsbId
+from boards.host import UsbId
 from flasher.discovery.device import SMP, Device
 from flasher.discovery.volumes import drives
 from flasher.errors import NoPortError

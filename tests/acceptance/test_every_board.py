@@ -14,7 +14,13 @@ from flasher.run import board_of
 from flasher.smp import Board
 from tests.acceptance.conftest import BOARD, DIARY, User
 
-OTHERS = ("mps2-an386", "mps2-an505", "pyboard-v1.1", "rpi-pico")
+OTHERS = (
+    "mps2-an386",
+    "mps2-an505",
+    pytest.param("nano-rp2040", marks=pytest.mark.all),  # rpi-pico's family and processor
+    "pyboard-v1.1",
+    "rpi-pico",
+)
 PATIENCE_S = 60.0
 
 

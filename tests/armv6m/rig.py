@@ -9,7 +9,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 
 import boards
-from boards.model import Region
+from boards.memory import Region
 from firmware.boot_build import Boot, build_boot
 from firmware.image import ImageContent, LocalSigner, Version, wrap_image
 from firmware.link import KEEP, RUNTIME, Layout, Statics, link_image, monitor_sources

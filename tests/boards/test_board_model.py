@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 import boards
 from boards.cli import boards as verb
-from boards.model import Board, BoardError, Host, load, load_file
+from boards.host import Host
+from boards.model import Board, BoardError, load, load_file
 
 FILE = boards.model.ROOT / "mps2-an385" / "board.toml"
 
@@ -45,11 +46,11 @@ def test_map_is_that_of_the_internals_page() -> None:
     assert board.implementation_id == b"coffret/mps2-an385/flash"
 
 
-def test_boot_and_image_share_all_drivers_but_the_port() -> None:
+def test_boot_and_image_share_all_drivers_but_port_and_lock() -> None:
     board = boards.load("mps2-an385")
     assert {path.name for path in board.boot_sources} - {
         path.name for path in board.image_sources
-    } == {"boot_start.c", "port_polled.c"}
+    } == {"boot_lock.c", "boot_start.c", "port_polled.c"}
 
 
 def test_unknown_board_names_the_known_ones() -> None:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boards import model
-from boards.model import Region
+from boards.memory import Region
 from boards.mpu import Access, region
 from firmware.manifest import load
 from firmware.memory import DoesNotFitError, Need, RuntimeSizes, share_out

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import boards
-from boards.model import Emulator
+from boards.host import Emulator
 from firmware.object_cache import user_cache
 from flasher.bundle import parse_image
 from flasher.errors import RefusedError

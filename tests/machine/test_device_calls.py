@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import boards
-from boards.model import Region
+from boards.memory import Region
 from firmware.link import Layout
 from firmware.toolchain import CompileJob
 from tests.monitor.rig import MAIN_STACK, Alter, Memory, Program, lines, link_program, running, stub

@@ -7,7 +7,8 @@ import random
 from dataclasses import dataclass
 
 import boards
-from boards.model import Board, Region
+from boards.memory import Region
+from boards.model import Board
 from boards.mpu import Access
 from enclaves.labels import Label, mask
 from enclaves.monitor_model import Channel, Gate, System, Task

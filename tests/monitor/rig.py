@@ -18,7 +18,8 @@ from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 
 import boards
-from boards.model import Board, Region
+from boards.memory import Region
+from boards.model import Board
 from firmware.boot_build import build_boot
 from firmware.image import ImageContent, LocalSigner, Version, wrap_image
 from firmware.link import (

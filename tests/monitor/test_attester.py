@@ -11,7 +11,7 @@ import pytest
 
 from attest import certificate, p256
 from attest.evidence import Evidence, GateUse, Subject, verify
-from boards.model import Region
+from boards.memory import Region
 from firmware.image import ImageContent, LocalSigner, Version, read_image, wrap_image
 from firmware.link import Layout, Statics
 from firmware.memory import RuntimeSizes

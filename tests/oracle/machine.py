@@ -20,7 +20,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 import boards
-from boards.model import Region
+from boards.memory import Region
 from boards.mpu import Access
 from enclaves.labels import Label, mask
 from enclaves.monitor_system import Restart, System, Task

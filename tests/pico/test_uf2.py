@@ -19,7 +19,7 @@ import boards
 from boards.uf2 import BLOCK, PAYLOAD, Segment, Uf2Error, read_uf2, write_uf2
 from firmware.bundle import Bundle
 from flasher.bundle import read_bundle
-from flasher.factory import new_board_uf2, save_new_board_uf2
+from flasher.factory import new_board_file, save_new_board_file
 from flasher.virtual import UDS_BYTES, UDS_MAGIC
 from tests.pico.bench import Bench
 
@@ -134,7 +134,7 @@ def test_file_for_a_new_board_has_a_secret_of_its_own(bundle: Bundle, tmp_path: 
     slot_a = bundle.path("slot_a").read_bytes()
     found = set()
     for _ in range(2):
-        segments = read_uf2(new_board_uf2(BOARD, boot, slot_a)).segments
+        segments = read_uf2(new_board_file(BOARD, boot, slot_a)).segments
         base = BOARD.flash.region(BOARD.flash.secrets).base
         (area,) = [part for part in segments if part.address <= base < part.end]
         secret = area.data[base - area.address :][: len(UDS_MAGIC) + UDS_BYTES]
@@ -142,13 +142,13 @@ def test_file_for_a_new_board_has_a_secret_of_its_own(bundle: Bundle, tmp_path: 
         found.add(secret)
     assert len(found) == 2
     out = tmp_path / "new.uf2"
-    save_new_board_uf2(read_bundle(bundle.folder), out)
+    save_new_board_file(read_bundle(bundle.folder), out)
     assert out.stat().st_mode & 0o777 == 0o600
 
 
 def test_new_board_starts_from_its_file(bundle: Bundle, tmp_path: Path) -> None:
     out = tmp_path / "new.uf2"
-    save_new_board_uf2(read_bundle(bundle.folder), out)
+    save_new_board_file(read_bundle(bundle.folder), out)
     chip = RP2040()
     load_uf2(out, chip)
     flash = tmp_path / "flash.bin"

@@ -24,6 +24,7 @@ static void fault(void) {
 }
 
 void boot_lock_secrets(void) {
+    board_lock_flash();
     mpu_set_region(BOARD_MPU_SECRETS_RBAR, BOARD_MPU_SECRETS_RASR);
     mpu_enable();
 }
