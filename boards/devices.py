@@ -12,13 +12,25 @@ from boards.facts import Address, Facts, Identifier
 
 BUS_PINS = 4
 # What the monitor gives to every enclave that asks, on every board: each has one of its own.
-SHARED_DEVICES: Mapping[str, Literal["watchdog", "identity"]] = {
+SHARED_DEVICES: Mapping[str, Literal["watchdog", "identity", "settings"]] = {
     "wdt": "watchdog",
     "unique_id": "identity",
+    "settings": "settings",
 }
 
 DeviceKind = Literal[
-    "uart", "gpio", "i2c", "spi", "adc", "pwm", "timer", "rng", "pin", "watchdog", "identity"
+    "uart",
+    "gpio",
+    "i2c",
+    "spi",
+    "adc",
+    "pwm",
+    "timer",
+    "rng",
+    "pin",
+    "watchdog",
+    "identity",
+    "settings",
 ]
 
 
@@ -42,7 +54,7 @@ class Device(Facts):
 
     @model_validator(mode="after")
     def _registers_or_none(self) -> Self:
-        if self.kind in ("pin", "watchdog", "identity"):
+        if self.kind in ("pin", "watchdog", "identity", "settings"):
             raise ValueError(f"{self.kind} is no device of a board.toml: see [pins]")
         if not self.size:
             raise ValueError("device.size: registers have a size")

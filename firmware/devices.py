@@ -39,10 +39,11 @@ class DeviceKind(IntEnum):
     RNG = 8
     WATCHDOG = 9
     IDENTITY = 10
+    SETTINGS = 11
 
 
 # What every enclave that asks has of its own; no end of the world.
-SHARED_KINDS = frozenset((DeviceKind.WATCHDOG, DeviceKind.IDENTITY))
+SHARED_KINDS = frozenset((DeviceKind.WATCHDOG, DeviceKind.IDENTITY, DeviceKind.SETTINGS))
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,17 @@ def board_problems(manifest: Manifest, board: Board) -> list[Problem]:
     if not problems:
         problems += device_problems(manifest, board)
         problems += event_problems(manifest, granted_devices(manifest, board))
+    problems += _settings_problems(manifest)
     return problems + _gate_problems(manifest) + _evidence_problems(manifest, board)
+
+
+def _settings_problems(manifest: Manifest) -> Iterator[Problem]:
+    """Settings are an operator's words: public, and vouched for by nobody."""
+    for enclave, table in manifest.enclaves.items():
+        if "settings" in table.devices and (table.trusts or table.vouched):
+            what = f"{enclave} takes only data that is vouched for; settings are not"
+            mend = "let an enclave without integrity read them, and vouch for what it made of them"
+            yield manifest.problem(("enclave", enclave, "devices"), what, mend)
 
 
 def _missing_devices(manifest: Manifest, board: Board) -> Iterator[Problem]:

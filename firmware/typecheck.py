@@ -28,7 +28,7 @@ from firmware.stub_packages import board_stubs
 DEVICE_STUBS = Path(__file__).parent.parent / "enclaves" / "device"
 NO_BOARD = "any"
 
-_FUNCTIONS = "input|output|gate|caller|service"
+_FUNCTIONS = "input|output|gate|caller|service|setting"
 _WRONG_NAME = re.compile(
     rf"Argument 1 to \"({_FUNCTIONS})\" has incompatible type \"Literal\['([^']*)'\]"
 )
@@ -49,6 +49,8 @@ def enclave_stub(manifest: Manifest, *enclaves: str) -> str:
         if text.count(before) != 1:
             raise ValueError(f"enclave.pyi has no single {before}")
         text = text.replace(before, f"def {function}(name: {literal}, /)")
+    if not any("settings" in manifest.enclaves[name].devices for name in enclaves):
+        text = text.replace("def setting(name: str, /)", "def setting(name: Never, /)")
     before = "from typing import Final,"
     if text.count(before) != 1:
         raise ValueError(f"enclave.pyi has no single {before}")
@@ -167,7 +169,10 @@ def _problem(
         what = f"{enclave} has no {function} {name!r}"
         mend = did_you_mean(name, dict.fromkeys(channel_names(manifest, enclave)[function]))
     none = _NO_NAMES.match(message)
-    if none:
+    if none and none[1] == "setting":
+        what = f"{enclave} was not granted settings"
+        mend = f'add "settings" to `devices` of [enclave.{enclave}]'
+    elif none:
         what = f"{enclave} has no {none[1]} at all"
         mend = "declare a [[channel]] in the manifest"
     device = _WRONG_DEVICE.match(message)

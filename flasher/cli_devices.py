@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs around boards: devices, doctor, udev, secrets; and the shell's completion."""
+"""Verbs around boards: devices, doctor, udev, secrets, settings; and the shell's completion."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 import rich_click as click
 
 from boards.errors import NO
-from flasher.cli import INVENTORY, JSON
+from flasher.cli import INVENTORY, JSON, PORT
 
 
 def mount(group: click.Group) -> None:
     """Add these verbs to the front door."""
-    for verb in (devices, doctor, udev, secrets, completion):
+    for verb in (devices, doctor, udev, secrets, settings, completion):
         group.add_command(verb)
 
 
@@ -94,6 +94,26 @@ def secrets(folder: Path, count: int, uri: str, as_json: bool) -> None:
     left = board_secrets.make(folder, uri, count)
     lines = [f"{folder}: {count} secrets made, {left} there; each is for one new board"]
     console.result({"made": count, "left": left}, lines, as_json)
+
+
+@click.command()
+@click.argument("words", metavar="[NAME=VALUE]...", nargs=-1)
+@PORT
+@JSON
+def settings(words: tuple[str, ...], port: str | None, as_json: bool) -> None:
+    """Show what a board was given for its appliance to read, or give it exactly these settings.
+
+    They are fixed once the board is provisioned.
+    """
+    from flasher import console, ports  # noqa: PLC0415
+    from flasher import settings as given  # noqa: PLC0415
+
+    path = ports.choose(port)
+    if words:
+        given.give(path, given.parse(words))
+    held = given.read(path)
+    lines = [f"{name}={value}" for name, value in held.items()]
+    console.result(held, lines or ["it has no settings"], as_json)
 
 
 @click.command()

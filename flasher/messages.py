@@ -19,6 +19,7 @@ from smp.os_management import OSManagementErrorV1, OSManagementErrorV2
 TOKEN_MAX = 2048
 CERTIFICATE_MAX = 512
 ENDORSEMENT_MAX = 1024
+SETTINGS_MAX = 512  # coffret/syscall.h
 LOG_ENTRIES_MAX = 256
 ENCLAVES_MAX = 32
 
@@ -180,6 +181,42 @@ class EndorsementWriteRequest(_Provisioning, message.WriteRequest):
     _Response = EndorsementWriteResponse
 
     endorsement: bytes
+
+
+class SettingsReadResponse(message.ReadResponse):
+    """The text that was given to this board: a line NAME=VALUE for each setting."""
+
+    model_config = _STRICT
+    _GROUP_ID = Group.PROVISIONING
+    _COMMAND_ID = 4
+
+    settings: Annotated[str, Field(max_length=SETTINGS_MAX)]
+
+
+class SettingsReadRequest(_Provisioning, message.ReadRequest):
+    """Asks for the settings. Only an image in which an enclave has devices answers."""
+
+    _GROUP_ID = Group.PROVISIONING
+    _COMMAND_ID = 4
+    _Response = SettingsReadResponse
+
+
+class SettingsWriteResponse(message.WriteResponse):
+    """Stored."""
+
+    model_config = _STRICT
+    _GROUP_ID = Group.PROVISIONING
+    _COMMAND_ID = 4
+
+
+class SettingsWriteRequest(_Provisioning, message.WriteRequest):
+    """Replaces the settings; a secured board refuses."""
+
+    _GROUP_ID = Group.PROVISIONING
+    _COMMAND_ID = 4
+    _Response = SettingsWriteResponse
+
+    settings: str
 
 
 class RefusalResponse(message.ReadResponse):

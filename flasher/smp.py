@@ -258,6 +258,17 @@ class Board:
         """Stores an endorsement (at most 1,024 bytes); the board's lifecycle becomes `secured`."""
         self._ask(messages.EndorsementWriteRequest(endorsement=endorsement), "endorse")
 
+    def settings(self) -> str:
+        """What was given to this board: lines NAME=VALUE.
+
+        Raises RefusedError: with NOT_SUPPORTED, its image reads no settings.
+        """
+        return self._ask(messages.SettingsReadRequest(), "settings").settings
+
+    def set_settings(self, text: str) -> None:
+        """Replaces them all. Raises RefusedError: with ACCESS_DENIED, the board is secured."""
+        self._ask(messages.SettingsWriteRequest(settings=text), "settings")
+
     def refusal(self) -> Reason | None:
         """Why the board refused an image last, over SMP or when it booted; None: it never did."""
         answer = self._ask(messages.RefusalRequest(), "refusal")

@@ -151,6 +151,12 @@ def account() -> tuple[int, int, int, int, int]:
     life, faults and restarts since boot.
     """
 
+def setting(name: str, /) -> str | None:
+    """What the operator gave this very board under that name, or None (`devices = ["settings"]`).
+
+    Fixed once the board is secured. Raises ValueError when the enclave has no grant for settings.
+    """
+
 def name() -> str:
     """This enclave's name in the manifest."""
 

@@ -45,7 +45,7 @@ _MODULES = (
         # Time since boot outgrows 30 bits in twelve days.
         _members(
             "Caller Denied Gate Input Output Service account caller gate input integrity log name "
-            "output secrecy service sleep_ms wait",
+            "output secrecy service setting sleep_ms wait",
             ticks_ms=_BIG,
         ),
         "",

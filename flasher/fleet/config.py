@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 import boards
 from firmware.lines import KeyPath, key_lines, line_of
 from firmware.problems import ApplianceError, Problem
+from flasher import settings
 
 MAX_BYTES = 1 << 20
 CSV_MAX_BYTES = 64 << 20
@@ -258,7 +259,13 @@ class _Reader:
         if not _NAME.fullmatch(name) or len(name) > NAME_MAX:
             bad("name", f"{name!r} is not a name", _MENDS["name"])
             return None
-        return Member(serial, name, facts)
+        given = {column: value for column, value in facts.items() if value}
+        try:
+            settings.encode(given)
+        except settings.SettingsError as error:
+            bad(next(iter(given)), error.message, error.mend)
+            return None
+        return Member(serial, name, given)
 
     def _seen_twice(self, groups: tuple[GroupFile, ...]) -> None:
         for what in ("serial", "name"):

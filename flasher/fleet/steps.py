@@ -16,7 +16,7 @@ from attest.inventory import Device, Inventory
 from attest.p256 import PrivateKey, key_hash
 from attest.units import Held, Unit, Units
 from boards.errors import NO, USAGE, CoffretError
-from flasher import label, provision
+from flasher import label, provision, settings
 from flasher.attestation import UntrustedError, require_trusted
 from flasher.errors import RefusedError
 from flasher.flash import Say, flash
@@ -94,6 +94,13 @@ def write_image(bench: Bench) -> Result:
     return done.to_json()
 
 
+def give_settings(bench: Bench) -> Result:
+    """The board holds the settings of its line in the CSV file: before it is secured."""
+    if not bench.unit.settings:
+        return {}
+    return {"changed": settings.give(bench.port, bench.unit.settings, bench.guard)}
+
+
 def endorse(bench: Bench) -> Result:
     """The board proved its identity; the operator endorsed it; the inventory and the board know."""
     records = LeasedRecords(
@@ -148,6 +155,7 @@ STEPS: dict[str, dict[str, Callable[[Bench], Result]]] = {
     "provision": {
         "check": check_board,
         "image": write_image,
+        "settings": give_settings,
         "endorse": endorse,
         "secure": secure,
         "attest": appraise,

@@ -46,7 +46,7 @@ from flasher.fleet.steps import STEPS, Bench, permanent
 from flasher.state import runtime_root
 
 # The workflow's shape: one that another release began is not recovered by this one.
-_SHAPE = "coffret-fleet-1"
+_SHAPE = "coffret-fleet-2"
 _PAUSE_S = 0.1
 _LOOK_S = 1.0
 _BACKOFF_MAX_MS = 600_000

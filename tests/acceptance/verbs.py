@@ -27,6 +27,7 @@ from flasher.bundle import read_bundle
 from flasher.run import board_of
 from flasher.smp import wait_for
 from tests.attest.running_service import Home, RunningService
+from tests.flasher.fake_application import Application, image
 from tests.softhsm import new_token
 
 ROOT = Path(__file__).parents[2]
@@ -194,6 +195,8 @@ def _alone(teller: Teller) -> None:
     factory = new_token(teller.folder, teller.environment, "factory")
     wrapping = factory.store_wrapping_key("boards", bytes(32))
     teller.tell("secrets", str(teller.folder / "secrets"), "--count", "2", "--secret-key", wrapping)
+    with Application([image(0, (1, 0, 0)), None], settings="").board() as port:
+        teller.tell("settings", "room=attic", "--port", port.port)
     teller.tell("devices")
     for role in ("signing", "operator", "owner-alice"):
         teller.tell("keys new", role)

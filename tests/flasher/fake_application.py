@@ -37,6 +37,7 @@ class Application:
         default_factory=lambda: SimulatedDevice(lifecycle=0x2000, mode=int(dice.Mode.DEBUG))
     )
     endorsement: bytes = b""
+    settings: str | None = None  # None: the image reads none
     reverts: bool = False
     falls_into_recovery: bool = False
     forgets_to_confirm: bool = False
@@ -61,6 +62,8 @@ class Application:
             (READ, 65, 1): lambda _: {"endorsement": self.endorsement},
             (WRITE, 65, 1): self._endorse,
             (READ, 65, 2): lambda _: {"slot": self.refusal[0], "reason": self.refusal[1]},
+            (READ, 65, 4): self._settings,
+            (WRITE, 65, 4): self._settings,
             (READ, 67, 0): lambda _: {
                 "enclaves": [],
                 "slot": self.now().running,
@@ -155,6 +158,16 @@ class Application:
             "lifecycle": self.device.lifecycle,
             "boot": facts.boot_digest,
         }
+
+    def _settings(self, asked: dict[str, object]) -> dict[str, object]:
+        if self.settings is None:
+            return {"rc": 8}
+        if "settings" not in asked:
+            return {"settings": self.settings}
+        if self.device.lifecycle == SECURED:
+            return {"err": {"group": 65, "rc": 11}}
+        self.settings = str(asked["settings"])
+        return {}
 
     def _endorse(self, asked: dict[str, object]) -> dict[str, object]:
         endorsement = asked["endorsement"]

@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 
 import boards
-from boards.host import Emulator
 from firmware.object_cache import user_cache
 from flasher.bundle import parse_image
 from flasher.errors import RefusedError
@@ -55,7 +54,7 @@ def mcuboot(servers: Path, tmp_path: Path) -> Iterator[tuple[VirtualBoard, bytes
     kernel = plain.emulator.arguments.index("-kernel")
     loaders = ("-device", "loader,file={boot}", "-device", f"loader,file={image},addr={_SLOT:#x}")
     arguments = plain.emulator.arguments[:kernel] + loaders + plain.emulator.arguments[kernel + 2 :]
-    emulator = Emulator(program=plain.emulator.program, minimum="7.2", arguments=arguments)
+    emulator = plain.emulator.model_copy(update={"arguments": arguments})
     board = plain.model_copy(update={"emulator": emulator})
     make_flash(board, tmp_path / FLASH_FILE, None)
     with VirtualBoard(board, servers / f"{_IMAGE}.hex", tmp_path) as running:

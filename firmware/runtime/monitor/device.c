@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "coffret/pins.h"
+#include "coffret/store.h"
 
 static const struct device *device_of(uint8_t task, uint32_t number) {
     bool own = number < coffret_counts.devices && coffret_devices[number].task == task;
@@ -118,6 +119,14 @@ static int32_t identity(uint8_t task, uint32_t to, uint32_t capacity) {
     return (int32_t)DEVICE_IDENTITY_SIZE;
 }
 
+static int32_t settings(uint8_t task, uint32_t to, uint32_t capacity) {
+    if (!may_write(task_of(task), to, capacity)) {
+        return ERR_POINTER;
+    }
+    int32_t length = storage_get(STORE_BOARD_SETTINGS, (void *)to, capacity);
+    return length == ERR_NOT_FOUND ? 0 : length;
+}
+
 int32_t device_call(uint8_t task, uint32_t a, uint32_t b, uint32_t c) {
     enum device_call call = (enum device_call)(a & 0xFFu);
     if (call == DEVICE_CALL_WAIT) {
@@ -134,6 +143,7 @@ int32_t device_call(uint8_t task, uint32_t a, uint32_t b, uint32_t c) {
         case DEVICE_PIN: return pin_call(device, call, b, c);
         case DEVICE_WATCHDOG: return call == DEVICE_CALL_WATCHDOG ? watchdog(task, b) : ERR_NOT_FOUND;
         case DEVICE_IDENTITY: return call == DEVICE_CALL_IDENTITY ? identity(task, b, c) : ERR_NOT_FOUND;
+        case DEVICE_SETTINGS: return call == DEVICE_CALL_SETTINGS ? settings(task, b, c) : ERR_NOT_FOUND;
         default: return ERR_NOT_FOUND; // the enclave drives it itself
     }
 }

@@ -9,8 +9,8 @@
 #include "coffret/flash.h"
 #include "coffret/store.h"
 
-#define SETTINGS_LAST 31u       // keys STORE_SETTINGS.. that a service may use
-#define SETTING_MAX 128u        // sixteen of them leave room for boot's own records, whatever they hold
+#define SERVICES_LAST 31u       // keys STORE_SERVICES.. that a service may use
+#define SERVICE_RECORD_MAX 128u // sixteen of them leave room for boot's own records, whatever they hold
 #define ENDORSEMENT_MAX 1024u
 
 static struct store store MONITOR_BSS;
@@ -57,7 +57,7 @@ static int32_t syscall_error_of(int result) {
 
 RARE int32_t storage_get(uint32_t key, void *to, uint32_t capacity) {
     // Not the image MAC and nothing unknown: those are boot's.
-    bool readable = (key >= STORE_BOOT_STATE && key <= STORE_BOOT_COUNT) || key == STORE_KEY_FLOOR || (key >= STORE_SETTINGS && key <= SETTINGS_LAST);
+    bool readable = (key >= STORE_BOOT_STATE && key <= STORE_BOOT_COUNT) || key == STORE_KEY_FLOOR || (key >= STORE_SERVICES && key <= SERVICES_LAST);
     return readable ? syscall_error_of(store_get(&store, (uint8_t)key, to, capacity)) : ERR_DENIED;
 }
 
@@ -71,14 +71,22 @@ static bool may_secure(const void *data, uint32_t length) {
     return store_get(&store, STORE_LIFECYCLE, now, sizeof now) != (int)sizeof now || now[0] != bytes[0] || now[1] != bytes[1];
 }
 
+// As the store says, not as boot measured it: the endorsement that comes next must find them fixed.
+static bool is_secured_now(void) {
+    uint16_t now;
+    return store_get(&store, STORE_LIFECYCLE, &now, sizeof now) == (int)sizeof now && is_secured(now);
+}
+
 static bool may_put(uint32_t key, const void *data, uint32_t length) {
     switch (key) {
         case STORE_LIFECYCLE:
             return may_secure(data, length);
         case STORE_ENDORSEMENT:
             return length <= ENDORSEMENT_MAX;
+        case STORE_BOARD_SETTINGS:
+            return length <= SETTINGS_MAX && !is_secured_now();
         default:
-            return key >= STORE_SETTINGS && key <= SETTINGS_LAST && length <= SETTING_MAX;
+            return key >= STORE_SERVICES && key <= SERVICES_LAST && length <= SERVICE_RECORD_MAX;
     }
 }
 

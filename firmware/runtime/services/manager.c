@@ -230,10 +230,46 @@ static int write_endorsement(struct smp_server *unused, const struct cbor_value 
     return SMP_OK;
 }
 
+// ---- group 65: settings, in an image where an enclave was granted devices ----
+
+#ifdef MONITOR_DEVICES
+static const struct cbor_key settings_keys[1] = {{"settings", CBOR_TEXT}};
+
+static int read_settings(struct smp_server *unused, const struct cbor_value *given, struct cbor_writer *reply) {
+    (void)unused;
+    (void)given;
+    int32_t length = store_read(STORE_BOARD_SETTINGS, server.request, sizeof server.request);
+    if (length < 0 && length != ERR_NOT_FOUND) {
+        return SMP_UNKNOWN;
+    }
+    cbor_write_map(reply, 1);
+    cbor_write_text(reply, "settings");
+    cbor_write_text_length(reply, (const char *)server.request, length < 0 ? 0u : (size_t)length);
+    return SMP_OK;
+}
+
+static int write_settings(struct smp_server *unused, const struct cbor_value *given, struct cbor_writer *reply) {
+    (void)unused;
+    if (!given->present || given->length > SETTINGS_MAX) {
+        return SMP_INVALID;
+    }
+    int32_t error = store_write(STORE_BOARD_SETTINGS, given->data, given->length);
+    if (error != 0) {
+        return error == ERR_DENIED ? SMP_DENIED : SMP_UNKNOWN; // secured: they stay as they are
+    }
+    cbor_write_map(reply, 0);
+    return SMP_OK;
+}
+#endif
+
 const struct smp_command smp_user_commands[] = {
     {GROUP_ATTESTATION, 0, SMP_WRITE, 2, evidence_keys, evidence},
     {GROUP_PROVISIONING, 1, SMP_READ, 0, NULL, read_endorsement},
     {GROUP_PROVISIONING, 1, SMP_WRITE, 1, endorsement_keys, write_endorsement},
+#ifdef MONITOR_DEVICES
+    {GROUP_PROVISIONING, 4, SMP_READ, 0, NULL, read_settings},
+    {GROUP_PROVISIONING, 4, SMP_WRITE, 1, settings_keys, write_settings},
+#endif
     {GROUP_LOG, 0, SMP_READ, 1, manager_log_keys, manager_log},
     {GROUP_ENCLAVES, 0, SMP_READ, 0, NULL, manager_enclaves},
     {.handler = NULL},

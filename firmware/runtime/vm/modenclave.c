@@ -370,6 +370,8 @@ static mp_obj_t enclave_integrity(void) {
 }
 MP_DEFINE_CONST_FUN_OBJ_0(enclave_integrity_obj, enclave_integrity);
 
+MP_DECLARE_CONST_FUN_OBJ_1(enclave_setting_obj); // vm_setting.c
+
 static const mp_rom_map_elem_t enclave_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR_enclave)},
     {MP_ROM_QSTR(MP_QSTR_Caller), MP_ROM_PTR(&vm_type_caller)},
@@ -388,6 +390,7 @@ static const mp_rom_map_elem_t enclave_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR_output), MP_ROM_PTR(&enclave_output_obj)},
     {MP_ROM_QSTR(MP_QSTR_secrecy), MP_ROM_PTR(&enclave_secrecy_obj)},
     {MP_ROM_QSTR(MP_QSTR_service), MP_ROM_PTR(&enclave_service_obj)},
+    {MP_ROM_QSTR(MP_QSTR_setting), MP_ROM_PTR(&enclave_setting_obj)},
     {MP_ROM_QSTR(MP_QSTR_sleep_ms), MP_ROM_PTR(&enclave_sleep_ms_obj)},
     {MP_ROM_QSTR(MP_QSTR_ticks_ms), MP_ROM_PTR(&enclave_ticks_ms_obj)},
     {MP_ROM_QSTR(MP_QSTR_wait), MP_ROM_PTR(&enclave_wait_obj)},

@@ -52,20 +52,19 @@ static void call_by_chance(void) {
             state ^= state << 5;
             argument[n] = (state & 0x300u) == 0 ? state >> 28 : state; // small numbers often
         }
-        uint32_t row = argument[0] >> 8 & ((i & 1u) != 0 ? 7u : 0xFFFFFFu);
+        uint32_t row = argument[0] >> 8 & ((i & 1u) != 0 ? 15u : 0xFFFFFFu);
         uint32_t call = argument[0] & 15u;
         bool is_about_a_row = call > DEVICE_CALL_EVENTS;
         if (call == DEVICE_CALL_WAIT || (call == DEVICE_CALL_WATCHDOG && row == OWN_WATCHDOG)) {
             continue; // would end the test, not the monitor
         }
         int32_t result = syscall3(SYS_DEVICE, call | row << 8, argument[1], argument[2]);
-        taken += result >= 0 && is_about_a_row && row > OWN_IDENTITY;
+        taken += result >= 0 && is_about_a_row && row > OWN_SETTINGS;
     }
     say_result("chance", (int32_t)taken);
 }
 
 _Noreturn void prober(const struct task *self) {
-    (void)self;
     static const char constant[8] = "constant";
 #define PROBE(name, call, row, b, c) say_result(#name, device(call, row, b, c));
     PROBE(own_pin, DEVICE_CALL_PIN_SET, OWN_PIN, PIN_HIGH, 0)
@@ -88,6 +87,11 @@ _Noreturn void prober(const struct task *self) {
     PROBE(identity_into_the_monitor, DEVICE_CALL_IDENTITY, OWN_IDENTITY, RAM(0x800u), 8)
     PROBE(identity_into_a_device, DEVICE_CALL_IDENTITY, OWN_IDENTITY, TIMER1, 8)
     PROBE(identity_too_short, DEVICE_CALL_IDENTITY, OWN_IDENTITY, RAM(0x800u), 7)
+    PROBE(settings_of_another, DEVICE_CALL_SETTINGS, OTHERS_SETTINGS, (uint32_t)constant, 8)
+    PROBE(settings_into_the_image, DEVICE_CALL_SETTINGS, OWN_SETTINGS, (uint32_t)constant, 8)
+    PROBE(settings_into_the_monitor, DEVICE_CALL_SETTINGS, OWN_SETTINGS, RAM(0x800u), 8)
+    PROBE(settings_through_an_identity, DEVICE_CALL_SETTINGS, OWN_IDENTITY, (uint32_t)self, 0)
+    PROBE(no_settings, DEVICE_CALL_SETTINGS, OWN_SETTINGS, self->memory_base, 8)
     PROBE(trigger_of_a_pin_without_one, DEVICE_CALL_PIN_TRIGGER, OWN_PIN, PIN_RISING, 0)
     PROBE(events_of_nobody, DEVICE_CALL_EVENTS, 0, 0, 0)
     PROBE(listen_to_what_is_not_its_own, DEVICE_CALL_WAIT, 0xFFFFFFu & ~(1u << TIMER_EVENT), 0, 2)

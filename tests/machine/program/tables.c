@@ -38,6 +38,8 @@ const struct device coffret_devices[ROWS] = {
     PIN(OTHERS_PIN, "p2", OWNER, 2),
     PIN(OTHERS_LED, "led0", OWNER, 64),
     SHARED(OTHERS_IDENTITY, DEVICE_IDENTITY, OWNER),
+    SHARED(OWN_SETTINGS, DEVICE_SETTINGS, PROBER),
+    SHARED(OTHERS_SETTINGS, DEVICE_SETTINGS, OWNER),
 };
 
 const struct channel coffret_channels[1];

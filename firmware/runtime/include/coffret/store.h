@@ -18,8 +18,9 @@ enum store_key {
     STORE_IMAGE_MAC = 7,
     STORE_BUDGETS = 8,          // what gates used of their windows (monitor/gate.c)
     STORE_KEY_FLOOR = 9,        // uint16_t: signing keys of an older generation are revoked
-    STORE_SETTINGS = 16,        // and up
-    STORE_UPLOAD = 16           // how far an upload is (smp/upload.c)
+    STORE_SERVICES = 16,        // and up: of the services
+    STORE_UPLOAD = 16,          // how far an upload is (smp/upload.c)
+    STORE_BOARD_SETTINGS = 20   // text, at most SETTINGS_MAX bytes; fixed once the board is secured
 };
 
 #define STORE_BUDGETS_MAX 256u  // bytes

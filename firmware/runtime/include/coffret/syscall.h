@@ -64,7 +64,8 @@ enum device_call {
     DEVICE_CALL_PIN_TRIGGER = 5,// mask of enum pin_edge: the next one is an event, once
     DEVICE_CALL_PIN_FUNCTION = 6,
     DEVICE_CALL_WATCHDOG = 7,   // ms until the caller is ended unless it calls again; 0: as long as the last time
-    DEVICE_CALL_IDENTITY = 8    // pointer, capacity -> length
+    DEVICE_CALL_IDENTITY = 8,   // pointer, capacity -> length
+    DEVICE_CALL_SETTINGS = 9    // pointer, capacity -> length of the text: a line NAME=VALUE for each; 0: none were given
 };
 
 enum pin_mode { PIN_INPUT = 0, PIN_OUTPUT = 1, PIN_OPEN_DRAIN = 2 };
@@ -74,6 +75,7 @@ enum pin_side { PIN_OUTSIDE = 0, PIN_OWN = 1 }; // what the pin is, what its out
 enum pin_edge { PIN_FALLING = 4, PIN_RISING = 8 };
 
 #define DEVICE_IDENTITY_SIZE 8u
+#define SETTINGS_MAX 512u       // bytes of the whole text
 #define WATCHDOG_MAX_MS 0x7FFFFFFFu
 
 enum syscall_error {

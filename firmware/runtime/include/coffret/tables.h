@@ -124,7 +124,8 @@ enum device_kind {
     DEVICE_TIMER = 7,
     DEVICE_RNG = 8,
     DEVICE_WATCHDOG = 9,             // one of its own for every enclave that has it
-    DEVICE_IDENTITY = 10             // the same
+    DEVICE_IDENTITY = 10,            // the same
+    DEVICE_SETTINGS = 11             // the same: what the operator gave this board to read
 };
 
 #define DEVICE_NO_IRQ 0xFFFFu

@@ -17,7 +17,7 @@ const struct device *machine_device(enum device_kind kind, mp_int_t id) {
             return device;
         }
     }
-    static const char *const names[] = {"pin", "UART", "GPIO", "I2C", "SPI", "ADC", "PWM", "Timer", "RNG", "WDT", "unique_id"};
+    static const char *const names[] = {"pin", "UART", "GPIO", "I2C", "SPI", "ADC", "PWM", "Timer", "RNG", "WDT", "unique_id", "settings"};
     mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("%s %d is not granted to this enclave"), names[kind], (int)id);
 }
 
