@@ -56,14 +56,20 @@ _RAM_OPEN = Change(
     "mpu_set_region(BOARD_MPU_RAM_RBAR, BOARD_MPU_RAM_RASR)",
     "mpu_set_region(BOARD_MPU_RAM_RBAR, BOARD_MPU_RAM_RASR | 3u << 24)",
 )
-_ANY_STACK = _always(
-    "core_frame_inside(const struct core_context *context, uint32_t base, uint32_t size)",
-    "core_frame.c",
+_ANY_STACK = Change(
+    "syscalls.c",
+    "if (!core_frame_inside(context, task->memory_base, task->memory_size)) {",
+    "if (0) {",
 )
-_ANY_POINTER = Change(
-    "allegation.c",
-    "return address >= base && length <= size && address - base <= size - length;",
-    "return true;",
+_ANY_POINTER = (
+    _always("may_write(const struct task *task, uint32_t address, uint32_t length)"),
+    _always("may_read(const struct task *task, uint32_t address, uint32_t length)"),
+    Change(
+        "call.c",
+        "if (!is_own_memory(current_state()->task, buffer, length > capacity ? length : capacity)) {",
+        "if (0) {",
+    ),
+    Change("call.c", "if (!is_own_memory(task, buffer, used)) {", "if (0) {"),
 )
 _ANY_NUMBER = tuple(
     Change(file, before, after)
@@ -144,7 +150,7 @@ DEFENCES = {
             ),
             Change(
                 "syscalls.c",
-                "            task_end(call->task, END_FAULT, FAULT_SYSCALL, 0); // a number nobody has\n"
+                "            task_end(task, END_FAULT, FAULT_SYSCALL, 0); // a number nobody has\n"
                 "            return CALL_WAITS;",
                 "            return 0;",
             ),
@@ -155,8 +161,8 @@ DEFENCES = {
         (
             Change(
                 "syscalls.c",
-                "call->a == FAULT_OUT_OF_MEMORY ? FAULT_OUT_OF_MEMORY : FAULT_EXCEPTION;",
-                "(uint8_t)call->a;",
+                "accusation == FAULT_OUT_OF_MEMORY ? FAULT_OUT_OF_MEMORY : FAULT_EXCEPTION;",
+                "(uint8_t)accusation;",
             ),
         ),
     ),
@@ -165,8 +171,8 @@ DEFENCES = {
         (
             Change(
                 "syscalls.c",
-                "    task_end(call->task, how, reason, 0);\n    return CALL_WAITS;",
-                "    (void)how, (void)reason;\n    return 0;",
+                "    task_end(task, how, reason, 0);\n    return CALL_WAITS;",
+                "    (void)task, (void)how, (void)reason;\n    return 0;",
             ),
         ),
     ),
@@ -179,7 +185,7 @@ DEFENCES = {
                 "        give_up_slice(scheduler.current);\n",
                 "    } else if (state->status == TASK_READY) {\n",
             ),
-            Change("syscalls.c", "            give_up_slice(call->task);\n", ""),
+            Change("syscalls.c", "            give_up_slice(task);\n", ""),
         ),
     ),
     "depth of a queue": Defence(
@@ -207,16 +213,12 @@ DEFENCES = {
             ),
         ),
     ),
-    "allegations": Defence("a pointer counts only into the caller's own memory", (_ANY_POINTER,)),
+    "allegations": Defence("a pointer counts only into the caller's own memory", _ANY_POINTER),
     "own memory": Defence(
         "a call that waits keeps no pointer into the window",
         (
-            Change(
-                "allegation.c",
-                "return length == 0 || inside(address, length, task->memory_base, task->memory_size);",
-                "return length == 0 || inside(address, length, task->memory_base, task->memory_size) ||\n"
-                "           (address >= (uint32_t)__window_start && address < (uint32_t)__window_end);",
-            ),
+            Change("call.c", "!is_own_memory(current_state()", "!may_write(current_state()"),
+            Change("call.c", "!is_own_memory(task, buffer", "!may_write(task, buffer"),
         ),
     ),
     "sizes": Defence(
@@ -236,7 +238,7 @@ DEFENCES = {
             Change(
                 "call.c", "if (length > channel->reply_max || length > caller->done) {", "if (0) {"
             ),
-            _ANY_POINTER,
+            *_ANY_POINTER,
         ),
     ),
     "owners of channels": Defence(
