@@ -31,6 +31,7 @@ from firmware.image import HEADER_SIZE, AbsentSigner, ImageSigner
 from firmware.link import LinkedImage, link_image
 from firmware.manifest import Manifest
 from firmware.micropython import baseline_switches, build_vm, native_code_switches
+from firmware.monitor_features import constants
 from firmware.native import compile_native, compile_tables, layout_of, runtime_digest
 from firmware.plan import SLOTS, Plan, make_plan
 from firmware.problems import ApplianceError
@@ -140,9 +141,9 @@ def compile_and_link(made: Design, means: Means, folder: Path) -> Linked:
             board=board,
         )
     with _step(means.say, "compiled monitor and services"):
-        devices = bool(made.plan.devices)
-        native = compile_native(board, toolchain, means.work, devices=devices)
-    digest = runtime_digest(board, means.trees.micropython.identity, made.switches)
+        native = compile_native(board, toolchain, means.work, made.plan.features)
+    identity = means.trees.micropython.identity
+    digest = runtime_digest(board, identity, made.switches, made.plan.features)
     runtime = Component("runtime", RUNTIME_VERSION, digest)
     images: list[LinkedImage] = []
     sizes: Mapping[str, int] = {}
@@ -169,7 +170,7 @@ def _pack(made: Design, linked: Linked, boot: Boot, means: Means, folder: Path) 
         modules=modules_of(made.manifest),
         plan=made.plan,
         policy=made.policy,
-        switches=made.switches,
+        switches={**made.switches, **constants(made.plan.features)},
         images=linked.images,
         runtime=linked.runtime,
         sizes=linked.sizes,

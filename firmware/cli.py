@@ -152,6 +152,7 @@ def _sizes(
 ) -> tuple[Sequence[Group], Sequence[str]]:
     """Where the bytes are, as values and as lines; drawn into a file unless its name is `-`."""
     from boards.model import load as load_board  # noqa: PLC0415
+    from firmware.monitor_features import Feature  # noqa: PLC0415
     from firmware.object_cache import write_atomically  # noqa: PLC0415
     from firmware.size_tree import size_tree, sources_of, table  # noqa: PLC0415
     from firmware.sources import find_trees  # noqa: PLC0415
@@ -168,7 +169,8 @@ def _sizes(
     if picture != "-":
         title = f"{facts.appliance} {facts.version} for {facts.board}"
         write_atomically(Path(picture), treemap(title, groups).encode())
-    return groups, tuple(table(groups, owners))
+    absent = [each for each in Feature if facts.switches.get(each.constant) == "0"]
+    return groups, (*table(groups, owners), f"not in the monitor: {', '.join(absent) or 'nothing'}")
 
 
 @click.command("inspect")
@@ -229,9 +231,15 @@ def rebuild_command(bundle: Path, appliance: Path, key: str | None, as_json: boo
 
 
 def _explain(manifest: Manifest, feature: str, as_json: bool) -> None:
+    from firmware.monitor_features import constants, feature_reasons  # noqa: PLC0415
     from firmware.program import shrink_appliance, specialise_appliance  # noqa: PLC0415
+    from firmware.specialise import Specialisation  # noqa: PLC0415
 
-    specialisation = specialise_appliance(manifest)
+    machine, monitor = specialise_appliance(manifest), feature_reasons(manifest)
+    specialisation = Specialisation(
+        {**machine.switches, **constants(monitor)},
+        {**machine.reasons, **{each.constant: why for each, why in monitor.items()}},
+    )
     if as_json:
         click.echo(json.dumps(specialisation.as_json(feature), indent=2))
         return

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from boards.model import ROOT as BOARDS
 from boards.model import Board
 from firmware.link import KEEP, RUNTIME, Layout, Statics, monitor_sources, of_image
+from firmware.monitor_features import HEADER, Feature, constants, image_config
 from firmware.object_cache import Roots, digest_of, write_atomically, write_if_new
 from firmware.plan import Kind, Plan
 from firmware.toolchain import CORES, CompileJob, Toolchain
@@ -40,16 +41,11 @@ def layout_of(plan: Plan) -> Layout:
 
 
 def compile_native(
-    board: Board, toolchain: Toolchain, work: Path, *, devices: bool = False
+    board: Board, toolchain: Toolchain, work: Path, features: Collection[Feature]
 ) -> Path:
-    """Monitor, drivers and services as one object, a function of the board and our sources.
-
-    `devices`: an enclave was granted some, so the monitor has the part that serves them.
-    """
-    defines = ("MONITOR_DEVICES",) if devices else ()
-    jobs = [
-        _job(board, source, work, lto=True, defines=defines) for source in native_sources(board)
-    ]
+    """Monitor, drivers and services as one object: a function of board, features and our C."""
+    write_if_new(work / HEADER, image_config(features).encode())
+    jobs = [_job(board, source, work, lto=True) for source in native_sources(board)]
     objects = toolchain.compile(jobs, CORES[board.core], _roots(work))
     return toolchain.optimise(objects, CORES[board.core], (*KEEP, *_SERVICES))
 
@@ -62,15 +58,18 @@ def compile_tables(board: Board, text: str, slot: int, toolchain: Toolchain, wor
     return toolchain.compile([job], CORES[board.core], _roots(work))[0]
 
 
-def runtime_digest(board: Board, micropython: str, switches: Mapping[str, str]) -> bytes:
-    """SHA-256 over the MicroPython tree's identity, our C and the VM's switches: 32 bytes.
+def runtime_digest(
+    board: Board, micropython: str, switches: Mapping[str, str], features: Collection[Feature]
+) -> bytes:
+    """SHA-256 over the MicroPython tree's identity, our C, the switches of both: 32 bytes.
 
     What a device runs beside its appliance's code and policy; the same on every host.
     """
-    parts: list[str | bytes] = ["runtime-1", micropython]
+    parts: list[str | bytes] = ["runtime-2", micropython]
     for label, path in _runtime_files(board):
         parts += [label, hashlib.sha256(path.read_bytes()).digest()]
-    parts += [f"{name}={value}" for name, value in sorted(switches.items())]
+    every = {**switches, **constants(features)}
+    parts += [f"{name}={value}" for name, value in sorted(every.items())]
     return bytes.fromhex(digest_of(parts))
 
 
@@ -84,9 +83,7 @@ def _runtime_files(board: Board) -> Iterator[tuple[str, Path]]:
                 yield f"{label}/{path.relative_to(folder).as_posix()}", path
 
 
-def _job(
-    board: Board, source: Path, work: Path, *, lto: bool, defines: tuple[str, ...] = ()
-) -> CompileJob:
+def _job(board: Board, source: Path, work: Path, *, lto: bool) -> CompileJob:
     write_if_new(work / "board_config.h", board.config_header().encode())
     includes = (
         work,
@@ -96,7 +93,7 @@ def _job(
         RUNTIME / "libc",
         *board.include_directories,
     )
-    return CompileJob(source, includes, defines=defines, flags=_WARNINGS, lto=lto)
+    return CompileJob(source, includes, flags=_WARNINGS, lto=lto)
 
 
 def _roots(work: Path) -> Roots:

@@ -8,7 +8,7 @@ tables are a rendering of it, and the audit compares the linked image with it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
 
@@ -29,72 +29,15 @@ from firmware.memory import (
     share_out,
 )
 from firmware.modules import code_digest
+from firmware.monitor_features import EVERYTHING, Feature, absent_calls, feature_reasons
 from firmware.problems import ApplianceError
+from firmware.syscalls import ATTESTER_CALLS, ENCLAVE_CALLS, MANAGER_CALLS, Call
 
 SLOTS = 2
 NO_GATE = 0xFF
 TO_SINK = 0x80
 RESTART = {"never": 0, "on-fault": 1, "always": 2}
 QUEUE_ENTRY_HEADER = 4  # the length of the message (include/coffret/tables.h)
-
-
-class Call(IntEnum):
-    """System calls, as include/coffret/syscall.h numbers them."""
-
-    YIELD = 0
-    SEND = 1
-    RECEIVE = 2
-    WAIT = 3
-    TIME = 4
-    LOG = 5
-    FAULT = 6
-    EXIT = 7
-    CALL = 8
-    REPLY = 9
-    ANSWER = 10
-    DROPPED = 11
-    ACCOUNT = 12
-    GATE_INFO = 13
-    DEVICE = 15
-    PORT_READ = 16
-    PORT_WRITE = 17
-    FLASH_ERASE = 18
-    FLASH_PROGRAM = 19
-    STORE_GET = 20
-    STORE_PUT = 21
-    MARK_TEST = 22
-    CONFIRM = 23
-    RESET = 24
-    LOG_READ = 25
-    TASK_INFO = 26
-    EVIDENCE = 27
-    EVIDENCE_NEXT = 28
-    EVIDENCE_DONE = 29
-    IDENTITY = 30
-
-
-_EVERYBODY = (Call.YIELD, Call.TIME, Call.LOG, Call.FAULT, Call.EXIT)
-ENCLAVE_CALLS = (
-    *_EVERYBODY,
-    Call.SEND,
-    Call.RECEIVE,
-    Call.WAIT,
-    *(call for call in Call if Call.CALL <= call <= Call.ACCOUNT),
-)
-MANAGER_CALLS = (
-    *_EVERYBODY,
-    Call.WAIT,
-    *(call for call in Call if Call.PORT_READ <= call <= Call.EVIDENCE),
-    Call.IDENTITY,
-)
-ATTESTER_CALLS = (
-    *_EVERYBODY,
-    Call.GATE_INFO,
-    Call.LOG_READ,
-    Call.TASK_INFO,
-    Call.EVIDENCE_NEXT,
-    Call.EVIDENCE_DONE,
-)
 
 
 # Of the manager and the attester together, where the enclaves have fixed slices.
@@ -226,6 +169,7 @@ class Plan:
     queues: Region | None
     window: Region
     free_ram: int
+    features: frozenset[Feature] = EVERYTHING  # of the monitor; the rest is not in the image
 
     @property
     def enclaves(self) -> tuple[Task, ...]:
@@ -259,6 +203,7 @@ def make_plan(manifest: Manifest, board: Board, sizes: RuntimeSizes | None = Non
     except DoesNotFitError as error:
         raise ApplianceError([memory_problem(manifest, board, error)]) from error
     numbers = {name: number for number, name in enumerate(manifest.tags)}
+    features = frozenset(feature_reasons(manifest))
     return Plan(
         appliance=manifest.appliance.name,
         version=manifest.appliance.version,
@@ -266,7 +211,10 @@ def make_plan(manifest: Manifest, board: Board, sizes: RuntimeSizes | None = Non
         revokes_below=manifest.appliance.revokes_below,
         board=board,
         tags=tuple(manifest.tags),
-        tasks=_tasks(manifest, board, sizes, memory.tasks, numbers),
+        tasks=tuple(
+            replace(task, calls=task.calls & ~absent_calls(features))
+            for task in _tasks(manifest, board, sizes, memory.tasks, numbers)
+        ),
         channels=_channels(manifest, queue_sizes, memory.queues),
         gates=_gates(manifest, numbers),
         sinks=_sinks(manifest, board, numbers),
@@ -276,6 +224,7 @@ def make_plan(manifest: Manifest, board: Board, sizes: RuntimeSizes | None = Non
         queues=memory.queues,
         window=memory.window,
         free_ram=memory.free,
+        features=features,
     )
 
 

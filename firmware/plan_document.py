@@ -22,6 +22,8 @@ def plan_document(plan: Plan) -> str:
 
 
 def _value(name: str, value: object, tags: tuple[str, ...]) -> object:
+    if isinstance(value, frozenset):
+        return sorted(str(_leaf(name, item, tags)) for item in value)
     if isinstance(value, tuple):
         return [_value(name, item, tags) for item in value]
     if is_dataclass(value):

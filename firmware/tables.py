@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from boards.memory import Region
 from boards.mpu import Access, RegionWords, no_region, region
 from firmware.devices import GrantedDevice
-from firmware.plan import Kind, Plan, Task
+from firmware.monitor_features import HEADER, Feature
+from firmware.plan import TO_SINK, ChannelKind, Flag, Kind, Plan, Task
 
 LABEL_WORDS = 2
 WINDOW_REGION, MEMORY_REGION, FIRST_GRANT_REGION = 3, 4, 5
@@ -74,6 +75,9 @@ def tables_c(plan: Plan, slot: int, runtime: Component) -> str:
         "// Made by firmware/tables.py. Compile without link-time optimisation.",
         '#include "coffret/tables.h"',
         '#include "monitor/state.h"',
+        f'#include "{HEADER}"',
+        "",
+        *_needed(plan),
         "",
         *(f"_Noreturn void {entry}(const struct task *self);" for entry in entries),
         "",
@@ -106,6 +110,27 @@ def tables_c(plan: Plan, slot: int, runtime: Component) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _needed(plan: Plan) -> Iterable[str]:
+    """The compiler refuses rows that the monitor of this image has no code for."""
+    kinds = {channel.kind for channel in plan.channels}
+    flags = {task.flags for task in plan.tasks}
+    needed = {
+        Feature.CHANNELS: plan.channels,
+        Feature.SINKS: any(channel.target & TO_SINK for channel in plan.channels),
+        Feature.EMIT: ChannelKind.EMIT in kinds,
+        Feature.CALLS: ChannelKind.CALL in kinds,
+        Feature.GATES: plan.gates,
+        Feature.REPORTS: ChannelKind.FAULTS in kinds,
+        Feature.WORKERS: any(flags),
+        Feature.SUMMONED: any(each & Flag.SUMMONED for each in flags),
+        Feature.SLICES: any(task.slice_ms for task in plan.tasks),
+        Feature.DEVICES: plan.devices,
+    }
+    for feature, rows in needed.items():
+        if rows:
+            yield f'_Static_assert({feature.constant}, "{feature}: not in this monitor");'
 
 
 def _words(plan: Plan, number: int, area: Region, access: Access) -> RegionWords:

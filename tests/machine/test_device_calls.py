@@ -10,6 +10,7 @@ import pytest
 import boards
 from boards.memory import Region
 from firmware.link import Layout
+from firmware.monitor_features import EVERYTHING, HEADER, image_config
 from firmware.toolchain import CompileJob
 from tests.monitor.rig import MAIN_STACK, Alter, Memory, Program, lines, link_program, running, stub
 from tests.qemu import needs_qemu
@@ -63,13 +64,13 @@ def build(directory: Path, alter: Alter = lambda _: None) -> Program:
         main_stack=MAIN_STACK,
         window=Region(base=ram + 0x8000, size=0x400),
     )
+    (tmp_path / HEADER).write_text(image_config(EVERYTHING), encoding="utf-8")
     image = link_program(
         directory,
         (str(PROGRAM / "prober.c"),),
         (CompileJob(PROGRAM / "tables.c"),),
         layout,
         without="attester.c",
-        defines=("MONITOR_DEVICES",),
         includes=(PROGRAM,),
         alter=alter,
     )

@@ -33,6 +33,7 @@ from firmware.link import (
     monitor_sources,
     of_image,
 )
+from firmware.monitor_features import EVERYTHING, HEADER, Feature, image_config
 from firmware.object_cache import Roots
 from firmware.sources import MBEDTLS, find_tree
 from firmware.toolchain import CORES, CompileJob, zig_toolchain
@@ -82,8 +83,14 @@ def layout_on(board: Board) -> Layout:
 
 
 def board_roots(board: Board, directory: Path) -> tuple[Roots, tuple[Path, ...]]:
-    """Roots and include directories for the board's C; writes `directory`/board_config.h."""
+    """Roots and include directories for the board's C; writes the headers that a build makes.
+
+    The monitor has everything but what serves devices, unless image_config.h is there already.
+    """
     (directory / "board_config.h").write_text(board.config_header(), encoding="utf-8")
+    if not (directory / HEADER).is_file():
+        config = image_config(EVERYTHING - {Feature.DEVICES})
+        (directory / HEADER).write_text(config, encoding="utf-8")
     includes = (
         directory,
         RUNTIME,
@@ -104,7 +111,6 @@ def link_program(
     lto: bool = True,
     without: str = "",
     board_name: str = "mps2-an385",
-    defines: tuple[str, ...] = (),
     includes: tuple[Path, ...] = (PROGRAM,),
     alter: Alter = lambda _: None,
 ) -> LinkedImage:
@@ -117,7 +123,7 @@ def link_program(
     sources = [s for s in every if s.name != without]
     sources += [PROGRAM / name for name in names]
     jobs = [
-        altered(CompileJob(source, includes, defines, WARNINGS, lto=lto), alter, directory)
+        altered(CompileJob(source, includes, flags=WARNINGS, lto=lto), alter, directory)
         for source in sources
     ]
     # Called by code that the compiler makes after optimisation, so never bitcode.

@@ -77,14 +77,14 @@ MUTANTS = (
     Mutant(
         "sinks accept all",
         "channel.c",
-        "return channel->to & CHANNEL_TO_SINK ? &coffret_sinks[channel->to & ~CHANNEL_TO_SINK].accepts",
-        "static const struct label all = {{~0u, ~0u}};\n    return channel->to & CHANNEL_TO_SINK ? &all",
+        "return is_to_sink(channel) ? &coffret_sinks[channel->to & ~CHANNEL_TO_SINK].accepts",
+        "static const struct label all = {{~0u, ~0u}};\n    return is_to_sink(channel) ? &all",
     ),
     Mutant(
         "integrity is not asked",
         "channel.c",
-        "((channel->to & CHANNEL_TO_SINK) != 0 ||\n            integrity",
-        "(true || (channel->to & CHANNEL_TO_SINK) != 0 ||\n            integrity",
+        "(is_to_sink(channel) ||\n            integrity",
+        "(true || is_to_sink(channel) ||\n            integrity",
     ),
     Mutant(
         "anybody sends",
@@ -187,8 +187,8 @@ MUTANTS = (
     Mutant(
         "faults are told past the labels",
         "channel.c",
-        "(channel->to & CHANNEL_TO_SINK) == 0 && channel_may_send(number, &gate)) {",
-        "(channel->to & CHANNEL_TO_SINK) == 0) {\n            gate = NULL;",
+        "!is_to_sink(channel) && channel_may_send(number, &gate)) {",
+        "!is_to_sink(channel)) {\n            gate = NULL;",
     ),
     Mutant(
         "faults are told of anybody",
@@ -212,7 +212,7 @@ MUTANTS = (
     Mutant(
         "what found no room is released",
         "channel.c",
-        "if (taken && gate != NULL) {",
+        "if (COFFRET_HAS_GATES && taken && gate != NULL) {",
         "if (gate != NULL) {",
     ),
     Mutant(
@@ -307,20 +307,20 @@ MUTANTS = (
     Mutant(
         "a message of a summoned worker is lost by a fault",
         "task.c",
-        "    if (how == END_EXIT) {\n        channel_forget_served(number);\n    }",
+        "    if (is_summoned(task) && how == END_EXIT) {\n        channel_forget_served(number);\n    }",
         "    channel_forget_served(number);",
     ),
     Mutant(
         "a message of a summoned worker comes again",
         "task.c",
-        "    if (how == END_EXIT) {\n        channel_forget_served(number);\n    }",
+        "    if (is_summoned(task) && how == END_EXIT) {\n        channel_forget_served(number);\n    }",
         "",
     ),
     Mutant(
         "a summoned worker takes a second message",
         "worker.c",
-        "(task_of(task)->flags & TASK_SUMMONED) != 0 && state_of(task)->served != 0",
-        "(task_of(task)->flags & TASK_SUMMONED) != 0 && state_of(task)->served > 200u",
+        "is_summoned(task_of(task)) && state_of(task)->served != 0",
+        "is_summoned(task_of(task)) && state_of(task)->served > 200u",
     ),
     Mutant(
         "two roles at once",
@@ -342,8 +342,8 @@ MUTANTS = (
     Mutant(
         "a worker waits",
         "channel.c",
-        "(readable == 0 && (task_of(to)->flags & TASK_WORKER) != 0)",
-        "(readable == 1u << 31 && (task_of(to)->flags & TASK_WORKER) != 0)",
+        "(readable == 0 && is_worker(task_of(to)))",
+        "(readable == 1u << 31 && is_worker(task_of(to)))",
     ),
     Mutant(
         "restarts after each end",

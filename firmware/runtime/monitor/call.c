@@ -21,7 +21,7 @@ static bool may_flow_both_ways(const struct channel *channel) {
 }
 
 int32_t call_make(uint8_t from, uint32_t number, uint32_t buffer, uint32_t lengths) {
-    if (!is_call(number) || coffret_channels[number].from != from || coffret_channels[number].to & CHANNEL_TO_SINK) {
+    if (!is_call(number) || coffret_channels[number].from != from || is_to_sink(&coffret_channels[number])) {
         return ERR_DENIED;
     }
     const struct channel *channel = &coffret_channels[number];
@@ -56,7 +56,7 @@ static inline __attribute__((always_inline)) int32_t take(uint8_t to, uint32_t n
     copy_bytes(buffer, caller->buffer, caller->length);
     channel_of(number)->count = 0;
     channel_of(number)->owed = 1;
-    if (task_of(to)->flags & TASK_SUMMONED) {
+    if (is_summoned(task_of(to))) {
         state_of(to)->served = (uint8_t)(number + 1u);
     }
     return (int32_t)caller->length;
@@ -116,7 +116,7 @@ int32_t call_answer(uint8_t to, uint32_t number, uint32_t buffer, uint32_t lengt
         }
     }
     bool waits = channel_of(number)->count != 0;
-    if ((task->flags & TASK_WORKER) != 0 && (!waits || worker_is_done(to))) {
+    if (is_worker(task) && (!waits || worker_is_done(to))) {
         task_end(to, END_EXIT, 0, 0);
         return CALL_WAITS;
     }

@@ -8,10 +8,6 @@
 #include "coffret/board.h"
 #include "label.h"
 
-static bool is_silent(const struct channel *channel) {
-    return channel->kind == CHANNEL_EMIT || channel->kind == CHANNEL_FAULTS;
-}
-
 // One more than the depth where the sender must not learn that it is full, not even by the time a message takes.
 static uint32_t entries_of(const struct channel *channel) {
     return channel->depth + (is_silent(channel) ? 1u : 0u);
@@ -23,7 +19,7 @@ static uint32_t *queue_entry(const struct channel *channel, uint32_t index) {
 }
 
 static const struct label *secrecy_of_target(const struct channel *channel) {
-    return channel->to & CHANNEL_TO_SINK ? &coffret_sinks[channel->to & ~CHANNEL_TO_SINK].accepts
+    return is_to_sink(channel) ? &coffret_sinks[channel->to & ~CHANNEL_TO_SINK].accepts
                                          : &task_of(channel->to)->secrecy;
 }
 
@@ -32,7 +28,7 @@ bool channel_may_send(uint32_t number, const struct gate **gate) {
     const struct channel *channel = &coffret_channels[number];
     const struct task *from = task_of(channel->from);
     *gate = NULL;
-    if (channel->gate != CHANNEL_NO_GATE) {
+    if (COFFRET_HAS_GATES && channel->gate != CHANNEL_NO_GATE) {
         *gate = &coffret_gates[channel->gate];
         if ((*gate)->task != channel->from) {
             return false;
@@ -40,7 +36,7 @@ bool channel_may_send(uint32_t number, const struct gate **gate) {
     }
     // The world asks for no integrity.
     return secrecy_may_flow(&from->secrecy, *gate, secrecy_of_target(channel)) &&
-           ((channel->to & CHANNEL_TO_SINK) != 0 ||
+           (is_to_sink(channel) ||
             integrity_may_flow(&from->integrity, *gate, &task_of(channel->to)->integrity));
 }
 
@@ -64,10 +60,10 @@ void channel_notify(uint32_t number) {
     struct task_state *receiver = state_of(channel->to);
     // What a sender does that must not know must take as long whether the receiver waits or not: that one is woken
     // in its own slice.
-    if (channel->kind != CHANNEL_CALL && !is_in_slice(channel->to) && !tells_sender(channel)) {
+    if (!is_call_channel(channel) && !is_in_slice(channel->to) && !tells_sender(channel)) {
         return;
     }
-    if (receiver->status == TASK_ASLEEP) {
+    if (COFFRET_HAS_WORKERS && receiver->status == TASK_ASLEEP) {
         worker_summon(channel->to);
     } else if (receiver->wait == WAIT_CHANNELS && (receiver->channels & 1u << number) != 0) {
         finish_wait(channel->to, WAIT_CHANNELS, (int32_t)channels_readable(channel->to, receiver->channels));
@@ -76,7 +72,7 @@ void channel_notify(uint32_t number) {
 
 void channels_catch_up(uint8_t to) {
     struct task_state *receiver = state_of(to);
-    if (receiver->status == TASK_ASLEEP) {
+    if (COFFRET_HAS_WORKERS && receiver->status == TASK_ASLEEP) {
         worker_summon(to);
     } else if (receiver->status == TASK_WAITING && receiver->wait == WAIT_CHANNELS) {
         uint32_t readable = channels_readable(to, receiver->channels);
@@ -125,21 +121,21 @@ int32_t channel_send(uint8_t from, uint32_t number, uint32_t message, uint32_t l
     if (!channel_may_send(number, &gate)) {
         return channel_refuse(number);
     }
-    if (gate != NULL) {
+    if (COFFRET_HAS_GATES && gate != NULL) {
         int32_t refusal = gate_admit(channel->gate, length);
         if (refusal != 0) {
             return refusal;
         }
     }
     bool tells = tells_sender(channel), taken; // asked first: not only when there was no room
-    if ((channel->to & CHANNEL_TO_SINK) != 0) {
+    if (is_to_sink(channel)) {
         uint32_t stream = coffret_sinks[channel->to & ~CHANNEL_TO_SINK].device;
         taken = board_stream_write(stream, (const uint8_t *)message, length);
     } else {
         taken = enqueue(number, (const void *)message, length);
     }
     taken |= !tells;
-    if (taken && gate != NULL) {
+    if (COFFRET_HAS_GATES && taken && gate != NULL) {
         gate_count(channel->gate); // what was seen not to be taken costs nothing
     }
     return taken ? 0 : ERR_FULL;
@@ -150,7 +146,7 @@ void channels_tell_fault(uint8_t from, const struct fault_report *report) {
         const struct channel *channel = &coffret_channels[number];
         const struct gate *gate;
         if (channel->from == from && channel->kind == CHANNEL_FAULTS && channel->max_size >= sizeof *report &&
-            (channel->to & CHANNEL_TO_SINK) == 0 && channel_may_send(number, &gate)) {
+            !is_to_sink(channel) && channel_may_send(number, &gate)) {
             enqueue(number, report, sizeof *report);
         }
     }
@@ -188,7 +184,7 @@ int32_t channel_receive(uint8_t to, uint32_t number, uint32_t buffer, uint32_t c
     if (state->count == 0) {
         return ERR_EMPTY;
     }
-    if (channel->kind == CHANNEL_CALL) {
+    if (is_call_channel(channel)) {
         return call_take(to, number, buffer, capacity);
     }
     const uint32_t *entry = queue_entry(channel, state->head);
@@ -197,7 +193,7 @@ int32_t channel_receive(uint8_t to, uint32_t number, uint32_t buffer, uint32_t c
         return ERR_SIZE; // it stays
     }
     copy_bytes(buffer, (uint32_t)(entry + 1), length);
-    if (task_of(to)->flags & TASK_SUMMONED) {
+    if (is_summoned(task_of(to))) {
         state_of(to)->served = (uint8_t)(number + 1u); // it stays until it has been served
     } else {
         take_away(number);
@@ -207,7 +203,7 @@ int32_t channel_receive(uint8_t to, uint32_t number, uint32_t buffer, uint32_t c
 
 uint32_t channels_readable(uint8_t to, uint32_t mask) {
     uint32_t readable = 0;
-    for (uint32_t number = 0; number < coffret_counts.channels; number++) {
+    for (uint32_t number = 0; COFFRET_HAS_CHANNELS && number < coffret_counts.channels; number++) {
         if (coffret_channels[number].to == to && coffret_channel_states[number].count != 0) {
             readable |= 1u << number;
         }
@@ -217,7 +213,7 @@ uint32_t channels_readable(uint8_t to, uint32_t mask) {
 
 int32_t channels_wait(uint8_t to, uint32_t mask, uint32_t timeout_ms) {
     uint32_t readable = channels_readable(to, mask);
-    if (mask != 0 && (worker_is_done(to) || (readable == 0 && (task_of(to)->flags & TASK_WORKER) != 0))) {
+    if (mask != 0 && (worker_is_done(to) || (readable == 0 && is_worker(task_of(to))))) {
         task_end(to, END_EXIT, 0, 0); // a worker does not wait: what comes next finds a fresh one
         return CALL_WAITS;
     }

@@ -4,8 +4,9 @@
 //
 // An interrupt is off from the moment it came until its enclave asks for the next one, so whatever a device or the
 // world outside does, it costs the others one interrupt for each call its owner has the time to make.
-#ifdef MONITOR_DEVICES
 #include "monitor.h"
+
+#if COFFRET_HAS_DEVICES // a board without pins has none of what this calls
 
 #include <string.h>
 

@@ -33,12 +33,10 @@ void monitor_fault(const struct core_fault *fault) {
 
 void monitor_interrupt(uint32_t irq) {
     clock_forget();
-#ifdef MONITOR_DEVICES
-    if (device_interrupt(irq)) {
+    if (COFFRET_HAS_DEVICES && device_interrupt(irq)) {
         schedule();
         return;
     }
-#endif
     if (board_interrupt(irq) & (BOARD_EVENT_PORT_READABLE | BOARD_EVENT_PORT_WRITABLE)) {
         port_serve();
     }

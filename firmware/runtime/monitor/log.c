@@ -105,9 +105,7 @@ static const char *reason_name(uint8_t reason) {
         case FAULT_BUS: return "bus";
         case FAULT_SYSCALL: return "syscall";
         case FAULT_OUT_OF_MEMORY: return "out of memory";
-#ifdef MONITOR_DEVICES
-        case FAULT_WATCHDOG: return "watchdog";
-#endif
+        case FAULT_WATCHDOG: return COFFRET_HAS_DEVICES ? "watchdog" : "exception";
         default: return "exception";
     }
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "coffret/handoff.h"
+#include "image_config.h"
 #include "state.h"
 
 #define NO_TASK 0xFFu
@@ -39,6 +40,24 @@ static inline const struct task *task_of(uint8_t number) {
 }
 static inline struct task_state *state_of(uint8_t number) {
     return &coffret_task_states[number];
+}
+
+// What the tables name of each kind; of what is not in this image (image_config.h) they name nothing.
+static inline bool is_worker(const struct task *task) {
+    return COFFRET_HAS_WORKERS && (task->flags & TASK_WORKER) != 0;
+}
+static inline bool is_summoned(const struct task *task) {
+    return COFFRET_HAS_SUMMONED && (task->flags & TASK_SUMMONED) != 0;
+}
+static inline bool is_call_channel(const struct channel *channel) {
+    return COFFRET_HAS_CALLS && channel->kind == CHANNEL_CALL;
+}
+static inline bool is_silent(const struct channel *channel) {
+    return (COFFRET_HAS_EMIT && channel->kind == CHANNEL_EMIT) ||
+           (COFFRET_HAS_REPORTS && channel->kind == CHANNEL_FAULTS);
+}
+static inline bool is_to_sink(const struct channel *channel) {
+    return COFFRET_HAS_SINKS && (channel->to & CHANNEL_TO_SINK) != 0;
 }
 
 // ---- schedule.c ----

@@ -209,11 +209,11 @@ void schedule_start(void) {
 // ---- fixed slices: who is in which partition has the processor in its own slice and at no other time ----
 
 bool has_fixed_slices(void) {
-    return coffret_tasks[0].slice_ms != 0;
+    return COFFRET_HAS_SLICES && coffret_tasks[0].slice_ms != 0;
 }
 
 bool is_in_slice(uint8_t task) {
-    return (scheduler.in_slice >> task & 1u) != 0;
+    return !COFFRET_HAS_SLICES || (scheduler.in_slice >> task & 1u) != 0;
 }
 
 static uint32_t partition_of(uint8_t leader) {
@@ -269,7 +269,7 @@ void monitor_tick(void) {
         if (state->wake_at > scheduler.now) {
             continue;
         }
-        if (state->status == TASK_BACKOFF && (task_of(task)->flags & TASK_WORKER) != 0) {
+        if (state->status == TASK_BACKOFF && is_worker(task_of(task))) {
             set_status(task, TASK_ASLEEP);
             worker_summon(task);
         } else if (state->status == TASK_BACKOFF) {
@@ -281,8 +281,8 @@ void monitor_tick(void) {
             finish_wait(task, (enum wait_for)state->wait, 0); // no channel is readable; other waits have no timeout
         }
     }
-#ifdef MONITOR_DEVICES
-    device_tick();
-#endif
+    if (COFFRET_HAS_DEVICES) {
+        device_tick();
+    }
     schedule();
 }

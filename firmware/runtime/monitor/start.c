@@ -12,7 +12,7 @@ static void clear(uint32_t *word, const uint32_t *end) {
 }
 
 static void start_streams(void) {
-    for (uint8_t sink = 0; sink < coffret_counts.sinks; sink++) {
+    for (uint8_t sink = 0; COFFRET_HAS_SINKS && sink < coffret_counts.sinks; sink++) {
         board_stream_start(coffret_sinks[sink].device);
     }
 }
@@ -23,12 +23,14 @@ void monitor_start(void) {
     board_init();
     storage_start();
     schedule_start();
-    gates_start();
+    if (COFFRET_HAS_GATES) {
+        gates_start();
+    }
     log_event("boot", coffret_appliance_name);
     for (uint8_t task = 0; task < coffret_counts.tasks; task++) {
         state_of(task)->task = task_of(task);
         task_scrub(task);
-        if ((task_of(task)->flags & TASK_WORKER) != 0) {
+        if (is_worker(task_of(task))) {
             set_status(task, TASK_ASLEEP);
         } else {
             task_start(task);

@@ -88,26 +88,30 @@ static int32_t call_end(uint8_t task, enum task_end how, uint32_t accusation) {
     return CALL_WAITS;
 }
 
+// A number nobody has, or of what is not in this image.
+static int32_t call_nothing(uint8_t task) {
+    task_end(task, END_FAULT, FAULT_SYSCALL, 0);
+    return CALL_WAITS;
+}
+
 static int32_t dispatch(uint32_t number, uint8_t task, uint32_t a, uint32_t b, uint32_t c) {
     switch (number) {
         case SYS_YIELD:
             give_up_slice(task);
             return 0;
-        case SYS_SEND: return channel_send(task, a, b, c);
-        case SYS_RECEIVE: return channel_receive(task, a, b, c);
+        case SYS_SEND: return COFFRET_HAS_CHANNELS ? channel_send(task, a, b, c) : call_nothing(task);
+        case SYS_RECEIVE: return COFFRET_HAS_CHANNELS ? channel_receive(task, a, b, c) : call_nothing(task);
         case SYS_WAIT: return channels_wait(task, a, b);
         case SYS_LOG: return call_log(task, a, b);
         case SYS_FAULT: return call_end(task, END_FAULT, a);
         case SYS_EXIT: return call_end(task, END_EXIT, a);
-        case SYS_CALL: return call_make(task, a, b, c);
-        case SYS_REPLY: return call_reply(task, a, b, c);
-        case SYS_ANSWER: return call_answer(task, a, b, c);
-        case SYS_DROPPED: return channel_dropped(task, a);
+        case SYS_CALL: return COFFRET_HAS_CALLS ? call_make(task, a, b, c) : call_nothing(task);
+        case SYS_REPLY: return COFFRET_HAS_CALLS ? call_reply(task, a, b, c) : call_nothing(task);
+        case SYS_ANSWER: return COFFRET_HAS_CALLS ? call_answer(task, a, b, c) : call_nothing(task);
+        case SYS_DROPPED: return COFFRET_HAS_CHANNELS ? channel_dropped(task, a) : call_nothing(task);
         case SYS_ACCOUNT: return task_account(task, a, b);
-#ifdef MONITOR_DEVICES
-        case SYS_DEVICE: return device_call(task, a, b, c);
-#endif
-        case SYS_GATE_INFO: return call_gate_info(task, a, b);
+        case SYS_DEVICE: return COFFRET_HAS_DEVICES ? device_call(task, a, b, c) : call_nothing(task);
+        case SYS_GATE_INFO: return COFFRET_HAS_GATES ? call_gate_info(task, a, b) : call_nothing(task);
         case SYS_PORT_READ: return port_read(task, a, b, c);
         case SYS_PORT_WRITE: return port_write(task, a, b);
         case SYS_FLASH_ERASE: return storage_erase(a, b);
@@ -124,8 +128,7 @@ static int32_t dispatch(uint32_t number, uint8_t task, uint32_t a, uint32_t b, u
         case SYS_EVIDENCE_DONE: return evidence_done(task, a, b, c);
         case SYS_IDENTITY: return evidence_identity(task, a);
         default:
-            task_end(task, END_FAULT, FAULT_SYSCALL, 0); // a number nobody has
-            return CALL_WAITS;
+            return call_nothing(task);
     }
 }
 

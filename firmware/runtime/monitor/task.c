@@ -29,9 +29,9 @@ void task_scrub(uint8_t number) {
         *word = 0;
     }
     window_forget((const uint32_t *)task->window_save);
-#ifdef MONITOR_DEVICES
-    device_reset(number);
-#endif
+    if (COFFRET_HAS_DEVICES) {
+        device_reset(number);
+    }
 }
 
 // Most bytes of stack since the task was started: what it has not used is still as the scrub left it.
@@ -107,13 +107,14 @@ RARE void task_end(uint8_t number, enum task_end how, uint8_t reason, uint32_t a
     const struct task *task = task_of(number);
     struct task_state *state = state_of(number);
     bool again = task->restart == RESTART_ALWAYS || (task->restart == RESTART_ON_FAULT && how == END_FAULT);
-    bool is_worker = (task->flags & TASK_WORKER) != 0;
     if (how == END_FAULT) {
         state->faults++;
         state->last_fault = reason;
-        struct fault_report report = {
-            .reason = reason, .faults = state->faults, .instruction = instruction_of(number), .address = address};
-        channels_tell_fault(number, &report);
+        if (COFFRET_HAS_REPORTS) {
+            struct fault_report report = {
+                .reason = reason, .faults = state->faults, .instruction = instruction_of(number), .address = address};
+            channels_tell_fault(number, &report);
+        }
         // An address is a number that the enclave chose.
         state->fault_address = label_is_empty(&task->secrecy) ? address : 0;
         log_fault(number, reason, address);
@@ -121,11 +122,11 @@ RARE void task_end(uint8_t number, enum task_end how, uint8_t reason, uint32_t a
     task_scrub(number);
     memset(&state->context, 0, sizeof state->context); // its registers
     evidence_forget(number);
-    if (how == END_EXIT) {
+    if (is_summoned(task) && how == END_EXIT) {
         channel_forget_served(number);
     }
     state->served = 0; // after a fault the message is still there, for the next life
-    if (is_worker && how == END_EXIT) {
+    if (is_worker(task) && how == END_EXIT) {
         set_status(number, TASK_ASLEEP);
         state->wait = WAIT_NONE;
     } else if (again) {
@@ -135,8 +136,10 @@ RARE void task_end(uint8_t number, enum task_end how, uint8_t reason, uint32_t a
         state->wait = WAIT_NONE;
         log_event("stopped", task->name);
     }
-    calls_forget(number, state->status == TASK_STOPPED);
-    if (is_worker) {
+    if (COFFRET_HAS_CALLS) {
+        calls_forget(number, state->status == TASK_STOPPED);
+    }
+    if (is_worker(task)) {
         worker_release(number);
     }
 }

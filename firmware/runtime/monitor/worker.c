@@ -26,12 +26,12 @@ void worker_release(uint8_t task) {
     // The others first, in turn, so that one who is never without messages keeps nobody out.
     for (uint8_t i = 1; i <= coffret_counts.tasks; i++) {
         uint8_t next = (uint8_t)((task + i) % coffret_counts.tasks);
-        if ((task_of(next)->flags & TASK_WORKER) != 0 && task_of(next)->body == task_of(task)->body) {
+        if (is_worker(task_of(next)) && task_of(next)->body == task_of(task)->body) {
             worker_summon(next);
         }
     }
 }
 
 bool worker_is_done(uint8_t task) {
-    return (task_of(task)->flags & TASK_SUMMONED) != 0 && state_of(task)->served != 0;
+    return is_summoned(task_of(task)) && state_of(task)->served != 0;
 }

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What of the monitor leaves an image, who may call it then, and how it is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import boards
+from firmware.link import RUNTIME
+from firmware.manifest import load
+from firmware.monitor_features import EVERYTHING, Feature, constants, feature_reasons, image_config
+from firmware.native import runtime_digest
+from firmware.plan import make_plan
+from firmware.syscalls import Call
+from firmware.tables import Component, tables_c
+from firmware.toolchain import CORES, CompileJob, ToolchainError, zig_toolchain
+from tests.firmware.appliances import write_appliance
+from tests.firmware.builds import HELLO
+from tests.monitor.rig import board_roots
+
+BOARD = boards.load("mps2-an385")
+
+
+def test_hello_needs_nothing_that_can_be_left_out() -> None:
+    assert not feature_reasons(load(HELLO))
+    hello = make_plan(load(HELLO), BOARD).task("hello")
+    left = {call for call in Call if hello.calls >> call & 1}
+    assert left == {*(Call(n) for n in range(8)), Call.ACCOUNT} - {Call.SEND, Call.RECEIVE}
+
+
+def test_each_feature_has_the_place_in_the_manifest_that_asks_for_it(tmp_path: Path) -> None:
+    reasons = feature_reasons(load(write_appliance(tmp_path)))
+    assert set(reasons) == {Feature.CHANNELS, Feature.SINKS, Feature.GATES, Feature.DEVICES} | (
+        set(reasons) & {Feature.EMIT}
+    )
+    text = (tmp_path / "appliance.toml").read_text().splitlines()
+    (device,) = reasons[Feature.DEVICES]
+    assert text[device.line - 1] == 'devices = ["uart2"]'
+    assert all(reason.line > 1 for found in reasons.values() for reason in found)
+
+
+def test_every_constant_is_a_plain_condition_somewhere_in_c() -> None:
+    folders = (RUNTIME / "monitor", Path(boards.__file__).parent)
+    texts = "".join(path.read_text() for folder in folders for path in folder.rglob("*.[ch]"))
+    for feature in Feature:
+        assert feature.constant in texts
+        assert f"ifdef {feature.constant}" not in texts
+
+
+def test_the_runtimes_digest_tells_one_monitor_from_another() -> None:
+    digests = {runtime_digest(BOARD, "", {}, EVERYTHING - {each}) for each in Feature}
+    assert len(digests | {runtime_digest(BOARD, "", {}, EVERYTHING)}) == len(Feature) + 1
+    assert constants(set())[Feature.CALLS.constant] == "0"
+
+
+def test_tables_that_the_monitor_has_no_code_for_do_not_compile(tmp_path: Path) -> None:
+    """Should the analysis ever cut too much, it is noticed at the build."""
+    plan = make_plan(load(write_appliance(tmp_path / "full")), BOARD)
+    (tmp_path / "image_config.h").write_text(image_config(EVERYTHING - {Feature.GATES}))
+    roots, includes = board_roots(BOARD, tmp_path)
+    source = tmp_path / "tables.c"
+    source.write_text(tables_c(plan, 0, Component("runtime", "1", bytes(32))))
+    with pytest.raises(ToolchainError, match="gates: not in this monitor"):
+        zig_toolchain().compile([CompileJob(source, includes)], CORES[BOARD.core], roots)
