@@ -115,7 +115,8 @@ class Memory(Facts):
     `ram` is the image's. Boot uses a part of it before the image runs; where there is a Secure
     world, `boot_ram` is that world's own, and `secure_state` what it keeps while the image runs.
     `first_stage`: bytes at boot's base that the part's ROM loads by its own rules, in front of
-    boot's vector table.
+    boot's vector table. `main_stack`: of the monitor, in bytes (tests/monitor/test_stack.py has what
+    it needs).
     """
 
     boot: Region
@@ -124,6 +125,7 @@ class Memory(Facts):
     boot_ram: Region
     handoff: Region
     secure_state: Region | None = None
+    main_stack: Annotated[int, Field(ge=512, multiple_of=8)] = 1024
 
     @model_validator(mode="after")
     def _inside_ram(self) -> Self:

@@ -77,6 +77,11 @@ class Design:
     switches: Mapping[str, str]  # of the virtual machine, all of them
     plan: Plan
 
+    @property
+    def monitor(self) -> Mapping[str, str]:
+        """The constants of the monitor's C."""
+        return constants(self.plan.features, self.plan.log)
+
 
 @dataclass(frozen=True, slots=True)
 class Linked:
@@ -141,9 +146,9 @@ def compile_and_link(made: Design, means: Means, folder: Path) -> Linked:
             board=board,
         )
     with _step(means.say, "compiled monitor and services"):
-        native = compile_native(board, toolchain, means.work, made.plan.features)
-    identity = means.trees.micropython.identity
-    digest = runtime_digest(board, identity, made.switches, made.plan.features)
+        native = compile_native(board, toolchain, means.work, made.monitor)
+    every = {**made.switches, **made.monitor}
+    digest = runtime_digest(board, means.trees.micropython.identity, every)
     runtime = Component("runtime", RUNTIME_VERSION, digest)
     images: list[LinkedImage] = []
     sizes: Mapping[str, int] = {}
@@ -170,7 +175,7 @@ def _pack(made: Design, linked: Linked, boot: Boot, means: Means, folder: Path) 
         modules=modules_of(made.manifest),
         plan=made.plan,
         policy=made.policy,
-        switches={**made.switches, **constants(made.plan.features)},
+        switches={**made.switches, **made.monitor},
         images=linked.images,
         runtime=linked.runtime,
         sizes=linked.sizes,

@@ -231,13 +231,13 @@ def rebuild_command(bundle: Path, appliance: Path, key: str | None, as_json: boo
 
 
 def _explain(manifest: Manifest, feature: str, as_json: bool) -> None:
-    from firmware.monitor_features import constants, feature_reasons  # noqa: PLC0415
+    from firmware.monitor_features import constants, feature_reasons, log_bytes  # noqa: PLC0415
     from firmware.program import shrink_appliance, specialise_appliance  # noqa: PLC0415
     from firmware.specialise import Specialisation  # noqa: PLC0415
 
     machine, monitor = specialise_appliance(manifest), feature_reasons(manifest)
     specialisation = Specialisation(
-        {**machine.switches, **constants(monitor)},
+        {**machine.switches, **constants(monitor, log_bytes(manifest))},
         {**machine.reasons, **{each.constant: why for each, why in monitor.items()}},
     )
     if as_json:

@@ -20,7 +20,6 @@ class RuntimeSizes:
     The linker refuses an image whose variables do not fit (`firmware.link`).
     """
 
-    main_stack: int = 2048  # the monitor's own
     monitor: int = 16 * 1024  # with its stack
     window: int = 1024  # the VM's variables
     manager_stack: int = 4 * 1024

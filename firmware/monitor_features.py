@@ -17,6 +17,9 @@ from firmware.manifest import Channel, Manifest
 from firmware.syscalls import Call
 
 HEADER = "image_config.h"
+LOG_BYTES = 1024
+# Where there are gates, the log is what tells of their releases.
+RELEASE_LOG_BYTES = 2048
 
 
 class Feature(StrEnum):
@@ -59,6 +62,11 @@ def feature_reasons(manifest: Manifest) -> Mapping[Feature, tuple[Reason, ...]]:
     return {feature: tuple(found[feature]) for feature in Feature if feature in found}
 
 
+def log_bytes(manifest: Manifest) -> int:
+    """The ring of what happened, unless the manifest says how large it is."""
+    return manifest.appliance.log or (RELEASE_LOG_BYTES if manifest.gates else LOG_BYTES)
+
+
 def absent_calls(features: Collection[Feature]) -> int:
     """The mask of system calls that nobody may make without them."""
     absent = {
@@ -67,19 +75,20 @@ def absent_calls(features: Collection[Feature]) -> int:
     return sum(1 << call for call in absent)
 
 
-def constants(features: Collection[Feature]) -> Mapping[str, str]:
-    """Each constant of C with its value."""
-    return {each.constant: str(int(each in features)) for each in Feature}
+def constants(features: Collection[Feature], log: int = LOG_BYTES) -> Mapping[str, str]:
+    """Each constant of C with its value. `log`: bytes of the ring of what happened."""
+    has = {each.constant: str(int(each in features)) for each in Feature}
+    return {**has, "COFFRET_LOG_BYTES": f"{log}u"}
 
 
-def image_config(features: Collection[Feature]) -> str:
+def image_config(constants: Mapping[str, str]) -> str:
     """The text of `image_config.h`."""
     lines = [
         "// Made by firmware/monitor_features.py: what of the monitor is in this image.",
         "#ifndef IMAGE_CONFIG_H",
         "#define IMAGE_CONFIG_H",
         "",
-        *(f"#define {name} {value}" for name, value in constants(features).items()),
+        *(f"#define {name} {value}" for name, value in constants.items()),
         "",
         "#endif",
         "",

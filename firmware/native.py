@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from boards.model import ROOT as BOARDS
 from boards.model import Board
 from firmware.link import KEEP, RUNTIME, Layout, Statics, monitor_sources, of_image
-from firmware.monitor_features import HEADER, Feature, constants, image_config
+from firmware.monitor_features import HEADER, image_config
 from firmware.object_cache import Roots, digest_of, write_atomically, write_if_new
 from firmware.plan import Kind, Plan
 from firmware.toolchain import CORES, CompileJob, Toolchain
@@ -41,10 +41,13 @@ def layout_of(plan: Plan) -> Layout:
 
 
 def compile_native(
-    board: Board, toolchain: Toolchain, work: Path, features: Collection[Feature]
+    board: Board, toolchain: Toolchain, work: Path, constants: Mapping[str, str]
 ) -> Path:
-    """Monitor, drivers and services as one object: a function of board, features and our C."""
-    write_if_new(work / HEADER, image_config(features).encode())
+    """Monitor, drivers and services as one object, a function of the board and our C.
+
+    `constants`: what of the monitor is in the image (`firmware.monitor_features`).
+    """
+    write_if_new(work / HEADER, image_config(constants).encode())
     jobs = [_job(board, source, work, lto=True) for source in native_sources(board)]
     objects = toolchain.compile(jobs, CORES[board.core], _roots(work))
     return toolchain.optimise(objects, CORES[board.core], (*KEEP, *_SERVICES))
@@ -58,18 +61,15 @@ def compile_tables(board: Board, text: str, slot: int, toolchain: Toolchain, wor
     return toolchain.compile([job], CORES[board.core], _roots(work))[0]
 
 
-def runtime_digest(
-    board: Board, micropython: str, switches: Mapping[str, str], features: Collection[Feature]
-) -> bytes:
-    """SHA-256 over the MicroPython tree's identity, our C, the switches of both: 32 bytes.
+def runtime_digest(board: Board, micropython: str, switches: Mapping[str, str]) -> bytes:
+    """SHA-256 over the MicroPython tree's identity, our C and the switches of both: 32 bytes.
 
     What a device runs beside its appliance's code and policy; the same on every host.
     """
     parts: list[str | bytes] = ["runtime-2", micropython]
     for label, path in _runtime_files(board):
         parts += [label, hashlib.sha256(path.read_bytes()).digest()]
-    every = {**switches, **constants(features)}
-    parts += [f"{name}={value}" for name, value in sorted(every.items())]
+    parts += [f"{name}={value}" for name, value in sorted(switches.items())]
     return bytes.fromhex(digest_of(parts))
 
 

@@ -29,7 +29,14 @@ from firmware.memory import (
     share_out,
 )
 from firmware.modules import code_digest
-from firmware.monitor_features import EVERYTHING, Feature, absent_calls, feature_reasons
+from firmware.monitor_features import (
+    EVERYTHING,
+    LOG_BYTES,
+    Feature,
+    absent_calls,
+    feature_reasons,
+    log_bytes,
+)
 from firmware.problems import ApplianceError
 from firmware.syscalls import ATTESTER_CALLS, ENCLAVE_CALLS, MANAGER_CALLS, Call
 
@@ -170,6 +177,7 @@ class Plan:
     window: Region
     free_ram: int
     features: frozenset[Feature] = EVERYTHING  # of the monitor; the rest is not in the image
+    log: int = LOG_BYTES
 
     @property
     def enclaves(self) -> tuple[Task, ...]:
@@ -220,11 +228,12 @@ def make_plan(manifest: Manifest, board: Board, sizes: RuntimeSizes | None = Non
         sinks=_sinks(manifest, board, numbers),
         devices=granted_devices(manifest, board),
         monitor=memory.monitor,
-        main_stack=sizes.main_stack,
+        main_stack=board.memory.main_stack,
         queues=memory.queues,
         window=memory.window,
         free_ram=memory.free,
         features=features,
+        log=log_bytes(manifest),
     )
 
 

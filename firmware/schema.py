@@ -75,6 +75,12 @@ def _size(value: object) -> object:
     return int(match[1]) * _UNITS[match[2] or ""]
 
 
+def _power_of_two(size: int) -> int:
+    if size & size - 1:
+        raise ValueError(f"{size} is no power of two")
+    return size
+
+
 def _one_or_more(value: object) -> object:
     return [value] if isinstance(value, str | dict) else value
 
@@ -125,6 +131,12 @@ class Appliance(Table):
         ge=0,
         le=0xFFFF,
         description="a generation of signing keys: older ones are revoked once this is confirmed",
+    )
+    log: Annotated[Size, AfterValidator(_power_of_two)] | None = Field(
+        default=None,
+        ge=512,
+        le=16 * 1024,
+        description='memory for the log, a power of two: "1K", from 512 to "16K"',
     )
 
 

@@ -47,13 +47,18 @@ def test_the_image_has_no_repl_no_compiler_and_no_exec(
     assert {name for name in names if FORBIDDEN.search(name)} == set()
 
 
-def test_hello_is_at_most_72_kib_and_boot_at_most_16_and_a_quarter(user: User, hello: Path) -> None:
-    answer = user.coffret("inspect", hello, "--json")
-    sizes = json.loads(answer.out)["sizes"]
-    assert sizes["monitor"] + sizes["vm"] <= 72 * KIB
-    assert sizes["image"] <= 72 * KIB
+def test_hello_is_at_most_48_kib_and_boot_at_most_16_and_a_quarter(user: User, hello: Path) -> None:
+    facts = json.loads(user.coffret("inspect", hello, "--json").out)
+    sizes = facts["sizes"]
+    assert sizes["monitor"] + sizes["vm"] <= 48 * KIB
+    assert facts["ram"]["monitor"] <= 4 * KIB
     assert sizes["boot"] <= 16 * KIB + 256  # 16 were promised: docs/status.md
     assert sizes["boot"] == (hello / "boot.bin").stat().st_size
+
+
+def test_heart_diary_is_at_most_80_kib(user: User, diary: Path) -> None:
+    sizes = json.loads(user.coffret("inspect", diary, "--json").out)["sizes"]
+    assert sizes["image"] <= 80 * KIB
 
 
 def drain(port: int, seconds: float) -> bytes:

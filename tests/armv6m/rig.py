@@ -13,7 +13,7 @@ from boards.memory import Region
 from firmware.boot_build import Boot, build_boot
 from firmware.image import ImageContent, LocalSigner, Version, wrap_image
 from firmware.link import KEEP, RUNTIME, Layout, Statics, link_image, monitor_sources
-from firmware.monitor_features import EVERYTHING, HEADER, Feature, image_config
+from firmware.monitor_features import EVERYTHING, HEADER, Feature, constants, image_config
 from firmware.object_cache import Roots
 from firmware.sources import MBEDTLS, find_tree
 from firmware.toolchain import CORES, CompileJob, zig_toolchain
@@ -43,7 +43,7 @@ def boot(directory: Path) -> Boot:
 def image(directory: Path, slot: int = 0) -> bytes:
     """The program, linked and signed. Only its tables know the slot, so it runs in slot A alone."""
     (directory / "board_config.h").write_text(BOARD.config_header(), encoding="utf-8")
-    config = image_config(EVERYTHING - {Feature.DEVICES})
+    config = image_config(constants(EVERYTHING - {Feature.DEVICES}, 2048))
     (directory / HEADER).write_text(config, encoding="utf-8")
     includes = (
         directory,

@@ -16,6 +16,7 @@ import boards
 from boards.model import Board
 from firmware.boot_build import RUNTIME, Boot, build_boot
 from firmware.image import HEADER_SIZE, ImageContent, LocalSigner, Version, wrap_image
+from firmware.monitor_features import EVERYTHING, constants, image_config
 from firmware.object_cache import Roots
 from firmware.sources import MBEDTLS, find_tree
 from firmware.toolchain import CORES, CompileJob, zig_toolchain
@@ -128,6 +129,7 @@ def link_payload(board: Board, sources: list[Path], slot: int, out: Path) -> byt
     toolchain, core, config = zig_toolchain(), CORES[board.core], out / "boot"
     includes = (config, RUNTIME / "include", RUNTIME / "libc", *board.include_directories)
     flags = ("-Wall", "-Wextra", "-Werror")
+    (config / "image_config.h").write_text(image_config(constants(EVERYTHING)), encoding="utf-8")
     roots = Roots({"tests": HERE, "runtime": RUNTIME, "boards": boards.model.ROOT, "made": config})
     jobs = [CompileJob(source, includes, (), flags) for source in sources]
     objects = toolchain.compile(jobs, core, roots)

@@ -18,7 +18,7 @@ from enclaves import cbor
 from firmware.audit import AuditError, audit_image
 from firmware.flows import FlowPolicy, flow_policy
 from firmware.manifest import load
-from firmware.monitor_features import HEADER, image_config
+from firmware.monitor_features import HEADER, constants, image_config
 from firmware.object_cache import Roots
 from firmware.plan import Plan, make_plan
 from firmware.syscalls import Call
@@ -67,7 +67,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     (work / "tables.c").write_text(tables_c(plan, 0, RUNTIME_COMPONENT))
     (work / "entries.c").write_text(ENTRIES)
     (work / "board_config.h").write_text(board.config_header())
-    (work / HEADER).write_text(image_config(plan.features))
+    (work / HEADER).write_text(image_config(constants(plan.features)))
     (work / "image.ld").write_text(SCRIPT)
     includes = (work, RUNTIME, RUNTIME / "include", RUNTIME / "libc", *board.include_directories)
     toolchain, core = zig_toolchain(), CORES[board.core]

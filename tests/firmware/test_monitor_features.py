@@ -50,15 +50,17 @@ def test_every_constant_is_a_plain_condition_somewhere_in_c() -> None:
 
 
 def test_the_runtimes_digest_tells_one_monitor_from_another() -> None:
-    digests = {runtime_digest(BOARD, "", {}, EVERYTHING - {each}) for each in Feature}
-    assert len(digests | {runtime_digest(BOARD, "", {}, EVERYTHING)}) == len(Feature) + 1
+    monitors = [constants(EVERYTHING - {each}) for each in Feature]
+    monitors += [constants(EVERYTHING), constants(EVERYTHING, 2048)]
+    digests = {runtime_digest(BOARD, "", monitor) for monitor in monitors}
+    assert len(digests) == len(monitors)
     assert constants(set())[Feature.CALLS.constant] == "0"
 
 
 def test_tables_that_the_monitor_has_no_code_for_do_not_compile(tmp_path: Path) -> None:
     """Should the analysis ever cut too much, it is noticed at the build."""
     plan = make_plan(load(write_appliance(tmp_path / "full")), BOARD)
-    (tmp_path / "image_config.h").write_text(image_config(EVERYTHING - {Feature.GATES}))
+    (tmp_path / "image_config.h").write_text(image_config(constants(EVERYTHING - {Feature.GATES})))
     roots, includes = board_roots(BOARD, tmp_path)
     source = tmp_path / "tables.c"
     source.write_text(tables_c(plan, 0, Component("runtime", "1", bytes(32))))

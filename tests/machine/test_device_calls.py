@@ -10,7 +10,7 @@ import pytest
 import boards
 from boards.memory import Region
 from firmware.link import Layout
-from firmware.monitor_features import EVERYTHING, HEADER, image_config
+from firmware.monitor_features import EVERYTHING, HEADER, constants, image_config
 from firmware.toolchain import CompileJob
 from tests.monitor.rig import MAIN_STACK, Alter, Memory, Program, lines, link_program, running, stub
 from tests.qemu import needs_qemu
@@ -64,7 +64,7 @@ def build(directory: Path, alter: Alter = lambda _: None) -> Program:
         main_stack=MAIN_STACK,
         window=Region(base=ram + 0x8000, size=0x400),
     )
-    (tmp_path / HEADER).write_text(image_config(EVERYTHING), encoding="utf-8")
+    (tmp_path / HEADER).write_text(image_config(constants(EVERYTHING)), encoding="utf-8")
     image = link_program(
         directory,
         (str(PROGRAM / "prober.c"),),

@@ -17,7 +17,7 @@ from elftools.elf.elffile import ELFFile
 import boards
 from boards.model import Board
 from firmware.link import KEEP, RUNTIME, monitor_sources, of_image
-from firmware.monitor_features import HEADER, Feature, image_config
+from firmware.monitor_features import HEADER, Feature, constants, image_config
 from firmware.toolchain import CORES, CompileJob, zig_toolchain
 from tests.monitor.rig import WARNINGS, board_roots
 
@@ -32,20 +32,30 @@ class Size:
     variables: int
 
 
-def sources(board: Board) -> tuple[Path, ...]:
-    """Its C, in the order of a build."""
+def sources(board: Board, *, drivers: bool = False) -> tuple[Path, ...]:
+    """Its C, in the order of a build; with the board's drivers if they are asked for."""
     every = of_image(board, (*monitor_sources(), *board.image_sources))
+    if drivers:
+        return tuple(path for path in every if path.parent.name not in ("services", "cbor"))
     folders = (RUNTIME / "monitor", RUNTIME / "store", BOARDS / "cores")
     return tuple(path for path in every if any(path.is_relative_to(f) for f in folders))
 
 
 def compile_proper(
-    board: Board, directory: Path, features: Collection[Feature], flags: tuple[str, ...] = ()
+    board: Board,
+    directory: Path,
+    features: Collection[Feature],
+    flags: tuple[str, ...] = (),
+    *,
+    drivers: bool = False,
 ) -> Path:
     """It alone as one optimised object; `flags` are the linker's."""
-    (directory / HEADER).write_text(image_config(features), encoding="utf-8")
+    (directory / HEADER).write_text(image_config(constants(features)), encoding="utf-8")
     roots, includes = board_roots(board, directory)
-    jobs = [CompileJob(path, includes, flags=WARNINGS, lto=True) for path in sources(board)]
+    jobs = [
+        CompileJob(path, includes, flags=WARNINGS, lto=True)
+        for path in sources(board, drivers=drivers)
+    ]
     toolchain, core = zig_toolchain(), CORES[board.core]
     objects = toolchain.compile(jobs, core, roots)
     return toolchain.optimise(objects, core, KEEP, flags)

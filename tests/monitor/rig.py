@@ -33,7 +33,7 @@ from firmware.link import (
     monitor_sources,
     of_image,
 )
-from firmware.monitor_features import EVERYTHING, HEADER, Feature, image_config
+from firmware.monitor_features import EVERYTHING, HEADER, Feature, constants, image_config
 from firmware.object_cache import Roots
 from firmware.sources import MBEDTLS, find_tree
 from firmware.toolchain import CORES, CompileJob, zig_toolchain
@@ -46,7 +46,7 @@ WARNINGS = ("-Wall", "-Wextra", "-Werror")
 HANDOFF_MAGIC = 0x4F484643
 KEY = ec.derive_private_key(0xC0FF8E7, ec.SECP256R1())
 
-MAIN_STACK = 0x800
+MAIN_STACK = 0x400  # the least that a board gives it
 # Time passes by instructions, 32 ns each, and idle time at once: a busy host changes no result.
 COUNTED = ("-icount", "shift=5,sleep=off")
 STUB_SCRIPT = """ENTRY(reset)
@@ -89,7 +89,7 @@ def board_roots(board: Board, directory: Path) -> tuple[Roots, tuple[Path, ...]]
     """
     (directory / "board_config.h").write_text(board.config_header(), encoding="utf-8")
     if not (directory / HEADER).is_file():
-        config = image_config(EVERYTHING - {Feature.DEVICES})
+        config = image_config(constants(EVERYTHING - {Feature.DEVICES}, 2048))
         (directory / HEADER).write_text(config, encoding="utf-8")
     includes = (
         directory,

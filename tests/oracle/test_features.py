@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, seed, settings
 
 from enclaves.graph import Life
 from enclaves.monitor_system import Channel, System, Task, Way
-from firmware.monitor_features import EVERYTHING, HEADER, Feature, image_config
+from firmware.monitor_features import EVERYTHING, HEADER, Feature, constants, image_config
 from tests.oracle.cases import Case, cases
 from tests.oracle.compare import differences
 from tests.oracle.machine import SINK, Operation, OracleBoard, build
@@ -88,7 +88,7 @@ def less(case: Case, feature: Feature) -> Case:
 def code_size(directory: Path, features: frozenset[Feature]) -> tuple[OracleBoard, int]:
     """The oracle's board with that monitor, and how many bytes it has in flash."""
     directory.mkdir()
-    (directory / HEADER).write_text(image_config(features), encoding="utf-8")
+    (directory / HEADER).write_text(image_config(constants(features, 2048)), encoding="utf-8")
     image = build(directory)
     return OracleBoard(image, directory), len(image.body)
 

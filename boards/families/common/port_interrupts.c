@@ -7,11 +7,15 @@
 #include "board_config.h"
 #include "coffret/board.h"
 #include "coffret/section.h"
+#include "image_config.h"
 #include "line.h"
 #include "registers.h"
 
 #define RECEIVE_SIZE 512u
-#define TRANSMIT_SIZE (BOARD_STREAM_CAPACITY + 1u)
+// What is sent by a stream is sent whole; a writer to the port waits for room.
+#define TRANSMIT_SIZE (COFFRET_HAS_SINKS ? BOARD_STREAM_CAPACITY + 1u : 512u)
+#define CAPACITY (TRANSMIT_SIZE - 1u)
+#define STREAMS (COFFRET_HAS_SINKS ? BOARD_STREAMS : 0u)
 _Static_assert((RECEIVE_SIZE & (RECEIVE_SIZE - 1u)) == 0u, "indices wrap by a mask");
 _Static_assert((TRANSMIT_SIZE & (TRANSMIT_SIZE - 1u)) == 0u, "indices wrap by a mask");
 
@@ -35,7 +39,7 @@ struct rings {
     uint8_t transmit[TRANSMIT_SIZE];
 };
 
-MONITOR_BSS static struct rings all_rings[1u + BOARD_STREAMS];
+MONITOR_BSS static struct rings all_rings[1u + STREAMS];
 
 static bool is_full(const struct rings *rings) { return rings->received - rings->read == RECEIVE_SIZE; }
 
@@ -97,7 +101,7 @@ static size_t take(uint32_t line, uint8_t *data, size_t capacity) {
 }
 
 static size_t space(uint32_t line) {
-    return BOARD_STREAM_CAPACITY - (all_rings[line].written - all_rings[line].sent);
+    return CAPACITY - (all_rings[line].written - all_rings[line].sent);
 }
 
 // Takes as much as there is room for. What does not fit leaves bytes in the ring, and their interrupt tells the writer.
@@ -128,26 +132,26 @@ void board_port_flush(void) {
 }
 
 void board_stream_start(uint32_t stream) {
-    if (stream < BOARD_STREAMS) {
+    if (stream < STREAMS) {
         start(1u + stream);
     }
 }
 
 bool board_stream_write(uint32_t stream, const uint8_t *data, size_t length) {
-    if (stream >= BOARD_STREAMS || length > space(1u + stream)) {
+    if (stream >= STREAMS || length > space(1u + stream)) {
         return false;
     }
     return give(1u + stream, data, length) == length;
 }
 
-size_t board_stream_space(uint32_t stream) { return stream < BOARD_STREAMS ? space(1u + stream) : 0u; }
+size_t board_stream_space(uint32_t stream) { return stream < STREAMS ? space(1u + stream) : 0u; }
 
 size_t board_stream_read(uint32_t stream, uint8_t *data, size_t capacity) {
-    return stream < BOARD_STREAMS ? take(1u + stream, data, capacity) : 0u;
+    return stream < STREAMS ? take(1u + stream, data, capacity) : 0u;
 }
 
 uint32_t board_interrupt(uint32_t irq) {
-    for (uint32_t line = 0; line < 1u + BOARD_STREAMS; line++) {
+    for (uint32_t line = 0; line < 1u + STREAMS; line++) {
         bool received = irq == lines[line].irq_rx, can_send = irq == lines[line].irq_tx; // perhaps one interrupt for both
         if (!received && !can_send) {
             continue;

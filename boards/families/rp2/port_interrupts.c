@@ -7,12 +7,16 @@
 #include "board_config.h"
 #include "coffret/board.h"
 #include "coffret/section.h"
+#include "image_config.h"
 #include "registers.h"
 #include "rp2040.h"
 #include "usb.h"
 
 #define RECEIVE_SIZE 512u
-#define TRANSMIT_SIZE (BOARD_STREAM_CAPACITY + 1u)
+// What is sent by the stream is sent whole; a writer to the port waits for room.
+#define TRANSMIT_SIZE (COFFRET_HAS_SINKS ? BOARD_STREAM_CAPACITY + 1u : 512u)
+#define CAPACITY (TRANSMIT_SIZE - 1u)
+#define STREAMS (COFFRET_HAS_SINKS ? BOARD_STREAMS : 0u)
 _Static_assert((RECEIVE_SIZE & (RECEIVE_SIZE - 1u)) == 0u, "indices wrap by a mask");
 _Static_assert((TRANSMIT_SIZE & (TRANSMIT_SIZE - 1u)) == 0u, "indices wrap by a mask");
 _Static_assert(BOARD_STREAMS == 1u, "the USB device has one function for a stream");
@@ -28,7 +32,7 @@ struct transmit_ring {
 };
 
 MONITOR_BSS static struct {
-    struct transmit_ring transmit[LINES];
+    struct transmit_ring transmit[COFFRET_HAS_SINKS ? LINES : LINE_USB_STREAM];
     uint32_t received, read;            // of UART0. What came by USB stays in the controller
     uint8_t receive[RECEIVE_SIZE];
     enum line asked;                    // who spoke last on the management port
@@ -90,7 +94,7 @@ static void transmit(enum line line) {
 }
 
 static size_t space(enum line line) {
-    return BOARD_STREAM_CAPACITY - (lines.transmit[line].written - lines.transmit[line].sent);
+    return CAPACITY - (lines.transmit[line].written - lines.transmit[line].sent);
 }
 
 static size_t give(enum line line, const uint8_t *data, size_t length) {
@@ -162,27 +166,29 @@ void board_port_flush(void) {
 void board_stream_start(uint32_t stream) { (void)stream; } // the USB device has started with the port
 
 bool board_stream_write(uint32_t stream, const uint8_t *data, size_t length) {
-    if (stream >= BOARD_STREAMS || length > board_stream_space(stream)) {
+    if (stream >= STREAMS || length > board_stream_space(stream)) {
         return false;
     }
     return give(LINE_USB_STREAM, data, length) == length;
 }
 
 size_t board_stream_space(uint32_t stream) {
-    if (stream >= BOARD_STREAMS) {
+    if (stream >= STREAMS) {
         return 0u;
     }
     return usb_serial_is_open(1u) ? space(LINE_USB_STREAM) : BOARD_STREAM_CAPACITY;
 }
 
 size_t board_stream_read(uint32_t stream, uint8_t *data, size_t capacity) {
-    return stream < BOARD_STREAMS ? take(LINE_USB_STREAM, data, capacity) : 0u;
+    return stream < STREAMS ? take(LINE_USB_STREAM, data, capacity) : 0u;
 }
 
 static uint32_t serve_usb(void) {
     usb_serve();
     transmit(LINE_USB_PORT);
-    transmit(LINE_USB_STREAM);
+    if (COFFRET_HAS_SINKS) {
+        transmit(LINE_USB_STREAM);
+    }
     uint32_t events = BOARD_EVENT_PORT_WRITABLE | BOARD_EVENT_STREAM_WRITABLE;
     events |= usb_serial_readable(0u) ? BOARD_EVENT_PORT_READABLE : 0u;
     return events | (usb_serial_readable(1u) ? BOARD_EVENT_STREAM_READABLE : 0u);

@@ -35,7 +35,7 @@ static bool is_kept(const struct gate *gate) {
     return gate->window_s >= KEPT_WINDOW_S;
 }
 
-void gates_start(void) {
+RARE void gates_start(void) {
     struct kept_budget kept[KEPT_GATES];
     int32_t length = storage_get_budgets(kept, sizeof kept);
     for (uint32_t entry = 0; length > 0 && entry < (uint32_t)length / sizeof kept[0]; entry++) {

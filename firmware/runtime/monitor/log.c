@@ -7,7 +7,8 @@
 
 #include "label.h"
 
-#define RING_WORDS 512u         // 2 KiB
+#define RING_WORDS (COFFRET_LOG_BYTES / 4u)
+_Static_assert((RING_WORDS & (RING_WORDS - 1u)) == 0u, "positions wrap by a mask");
 #define HEADER_WORDS (sizeof(struct log_entry) / 4u)
 #define TEXT_MAX 120u
 #define MONITOR_ITSELF 0xFFu
