@@ -273,8 +273,8 @@ DEFENCES = {
         (
             Change(
                 "channel.c",
-                "((channel->to & CHANNEL_TO_SINK) != 0 ||\n            integrity",
-                "(true || (channel->to & CHANNEL_TO_SINK) != 0 ||\n            integrity",
+                "(is_to_sink(channel) ||\n            integrity",
+                "(true || is_to_sink(channel) ||\n            integrity",
             ),
         ),
     ),
@@ -285,7 +285,7 @@ DEFENCES = {
             Change(
                 "call.c",
                 "if (!is_call(number) || coffret_channels[number].from != from || "
-                "coffret_channels[number].to & CHANNEL_TO_SINK) {",
+                "is_to_sink(&coffret_channels[number])) {",
                 "if (0) {",
             ),
             Change(
