@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 
 try:
     import fcntl
@@ -36,6 +37,8 @@ from firmware.native import compile_native, compile_tables, layout_of, runtime_d
 from firmware.plan import SLOTS, Plan, make_plan
 from firmware.problems import ApplianceError
 from firmware.program import modules_of, shrink_appliance, specialise_appliance
+from firmware.sbom import prepare
+from firmware.shrink import Shrunk
 from firmware.sizes import MONITOR, TABLES, part_sizes
 from firmware.sources import Trees
 from firmware.specialise import Specialisation
@@ -73,6 +76,7 @@ class Design:
     manifest: Manifest
     board: Board
     policy: FlowPolicy
+    shrunk: Shrunk  # the modules, without what nothing names
     specialisation: Specialisation
     switches: Mapping[str, str]  # of the virtual machine, all of them
     plan: Plan
@@ -98,6 +102,9 @@ def build(manifest: Manifest, board: Board, target: Path, means: Means) -> Bundl
     Raises ApplianceError (1: a flow, a grant, a type; 2: the manifest, the board, what a sealed
     image lacks), and the errors of each step.
     """
+    start = time.perf_counter()
+    # It takes longer to import than to make, and the compiler leaves time for it.
+    Thread(target=prepare, name="prepare the bill of materials", daemon=True).start()
     made = design(manifest, board, means.say)
     with _alone(means.work), staged(target) as folder:
         linked = compile_and_link(made, means, folder)
@@ -108,7 +115,9 @@ def build(manifest: Manifest, board: Board, target: Path, means: Means) -> Bundl
             _pack(made, linked, boot, means, folder)
             unsigned = isinstance(means.signer, AbsentSigner)
             load_bundle(folder, unsigned=unsigned)
-    return load_bundle(target, unsigned=unsigned)
+    bundle = load_bundle(target, unsigned=unsigned)
+    means.say(f"all of it took {time.perf_counter() - start:.2f} s")
+    return bundle
 
 
 def design(manifest: Manifest, board: Board, say: Say = lambda _: None) -> Design:
@@ -120,19 +129,20 @@ def design(manifest: Manifest, board: Board, say: Say = lambda _: None) -> Desig
         if problems:
             raise ApplianceError(problems, NO)
     with _step(say, "specialised the runtime"):
-        specialisation = specialise_appliance(manifest)
+        shrunk = shrink_appliance(manifest)
+        specialisation = specialise_appliance(manifest, shrunk)
     switches = baseline_switches() | dict(specialisation.switches)
     if switches.get("MICROPY_EMIT_THUMB") == "1":
         switches |= native_code_switches(CORES[board.core])
     with _step(say, "planned the memory"):
         plan = make_plan(manifest, board)
-    return Design(manifest, board, policy, specialisation, switches, plan)
+    return Design(manifest, board, policy, shrunk, specialisation, switches, plan)
 
 
 def compile_and_link(made: Design, means: Means, folder: Path) -> Linked:
     """Both ELF files, in `folder/elf`, each audited against the policy that was proved."""
     board, toolchain = made.board, means.toolchain
-    texts = shrink_appliance(made.manifest).compiled
+    texts = made.shrunk.compiled
     modules = [FrozenModule(m.name, m.path, texts[m.name]) for m in modules_of(made.manifest)]
     with _step(means.say, "compiled the virtual machine"):
         core = CORES[board.core]

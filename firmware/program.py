@@ -10,10 +10,13 @@ from firmware.shrink import Shrunk, shrink
 from firmware.specialise import Source, Specialisation, specialise
 
 
-def specialise_appliance(manifest: Manifest) -> Specialisation:
-    """What the modules of an appliance need of the virtual machine. Raises ApplianceError (2)."""
+def specialise_appliance(manifest: Manifest, shrunk: Shrunk | None = None) -> Specialisation:
+    """What the modules of an appliance need of the virtual machine. Raises ApplianceError (2).
+
+    `shrunk`: what `shrink_appliance` says, if it is known.
+    """
     _refuse_borrowed_mains(manifest)
-    texts = shrink_appliance(manifest).texts
+    texts = (shrunk or shrink_appliance(manifest)).texts
     return specialise([Source(m.name, m.path, texts[m.name]) for m in modules_of(manifest)])
 
 

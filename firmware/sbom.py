@@ -42,6 +42,12 @@ class Tool:
     version: str
 
 
+def prepare() -> None:
+    """Import what `sbom` needs: for a caller that waits for something else meanwhile."""
+    import cyclonedx.model.bom  # noqa: PLC0415
+    import cyclonedx.output.json  # noqa: F401, PLC0415
+
+
 def sbom(appliance: Part, parts: Sequence[Part], tools: Sequence[Tool]) -> bytes:
     """The document in UTF-8, its keys sorted; the same arguments give the same bytes."""
     # The library takes half a second to import.

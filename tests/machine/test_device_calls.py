@@ -64,7 +64,7 @@ def build(directory: Path, alter: Alter = lambda _: None) -> Program:
         main_stack=MAIN_STACK,
         window=Region(base=ram + 0x8000, size=0x400),
     )
-    (tmp_path / HEADER).write_text(image_config(constants(EVERYTHING)), encoding="utf-8")
+    (directory / HEADER).write_text(image_config(constants(EVERYTHING)), encoding="utf-8")
     image = link_program(
         directory,
         (str(PROGRAM / "prober.c"),),
