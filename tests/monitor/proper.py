@@ -22,6 +22,8 @@ from firmware.toolchain import CORES, CompileJob, zig_toolchain
 from tests.monitor.rig import WARNINGS, board_roots
 
 BOARDS = Path(boards.__file__).parent
+# What Hubris declares for its kernel on a Cortex-M0+, bytes.
+HUBRIS_FLASH, HUBRIS_RAM = 11_344, 1_304
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,10 @@ from firmware.monitor_features import EVERYTHING, LOG_BYTES, Feature
 from firmware.plan import make_plan
 from firmware.toolchain import CORES, CompileJob, zig_toolchain
 from tests.firmware.builds import HELLO
-from tests.monitor.proper import Size, compile_proper, size_of, sources
+from tests.monitor.proper import HUBRIS_FLASH, HUBRIS_RAM, Size, compile_proper, size_of, sources
 from tests.monitor.rig import board_roots
 
 BOARD = boards.load("mps2-an385")
-# What Hubris declares for its kernel on a Cortex-M0+.
-HUBRIS_FLASH, HUBRIS_RAM = 11_344, 1_304
 TASK_STATE = 128  # what the monitor remembers of it, at most
 KIB = 1024
 
