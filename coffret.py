@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 
 import rich_click as click
@@ -12,6 +13,8 @@ import rich_click as click
 from boards.errors import ENVIRONMENT, CoffretError
 
 PACKAGES = ("boards", "enclaves", "firmware", "flasher", "attest")
+# Verbs that are typed all day start without the packages that have no part in them.
+ALONE = {"build": "firmware", "check": "enclaves", "flows": "enclaves"}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -20,9 +23,15 @@ def coffret() -> None:
     """Personal-data appliances, sealed into firmware you can check."""
 
 
+def needed(words: Sequence[str]) -> Sequence[str]:
+    """The packages whose verbs the command line may name."""
+    alone = ALONE.get(words[0]) if words else None
+    return PACKAGES if alone is None else (alone,)
+
+
 def main() -> None:
     """Run the command; exit 0 done, 1 the answer is no, 2 usage or manifest, 3 environment."""
-    for package in PACKAGES:
+    for package in needed(sys.argv[1:]):
         import_module(f"{package}.cli").mount(coffret)
     try:
         coffret(standalone_mode=True)
