@@ -115,8 +115,8 @@ class Memory(Facts):
     `ram` is the image's. Boot uses a part of it before the image runs; where there is a Secure
     world, `boot_ram` is that world's own, and `secure_state` what it keeps while the image runs.
     `first_stage`: bytes at boot's base that the part's ROM loads by its own rules, in front of
-    boot's vector table. `main_stack`: of the monitor, in bytes (tests/monitor/test_stack.py has what
-    it needs).
+    boot's vector table. `main_stack`: of the monitor, in bytes; what it needs is shown by
+    tests/monitor/test_stack.py.
     """
 
     boot: Region

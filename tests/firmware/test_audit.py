@@ -103,7 +103,9 @@ def test_the_image_as_linked_passes(built: Built) -> None:
     }
     assert report.flows["enclaves"][0]["devices"] == ["uart2"]
     assert report.regions["sensor"][1] == (0x4000_6000, 0x1000, "rw")
-    assert report.calls["sensor"] == (*range(13), Call.DEVICE)
+    absent = (Call.CALL, Call.REPLY, Call.ANSWER)  # no channel of the appliance is a call
+    calls = (*range(13), Call.DEVICE)
+    assert report.calls["sensor"] == tuple(call for call in calls if call not in absent)
 
 
 def symbols(elf: Path) -> dict[str, tuple[int, int]]:
