@@ -150,9 +150,8 @@ DEFENCES = {
             ),
             Change(
                 "syscalls.c",
-                "            task_end(task, END_FAULT, FAULT_SYSCALL, 0); // a number nobody has\n"
-                "            return CALL_WAITS;",
-                "            return 0;",
+                "    task_end(task, END_FAULT, FAULT_SYSCALL, 0);\n    return CALL_WAITS;",
+                "    return 0;",
             ),
         ),
     ),
