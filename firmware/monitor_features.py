@@ -18,8 +18,8 @@ from firmware.syscalls import Call
 
 HEADER = "image_config.h"
 LOG_BYTES = 1024
-# Where there are gates, the log is what tells of their releases.
-RELEASE_LOG_BYTES = 2048
+# Where there is any feature, there is more to tell: releases of gates, faults, other enclaves.
+LARGER_LOG_BYTES = 2048
 
 
 class Feature(StrEnum):
@@ -64,7 +64,8 @@ def feature_reasons(manifest: Manifest) -> Mapping[Feature, tuple[Reason, ...]]:
 
 def log_bytes(manifest: Manifest) -> int:
     """The ring of what happened, unless the manifest says how large it is."""
-    return manifest.appliance.log or (RELEASE_LOG_BYTES if manifest.gates else LOG_BYTES)
+    larger = bool(feature_reasons(manifest))
+    return manifest.appliance.log or (LARGER_LOG_BYTES if larger else LOG_BYTES)
 
 
 def absent_calls(features: Collection[Feature]) -> int:

@@ -13,6 +13,7 @@ from firmware.manifest import load
 from firmware.monitor_features import EVERYTHING, Feature, constants, feature_reasons, image_config
 from firmware.native import runtime_digest
 from firmware.plan import make_plan
+from firmware.problems import ApplianceError
 from firmware.syscalls import Call
 from firmware.tables import Component, tables_c
 from firmware.toolchain import CORES, CompileJob, ToolchainError, zig_toolchain
@@ -28,6 +29,20 @@ def test_hello_needs_nothing_that_can_be_left_out() -> None:
     hello = make_plan(load(HELLO), BOARD).task("hello")
     left = {call for call in Call if hello.calls >> call & 1}
     assert left == {*(Call(n) for n in range(8)), Call.ACCOUNT} - {Call.SEND, Call.RECEIVE}
+
+
+def test_the_log_is_larger_where_there_is_more_to_tell(tmp_path: Path) -> None:
+    assert make_plan(load(HELLO), BOARD).log == 1024
+    full = write_appliance(tmp_path)
+    assert make_plan(load(full), BOARD).log == 2048
+    manifest = full / "appliance.toml"
+    text = manifest.read_text().replace('version = "1.2.3+4"', 'version = "1.2.3+4"\nlog = "SIZE"')
+    manifest.write_text(text.replace("SIZE", "4K"))
+    assert make_plan(load(full), BOARD).log == 4096
+    for wrong in ("3K", "256", "32K"):
+        manifest.write_text(text.replace("SIZE", wrong))
+        with pytest.raises(ApplianceError, match="log"):
+            load(full)
 
 
 def test_each_feature_has_the_place_in_the_manifest_that_asks_for_it(tmp_path: Path) -> None:
