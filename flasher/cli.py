@@ -34,10 +34,12 @@ BUNDLE = click.argument("bundle", type=click.Path(path_type=Path, exists=True))
 
 def mount(group: click.Group) -> None:
     """Add this package's verbs to the front door."""
+    from flasher.fleet import cli_records  # noqa: PLC0415
     from flasher.fleet.cli import fleet  # noqa: PLC0415
 
     for verb in (run, flash, logs, provision, attest, demo, fleet):
         group.add_command(verb)
+    cli_records.mount(fleet)
     from flasher import cli_devices  # noqa: PLC0415 - it uses this module's options
 
     cli_devices.mount(group)

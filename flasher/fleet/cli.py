@@ -12,32 +12,18 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import rich_click as click
 
-from boards.errors import ENVIRONMENT, NO, USAGE, CoffretError
+from boards.errors import ENVIRONMENT, NO, CoffretError
+from flasher.cli import JSON, KEYS, SECRET_KEY, SECRETS
 
 if TYPE_CHECKING:
-    from attest.inventory import Inventory
-    from attest.units import Unit
     from flasher.board_secrets import SecretSource
 
 Command: TypeAlias = Callable[..., None]
 
-JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-KEYS = click.option(
-    "--keys", "folder", type=click.Path(path_type=Path, file_okay=False), help="Folder of the keys."
-)
 DATABASE = click.option(
     "--database", help="Inventory: a file, or a PostgreSQL URL for many computers."
 )
 FILE = click.argument("file", type=click.Path(path_type=Path, exists=True), metavar="FLEET.toml")
-SECRETS = click.option(
-    "--secrets",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of wrapped secrets for new boards (coffret secrets); default: made here.",
-)
-SECRET_KEY = click.option(
-    "--secret-key", metavar="PKCS11-URI", help="The key in a token that wrapped --secrets."
-)
-UNIT = click.argument("wanted", metavar="BOARD")
 PORTS = click.option(
     "--ports", type=click.IntRange(1, 256), default=8, show_default=True, help="Boards at once."
 )
@@ -272,106 +258,6 @@ def worker_command(
             console.say(f"{name}: stopped; what was begun goes on where it was")
 
 
-@fleet.command("list")
-@click.option("--fleet", "name", help="Only this fleet.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "csv", "ndjson"]),
-    default="table",
-    show_default=True,
-)
-@DATABASE
-@JSON
-def list_command(name: str | None, form: str, database: str | None, as_json: bool) -> None:
-    """List the boards of all fleets, for people, or as CSV or NDJSON for other programs."""
-    from attest import open_inventory  # noqa: PLC0415
-    from attest.units import Units  # noqa: PLC0415
-    from flasher import console  # noqa: PLC0415
-    from flasher.fleet import export  # noqa: PLC0415
-
-    inventory = open_inventory(database)
-    found = Units(inventory).all(name)
-    records = export.records(inventory, found)
-    if form == "table" or as_json:
-        console.result(records, export.table(records), as_json)
-        return
-    click.echo(export.csv_text(records) if form == "csv" else export.ndjson(records), nl=False)
-
-
-@fleet.command("show")
-@UNIT
-@DATABASE
-@JSON
-def show_command(wanted: str, database: str | None, as_json: bool) -> None:
-    """Show a board (its name or serial number) and everything that was done to it."""
-    from attest import open_inventory  # noqa: PLC0415
-    from attest.units import Units  # noqa: PLC0415
-    from flasher import console  # noqa: PLC0415
-    from flasher.fleet import export  # noqa: PLC0415
-
-    inventory = open_inventory(database)
-    unit = _unit(inventory, wanted)
-    journal = Units(inventory).journal(serial=unit.serial)
-    record = export.records(inventory, [unit])[0]
-    lines = [f"{key}: {value}" for key, value in record.items() if value not in (None, {})]
-    lines += [
-        f"{export.moment(e.time)} {e.worker} {e.step} {e.event} {e.text}".rstrip() for e in journal
-    ]
-    console.result(record | {"journal": [e.to_json() for e in journal]}, lines, as_json)
-
-
-@fleet.command("retire")
-@UNIT
-@DATABASE
-@JSON
-def retire_command(wanted: str, database: str | None, as_json: bool) -> None:
-    """Take a board out of service for good: its endorsement is withdrawn."""
-    from attest import open_inventory  # noqa: PLC0415
-    from attest.units import Units  # noqa: PLC0415
-    from flasher import console  # noqa: PLC0415
-
-    inventory = open_inventory(database)
-    unit = _unit(inventory, wanted)
-    Units(inventory).retire(unit)
-    console.result({"retired": unit.name}, [f"{unit.name} is retired"], as_json)
-
-
-@fleet.command("readmit")
-@UNIT
-@DATABASE
-@JSON
-def readmit_command(wanted: str, database: str | None, as_json: bool) -> None:
-    """End a board's quarantine, or its retirement: the next command takes it again."""
-    from attest import open_inventory  # noqa: PLC0415
-    from attest.units import Units  # noqa: PLC0415
-    from flasher import console  # noqa: PLC0415
-
-    inventory = open_inventory(database)
-    unit = _unit(inventory, wanted)
-    Units(inventory).readmit(unit)
-    console.result({"readmitted": unit.name}, [f"{unit.name} is readmitted"], as_json)
-
-
-@fleet.command("audit")
-@click.option("--subject", help="Only what was done to this board or fleet.")
-@DATABASE
-@JSON
-def audit_command(subject: str | None, database: str | None, as_json: bool) -> None:
-    """Show the audit log: who did what, when, with which key."""
-    from attest import audit, open_inventory  # noqa: PLC0415
-    from flasher import console  # noqa: PLC0415
-    from flasher.fleet import export  # noqa: PLC0415
-
-    entries = list(audit.entries(open_inventory(database).engine, subject))
-    lines = [
-        f"{export.moment(e.time)} {e.who} {e.what} {e.subject}"
-        + (f" with the key {e.key.hex()[:16]}…" if e.key else "")
-        for e in entries
-    ]
-    console.result([e.to_json() for e in entries], lines or ["nothing yet"], as_json)
-
-
 @fleet.command("virtual")
 @click.argument("bundle", type=click.Path(path_type=Path, exists=True))
 @click.option("-n", "count", type=click.IntRange(1, 256), default=4, show_default=True)
@@ -401,17 +287,6 @@ def virtual_command(bundle: Path, count: int, state: Path, as_json: bool) -> Non
             signal.pause()
         except KeyboardInterrupt:
             console.say(f"{count} boards are off; the same command switches them on again")
-
-
-def _unit(inventory: Inventory, wanted: str) -> Unit:
-    from attest.units import Units  # noqa: PLC0415
-
-    unit = Units(inventory).unit(wanted)
-    if unit is None:
-        raise CoffretError(
-            f"no fleet has a board {wanted!r}", "coffret fleet list names them", USAGE
-        )
-    return unit
 
 
 def _require_engine() -> None:

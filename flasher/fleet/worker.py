@@ -8,8 +8,6 @@ and another makes a new attempt, whose steps find done what is done.
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import logging
 import os
 import threading
@@ -17,12 +15,11 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self, TypedDict
 
 import sqlalchemy as sa
-from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, SetWorkflowID
+from dbos import DBOS, DBOSConfiguredInstance, SetWorkflowID
 
 from attest.campaigns import Campaign, Campaigns
 from attest.inventory import Inventory
@@ -38,15 +35,13 @@ from attest.units import (
 )
 from boards.errors import ENVIRONMENT, CoffretError
 from flasher.errors import NoPortError
+from flasher.fleet import engine
 from flasher.fleet.bundles import FleetBundle, Shelf
 from flasher.fleet.lease import Grip, Keeper
 from flasher.fleet.plan import ATTEST
 from flasher.fleet.reach import look
 from flasher.fleet.steps import STEPS, Bench, permanent
-from flasher.state import runtime_root
 
-# The workflow's shape: one that another release began is not recovered by this one.
-_SHAPE = "coffret-fleet-2"
 _PAUSE_S = 0.1
 _LOOK_S = 1.0
 _BACKOFF_MAX_MS = 600_000
@@ -125,12 +120,12 @@ class Worker(DBOSConfiguredInstance):
         self._looked = 0.0
 
     def __enter__(self) -> Self:
-        self._alone = _only_one(self._inventory, self.settings.name)
+        self._alone = engine.only_one(self._inventory, self.settings.name)
         self._shelf = Shelf(self._inventory)
         self._keeper = Keeper(self.settings.lease_ms)
         self._look()
         logging.getLogger("dbos").setLevel(logging.CRITICAL)
-        DBOS(config=_configuration(self._inventory, self.settings.name))
+        DBOS(config=engine.configuration(self._inventory, self.settings.name))
         try:
             DBOS.launch()
         except Exception as error:
@@ -370,55 +365,3 @@ def _words(result: Mapping[str, object]) -> str:
         if result.get(key):
             return str(result[key])
     return ""
-
-
-def _only_one(inventory: Inventory, name: str) -> int:
-    """Holds this computer's lock on a worker's name, so that its leases are really its own.
-
-    A frozen process holds it too: nobody can take its name while it may wake up.
-    """
-    url = inventory.engine.url.render_as_string(hide_password=True)
-    digest = hashlib.sha256(f"{url}\0{name}".encode()).hexdigest()[:16]
-    fd = os.open(_locks() / digest, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        raise CoffretError(
-            f"a worker called {name} runs on this computer already",
-            "wait until it is done or end it; or give this one another --name",
-            ENVIRONMENT,
-        ) from None
-    return fd
-
-
-def _locks() -> Path:
-    folder = runtime_root() / ".workers"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return folder
-
-
-def _for_psycopg(url: sa.URL) -> sa.URL:
-    """The same database through DBOS's driver, which names a socket's folder as its host."""
-    socket = url.query.get("unix_sock")
-    if isinstance(socket, str):
-        url = url.difference_update_query(["unix_sock"])
-        url = url.update_query_dict({"host": str(Path(socket).parent)})
-    return url.set(drivername="postgresql+psycopg")
-
-
-def _configuration(inventory: Inventory, name: str) -> DBOSConfig:
-    """DBOS beside the inventory: a file of its own for SQLite, a schema of its own else."""
-    url = inventory.engine.url
-    if url.get_backend_name() == "sqlite":
-        where = f"sqlite:///{url.database}-workflows"
-    else:
-        where = _for_psycopg(url).render_as_string(hide_password=False)
-    return {
-        "name": "coffret-fleet",
-        "system_database_url": where,
-        "executor_id": name,
-        "application_version": _SHAPE,
-        "console_log_level": "CRITICAL",
-        "use_listen_notify": False,
-    }
