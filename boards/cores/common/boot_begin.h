@@ -19,9 +19,6 @@ struct boot_vector_table {
     void (*handlers[15])(void);
 };
 
-// Closes boot and the device secret until the next reset, where the part can: boards/families/*/boot_lock.c.
-void board_lock_flash(void);
-
 // Outlives a warm reset: neither cleared at the start nor loaded. Random after power-on, hence two words.
 #define FAULTED 0xFA017EDu
 __attribute__((section(".noinit"))) static volatile uint32_t fault_marker[2];

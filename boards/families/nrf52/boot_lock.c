@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The access control lists of the nRF52833 (section 4.4.4): what boot closes stays closed until the next reset, whoever
 // runs, privileged or not. Boot can be written no more, the device secret neither read nor written.
-#include "boot_begin.h"
+#include "board_config.h"
+#include "coffret/board.h"
 #include "nrf52.h"
+#include "registers.h"
 
 void board_lock_flash(void) {
     acl_close(0u, BOARD_BOOT_BASE, BOARD_BOOT_SIZE, ACL_NO_WRITE);

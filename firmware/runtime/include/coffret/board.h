@@ -56,6 +56,9 @@ bool board_stream_write(uint32_t stream, const uint8_t *data, size_t length);
 size_t board_stream_space(uint32_t stream);
 size_t board_stream_read(uint32_t stream, uint8_t *data, size_t capacity);
 
+// Boot only: closes boot and the device secret until the next reset, where the part can (boards/families/*/boot_lock.c).
+void board_lock_flash(void);
+
 // What an interrupt changed, so that the monitor knows whom to wake.
 enum board_event {
     BOARD_EVENT_PORT_READABLE = 1,
