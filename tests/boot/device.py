@@ -119,7 +119,9 @@ def build_kit(out: Path) -> Kit:
     toolchain = zig_toolchain()
     boot = build_boot(board, Trust.of([key.public_key()]), toolchain, find_tree(MBEDTLS), out)
     sources = [HERE / "payload/payload.c", RUNTIME / "boot/string.c"]
-    sources += [*sorted((RUNTIME / "store").glob("*.c")), *board.boot_sources[1:]]
+    sources += sorted((RUNTIME / "store").glob("*.c"))
+    own = {"boot_start.c", "boot_lock.c"}  # of boot, by what it keeps to itself
+    sources += [path for path in board.boot_sources if path.name not in own]
     a, b = (link_payload(board, sources, slot, out) for slot in (0, 1))
     return Kit(board, key, boot, (a, b))
 

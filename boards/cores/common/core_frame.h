@@ -15,7 +15,7 @@ struct frame {
 };
 
 static inline struct frame *frame_of(const struct core_context *context) {
-    return (struct frame *)context->stack_pointer;
+    return (struct frame *)(uintptr_t)context->stack_pointer;
 }
 
 // Whether what the core has pushed on the task's stack lies inside [base, base + size). Until that is known
