@@ -221,14 +221,23 @@ def add_signature(image: bytes, signer: ImageSigner, *, first: bool = False) -> 
         raise ImageError(
             f"image: it has {SIGNATURES_MAX} signatures", "boot looks at no more than that", USAGE
         )
-    value = signer.sign_digest(facts.digest)
-    more = struct.pack("<HH", _KEYHASH, len(whose)) + whose
-    more += struct.pack("<HH", _ECDSA, len(value)) + value
+    more = signature_tlvs(signer, facts.digest)
     area = image[facts.hashed_size :]
-    head = struct.pack("<HH", _TLV_OPEN, len(area) + len(more))
     digest, others = area[4 : 4 + _DIGEST_TLV], area[4 + _DIGEST_TLV :]
     rest = more + others if first else others + more
-    return image[: facts.hashed_size] + head + digest + rest
+    return image[: facts.hashed_size] + tlv_area(digest + rest)
+
+
+def signature_tlvs(signer: ImageSigner, digest: bytes) -> bytes:
+    """Key hash and signature over the digest, as boot reads a pair of them."""
+    whose, value = key_hash(signer.public_key), signer.sign_digest(digest)
+    more = struct.pack("<HH", _KEYHASH, len(whose)) + whose
+    return more + struct.pack("<HH", _ECDSA, len(value)) + value
+
+
+def tlv_area(entries: bytes) -> bytes:
+    """The unprotected area that holds these entries."""
+    return struct.pack("<HH", _TLV_OPEN, 4 + len(entries)) + entries
 
 
 def _imgtool(module: str) -> Any:

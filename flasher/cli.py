@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs of the `flasher` package: run, flash, logs, provision, attest, demo."""
+"""Verbs of the `flasher` package: run, flash, logs, provision, decommission, attest, demo."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def mount(group: click.Group) -> None:
     from flasher.fleet import cli_records  # noqa: PLC0415
     from flasher.fleet.cli import fleet  # noqa: PLC0415
 
-    for verb in (run, flash, logs, provision, attest, demo, fleet):
+    for verb in (run, flash, logs, provision, decommission, attest, demo, fleet):
         group.add_command(verb)
     cli_records.mount(fleet)
     from flasher import cli_devices  # noqa: PLC0415 - it uses this module's options
@@ -217,6 +217,41 @@ def provision(
         labels.save(label, bytes.fromhex(done.device), done.name, done.board)
     what = "provisioned" if done.changed else "was provisioned already"
     _result(done.to_json(), [f"{done.name} ({done.board}) {what}: {done.device}"], as_json)
+
+
+@click.command()
+@click.argument("instance_id", metavar="INSTANCE-ID")
+@PORT
+@click.option(
+    "--key",
+    "key_names",
+    metavar="KEY",
+    multiple=True,
+    help="A signing key, PEM file or pkcs11: URI; several where boot asks. Default: your own.",
+)
+@JSON
+def decommission(
+    instance_id: str, port: str | None, key_names: tuple[str, ...], as_json: bool
+) -> None:
+    """Erase a board's secrets for good: it has no identity afterwards and starts no image.
+
+    INSTANCE-ID names the board (`coffret devices` shows it), so that no other one is meant by
+    mistake. The signing keys that its boot trusts for images must sign the order.
+    """
+    from contextlib import ExitStack  # noqa: PLC0415
+
+    from firmware.image import LocalSigner  # noqa: PLC0415
+    from firmware.sign_cli import private_key  # noqa: PLC0415
+    from flasher import console  # noqa: PLC0415
+    from flasher.decommission import decommission as ending  # noqa: PLC0415
+    from flasher.ports import choose  # noqa: PLC0415
+
+    with ExitStack() as stack:
+        names = key_names or (None,)
+        signers = [LocalSigner(stack.enter_context(private_key(name))) for name in names]
+        done = ending(choose(port), instance_id, signers, console.say)
+    what = "decommissioned" if done.changed else "was decommissioned already"
+    _result(done.to_json(), [f"{done.device} {what}"], as_json)
 
 
 @click.command()

@@ -219,6 +219,24 @@ class SettingsWriteRequest(_Provisioning, message.WriteRequest):
     settings: str
 
 
+class DecommissionResponse(message.WriteResponse):
+    """Stored; boot judges the order at the next start."""
+
+    model_config = _STRICT
+    _GROUP_ID = Group.PROVISIONING
+    _COMMAND_ID = 3
+
+
+class DecommissionRequest(_Provisioning, message.WriteRequest):
+    """Stores an order to decommission the board (firmware/decommission.py)."""
+
+    _GROUP_ID = Group.PROVISIONING
+    _COMMAND_ID = 3
+    _Response = DecommissionResponse
+
+    order: bytes
+
+
 class RefusalResponse(message.ReadResponse):
     """The last image that was refused: slot and `enum reason`. Slot 255: it was boot, earlier."""
 

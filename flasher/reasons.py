@@ -34,6 +34,7 @@ class Reason(IntEnum):
     POST_QUANTUM = 19
     REVOKES_ITSELF = 20
     FAULT = 21
+    DECOMMISSIONED = 22
 
     @property
     def words(self) -> str:
@@ -148,5 +149,9 @@ _WORDS: dict[Reason, tuple[str, str]] = {
         "the check of the image contradicted itself: the processor made a mistake, perhaps because "
         "somebody disturbed it",
         "start the board again; if it happens again, do not trust it",
+    ),
+    Reason.DECOMMISSIONED: (
+        "the board is decommissioned: its secrets were erased and it has no identity any more",
+        "nothing leads back; erase its whole flash to make a new board of it",
     ),
 }

@@ -269,6 +269,10 @@ class Board:
         """Replaces them all. Raises RefusedError: with ACCESS_DENIED, the board is secured."""
         self._ask(messages.SettingsWriteRequest(settings=text), "settings")
 
+    def decommission(self, order: bytes) -> None:
+        """Stores an order (at most 512 bytes) that boot judges at the next start."""
+        self._ask(messages.DecommissionRequest(order=order), "decommission")
+
     def refusal(self) -> Reason | None:
         """Why the board refused an image last, over SMP or when it booted; None: it never did."""
         answer = self._ask(messages.RefusalRequest(), "refusal")

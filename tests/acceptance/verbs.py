@@ -139,6 +139,7 @@ def tell_all(teller: Teller) -> None:
             "attest", "--port", board.port, "--bundle", bundle, "--save", evidence, codes=(0, 1)
         )
         teller.tell("flash", bundle, "--port", board.port)
+        teller.tell("decommission", found["device"], "--port", board.port)
     (nonce,) = [claim["found"] for claim in found["claims"] if claim["claim"] == "nonce"]
     signed = folder / "result.jwt"
     teller.tell(

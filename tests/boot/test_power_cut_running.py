@@ -273,3 +273,19 @@ def test_cut_while_a_service_writes_a_record_loses_none(device: Device, running:
         assert device.start() == A, where
         assert device.record(SETTING + 1, payload) == 0, where
         assert device.records()[SETTING + 1] == payload, where
+
+
+def test_monitor_writes_the_lifecycle_forward_only(device: Device, running: bytes) -> None:
+    device.restore(running)
+    for recorded, written, allowed in (
+        (b"\x00\x20", b"\x00\x30", True),
+        (b"\x00\x30", b"\x00\x30", False),
+        (b"\x00\x30", b"\x00\x20", False),
+        (b"\x00\x60", b"\x00\x30", False),
+        (b"\x00\x60", b"\x00\x20", False),
+        (b"\x00\x30", b"\x00\x60", False),  # that is boot's to write, after it judged the order
+    ):
+        assert device.record(LIFECYCLE, recorded) == 0
+        device.library.storage_start()
+        done = device.library.storage_put(LIFECYCLE, written, ctypes.c_uint32(2)) == 0
+        assert done == allowed, (recorded, written)

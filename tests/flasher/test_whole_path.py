@@ -207,6 +207,49 @@ def test_a_trial_that_nobody_confirms_is_undone_by_the_next_reset(
     assert refusal is Reason.NOT_CONFIRMED
 
 
+@pytest.mark.all
+def test_a_trial_whose_manager_answers_outlives_the_watchdog(
+    operator: Operator, board: VirtualBoard
+) -> None:
+    image = read_bundle(operator.bundle(NEW)).slot_image(1)
+    with Board.open(board.port, timeout_s=10) as answering:
+        answering.upload(image.data)
+        answering.mark_test(image.digest)
+    board.power_cycle()
+    wait_for(board.port, 20, lambda answering: answering.mode())
+    time.sleep(40)  # `trial_ms` of the virtual boards is 30 s
+    assert _running(board) == (NEW, False)
+    with Board.open(board.port, timeout_s=10) as answering:
+        assert answering.enclaves().uptime_ms > 30_000
+
+
+def test_a_board_is_decommissioned_for_good_by_its_signing_key_alone(
+    operator: Operator, board: VirtualBoard, tmp_path: Path
+) -> None:
+    device = operator.document("provision", "--port", board.port, "--name", "old one")["device"]
+    other = operator.coffret("decommission", "00" * 33, "--port", board.port)
+    assert (other.returncode, device in other.stderr) == (2, True)
+    foreign = tmp_path / "foreign"
+    assert operator.coffret("keys", "new", "signing", "--keys", foreign).returncode == 0
+    stranger = next(foreign.glob("signing*.pem"))
+    refused = operator.coffret("decommission", device, "--port", board.port, "--key", stranger)
+    assert refused.returncode == 1, refused.stderr
+    assert "did not take the order" in refused.stderr
+    assert operator.document("attest", "--bundle", operator.bundle(OLD))["verdict"] == "trusted"
+
+    done = operator.document("decommission", device, "--port", board.port)
+    assert done == {"device": device, "changed": True}
+    assert operator.document("decommission", device, "--port", board.port)["changed"] is False
+    gone = operator.coffret("attest", "--bundle", operator.bundle(OLD), "--port", board.port)
+    assert gone.returncode != 0
+    board.power_cycle()
+    wait_for(board.port, 20, lambda answering: answering.mode().value == "recovery" or None)
+    with Board.open(board.port, timeout_s=10) as answering:
+        identity = answering.identity()
+        assert (identity.lifecycle, identity.instance_id) == (0x6000, bytes(33))
+        assert answering.refusal() is Reason.DECOMMISSIONED
+
+
 def test_a_blank_board_is_flashed_from_recovery(
     operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

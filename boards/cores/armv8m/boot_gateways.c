@@ -7,6 +7,7 @@
 #include "coffret/crypto.h"
 #include "coffret/flash.h"
 #include "coffret/reason.h"
+#include "coffret/syscall.h"
 #include "gateways.h"
 #include "secure.h"
 
@@ -213,7 +214,7 @@ int gateway_flash_program(uint32_t offset, const void *data, size_t length) {
     return may_read(data, length) ? flash_program(offset, data, length) : GATEWAY_POINTER;
 }
 
-static bool is_setting(uint32_t key) { return key >= STORE_SETTINGS && key <= SETTINGS_LAST; }
+static bool is_setting(uint32_t key) { return key >= STORE_SERVICES && key <= SETTINGS_LAST; }
 
 int gateway_store_get(uint32_t key, void *data, size_t capacity) {
     // The image MAC is nobody's but boot's; so is what nobody knows.
@@ -244,11 +245,16 @@ static bool may_put(uint32_t key, const uint8_t *data, size_t length) {
         case STORE_LIFECYCLE: // once, and nothing leads back
             return length == sizeof lifecycle && data[0] == (LIFECYCLE_SECURED & 0xFFu) && data[1] == LIFECYCLE_SECURED >> 8 &&
                    (store_get(&secure()->store, STORE_LIFECYCLE, lifecycle, sizeof lifecycle) != (int)sizeof lifecycle ||
-                    memcmp(lifecycle, data, sizeof lifecycle) != 0);
+                    lifecycle[1] < data[1]);
         case STORE_ENDORSEMENT:
             return length <= ENDORSEMENT_MAX;
         case STORE_BUDGETS:
             return length <= STORE_BUDGETS_MAX;
+        case STORE_BOARD_SETTINGS: // fixed once the board is secured
+            return length <= SETTINGS_MAX && store_get(&secure()->store, STORE_LIFECYCLE, lifecycle, sizeof lifecycle) !=
+                                                 (int)sizeof lifecycle;
+        case STORE_ORDER:
+            return length <= STORE_ORDER_MAX; // boot looks at who signed it
         default:
             return is_setting(key) && length <= SETTING_MAX;
     }

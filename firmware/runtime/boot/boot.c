@@ -7,6 +7,7 @@
 #include "board_config.h"
 #include "coffret/board.h"
 #include "coffret/crypto.h"
+#include "coffret/flash.h"
 #include "coffret/reason.h"
 #include "coffret/recovery.h"
 
@@ -56,6 +57,49 @@ static void describe_device(const uint8_t *uds, struct handoff *facts) {
     }
 }
 
+// ---- the end of a device ----
+
+// Of the records only what keeps an image from coming back that must not, and the end itself.
+#define KEPT_RECORDS                                                                                                   \
+    (1u << STORE_BOOT_STATE | 1u << STORE_SECURITY_COUNTER | 1u << STORE_LIFECYCLE | 1u << STORE_BOOT_COUNT |          \
+     1u << STORE_KEY_FLOOR)
+
+// Judges the order to decommission, if there is one, and forgets a false one.
+static bool ordered(const uint8_t *uds) {
+    struct handoff *facts = handoff();
+    struct image_limits limits;
+    size_t length;
+    const uint8_t *order = store_find(&store, STORE_ORDER, &length);
+    if (uds == NULL || order == NULL || length == 0u || dice_identify(uds, facts) != 0) {
+        return false;
+    }
+    load_limits(&store, &limits);
+    bool good = decommission_ordered(order, length, facts->instance_id, &limits);
+    if (!good) {
+        (void)store_put(&store, STORE_ORDER, "", 0u);
+    }
+    return good;
+}
+
+// Whether this device is decommissioned. First that is written down, in the step that forgets its other records; then
+// what is secret is erased, now and, should the power go meanwhile, at each start again until nothing is left.
+static bool is_decommissioned(const uint8_t *uds) {
+    static const uint16_t end = LIFECYCLE_DECOMMISSIONED;
+    if (handoff()->lifecycle != end &&
+        (!ordered(uds) || store_put_alone(&store, KEPT_RECORDS, STORE_LIFECYCLE, &end, sizeof end) != 0)) {
+        return false;
+    }
+    struct image_limits limits;
+    load_limits(&store, &limits); // from the store once more: nothing is erased because one branch went wrong
+    if (limits.lifecycle != end) {
+        return false;
+    }
+    handoff()->lifecycle = end;
+    (void)flash_erase_written(BOARD_SECRETS_OFFSET, BOARD_SECRETS_SIZE);
+    (void)store_erase_old(&store);
+    return true;
+}
+
 static struct recovery_facts recovery;
 
 // Nothing secret is left when the server starts: the handoff holds an alias key only when an image is about to run.
@@ -90,9 +134,11 @@ static void describe_image(const struct choice *choice, const struct image_info 
     facts->slot = choice->slot;
     facts->trial = choice->trial;
     facts->security_counter = info->security_counter;
-    memcpy(facts->image_digest, info->digest, sizeof facts->image_digest);
-    memcpy(facts->policy_digest, info->policy_digest, sizeof facts->policy_digest);
-    memcpy(facts->signer_id, info->signer_id, sizeof facts->signer_id);
+    // Digest, policy digest and signer stand in both in this order.
+    _Static_assert(offsetof(struct image_info, revokes_below) - offsetof(struct image_info, digest) == 96u &&
+                       offsetof(struct handoff, boot_seed) - offsetof(struct handoff, image_digest) == 96u,
+                   "nothing else is between them");
+    memcpy(facts->image_digest, info->digest, 96u);
 }
 
 // Picks the image and completes the handoff for it. Returns the slot, or BOOT_SLOT_NONE.
@@ -147,14 +193,22 @@ void boot_main(bool faulted) {
         (void)boot_state_save(&store, &state);
     }
     uint8_t slot = BOOT_SLOT_NONE;
+    bool ended = is_decommissioned(uds);
+    if (ended) {
+        uds = NULL;
+    }
     if (uds == NULL) {
-        state.reason = REASON_IDENTITY;
+        state.reason = ended ? REASON_DECOMMISSIONED : REASON_IDENTITY;
         (void)boot_state_save(&store, &state);
     } else if (!asked && !faulted) {
         slot = prepare_image(uds, &state, &image);
     }
     if (slot == BOOT_SLOT_NONE) {
         recover(uds);
+    }
+    if (handoff()->trial != 0u) {
+        // Whoever hangs now is reset by it, and has had his trial.
+        (void)board_watchdog_start(BOARD_TRIAL_MS);
     }
     start_image(uds, slot, &image, &state);
 }

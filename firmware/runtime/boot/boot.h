@@ -38,7 +38,8 @@ struct boot_key {
 };
 extern const struct boot_key boot_keys[];
 extern const uint32_t boot_key_count;
-extern const uint32_t boot_threshold;   // so many of them must have signed; at least 1
+// So many of them must have signed; at least 1. Read anew at each use, so that a skipped load misleads one of them.
+extern const volatile uint32_t boot_threshold;
 
 // ---- image.c: is it an image we may start ----
 
@@ -63,6 +64,9 @@ struct checked_image {
 // `macs` NULL: always the full check. Returns enum reason.
 int image_check(uint32_t slot, const struct image_limits *limits, struct checked_image *image,
                 struct image_macs *macs);
+// Is this TLV area an order to decommission the device of this instance id, signed as an image has to be?
+bool decommission_ordered(const uint8_t *order, size_t length, const uint8_t instance_id[33],
+                          const struct image_limits *limits);
 // What the proof of a good image at `address` is.
 uint32_t image_proof(uint32_t address);
 // The same as a boot service.

@@ -27,18 +27,17 @@ BOOT_LOW static const uint8_t id_salt[64] = {
     0x62, 0xCD, 0xB5, 0xB7, 0xE1, 0xE0, 0x0F, 0xC6, 0x80, 0x30, 0x67, 0x11, 0xEB, 0x44, 0x4A, 0xF7,
     0x72, 0x09, 0x35, 0x94, 0x96, 0xFC, 0xFF, 0x1D, 0xB9, 0x52, 0x0B, 0xA5, 0x1C, 0x7B, 0x29, 0xEA};
 
-// Labels of the CWT, section "CBOR CDI Certificates".
-enum cwt_label {
-    CWT_ISSUER = 1,
-    CWT_SUBJECT = 2,
-    CWT_CODE = -4670545,
-    CWT_CONFIGURATION_HASH = -4670547,
-    CWT_CONFIGURATION = -4670548,
-    CWT_AUTHORITY = -4670549,
-    CWT_MODE = -4670551,
-    CWT_PUBLIC_KEY = -4670552,
-    CWT_KEY_USAGE = -4670553,
-    CWT_PROFILE = -4670554
+// Labels of the CWT, section "CBOR CDI Certificates". The profile's own go down from -4670545.
+enum cwt_label { CWT_ISSUER = 1, CWT_SUBJECT = 2, CWT_PROFILE_FIRST = -4670545 };
+enum profile_label {
+    PROFILE_CODE = 0,
+    PROFILE_CONFIGURATION_HASH = 2,
+    PROFILE_CONFIGURATION = 3,
+    PROFILE_AUTHORITY = 4,
+    PROFILE_MODE = 6,
+    PROFILE_PUBLIC_KEY = 7,
+    PROFILE_KEY_USAGE = 8,
+    PROFILE_NAME_LABEL = 9
 };
 
 const uint8_t *dice_device_secret(void) {
@@ -110,6 +109,10 @@ static void write_labelled(struct cbor_writer *writer, int32_t label, const void
     cbor_write_bytes(writer, data, length);
 }
 
+static void write_claim(struct cbor_writer *writer, enum profile_label label, const void *data, size_t length) {
+    write_labelled(writer, CWT_PROFILE_FIRST - (int32_t)label, data, length);
+}
+
 // {1: boot digest, 2: policy digest, 3: security counter, 4: board name}. Returns its length.
 static size_t encode_configuration(const struct handoff *handoff, uint8_t *buffer, size_t capacity) {
     struct cbor_writer writer;
@@ -175,14 +178,14 @@ static size_t encode_claims(const struct handoff *handoff, const struct inputs *
     write_id(&writer, handoff->identity_public);
     cbor_write_int(&writer, CWT_SUBJECT);
     write_id(&writer, handoff->alias_public);
-    write_labelled(&writer, CWT_CODE, handoff->image_digest, 32u);
-    write_labelled(&writer, CWT_CONFIGURATION_HASH, inputs->configuration_hash, 32u);
-    write_labelled(&writer, CWT_CONFIGURATION, inputs->configuration, inputs->configuration_length);
-    write_labelled(&writer, CWT_AUTHORITY, handoff->signer_id, 32u);
-    write_labelled(&writer, CWT_MODE, &inputs->mode, 1u);
-    write_labelled(&writer, CWT_PUBLIC_KEY, key, encode_public_key(handoff->alias_public, key, sizeof key));
-    write_labelled(&writer, CWT_KEY_USAGE, "\x20", 1u); // keyCertSign
-    cbor_write_int(&writer, CWT_PROFILE);
+    write_claim(&writer, PROFILE_CODE, handoff->image_digest, 32u);
+    write_claim(&writer, PROFILE_CONFIGURATION_HASH, inputs->configuration_hash, 32u);
+    write_claim(&writer, PROFILE_CONFIGURATION, inputs->configuration, inputs->configuration_length);
+    write_claim(&writer, PROFILE_AUTHORITY, handoff->signer_id, 32u);
+    write_claim(&writer, PROFILE_MODE, &inputs->mode, 1u);
+    write_claim(&writer, PROFILE_PUBLIC_KEY, key, encode_public_key(handoff->alias_public, key, sizeof key));
+    write_claim(&writer, PROFILE_KEY_USAGE, "\x20", 1u); // keyCertSign
+    cbor_write_int(&writer, CWT_PROFILE_FIRST - PROFILE_NAME_LABEL);
     cbor_write_text(&writer, PROFILE_NAME);
     return cbor_writer_length(&writer);
 }

@@ -220,7 +220,8 @@ static int check_signatures(const struct found *found, const struct image_limits
         uint32_t number = find_key(found->signature[i].key_hash);
         const struct boot_key *key = &boot_keys[number];
         bool known = number < boot_key_count;
-        uint32_t counts = known ? key_counts(key, limits) : 0u;
+        // Through memory: behind the branches on them the compiler would put in what they must have been.
+        volatile uint32_t counts = known ? key_counts(key, limits) : 0u;
         if (counts != MEMORY_EQUAL || (used >> number & 1u) != 0u) {
             if (i == 0u) {
                 return known ? REASON_REVOKED : REASON_KEY;
@@ -233,7 +234,7 @@ static int check_signatures(const struct found *found, const struct image_limits
         if (p256_signature_from_der(found->signature[i].value, found->signature[i].length, signature) != 0) {
             return REASON_SIGNATURE;
         }
-        uint32_t verified = p256_verify(key->key, info->digest, signature);
+        volatile uint32_t verified = p256_verify(key->key, info->digest, signature);
         if (verified != MEMORY_EQUAL) {
             return REASON_SIGNATURE;
         }
@@ -348,6 +349,26 @@ int image_check(uint32_t slot, const struct image_limits *limits, struct checked
         }
     }
     return reason;
+}
+
+// The area that is behind an image: key hashes and signatures, here over a text and the instance id. So it is good for one
+// device, and as many keys must agree as for an image.
+bool decommission_ordered(const uint8_t *order, size_t length, const uint8_t instance_id[33],
+                          const struct image_limits *limits) {
+    static const char text[] = "coffret: decommission"; // its NUL is signed too
+    struct found found = {0};
+    struct image_info info = {0};
+    struct sha256_context hash;
+    volatile uint32_t word = 0;
+    if (length < TLV_HEADER_SIZE || u16(order) != TLV_MAGIC || u16(order + 2) != length ||
+        walk(&found, order, length, take_open) != REASON_OK) {
+        return false;
+    }
+    sha256_init(&hash);
+    sha256_update(&hash, (const uint8_t *)text, sizeof text);
+    sha256_update(&hash, instance_id, 33u);
+    sha256_finish(&hash, info.digest);
+    return check_signatures(&found, limits, &info, &word) == REASON_OK && word == MEMORY_EQUAL;
 }
 
 int boot_check_image(uint32_t slot, const struct image_limits *limits, struct image_info *info) {

@@ -67,8 +67,8 @@ static bool may_secure(const void *data, uint32_t length) {
     if (length != sizeof now || bytes[0] != (LIFECYCLE_SECURED & 0xFFu) || bytes[1] != LIFECYCLE_SECURED >> 8) {
         return false;
     }
-    // Once: nothing leads back, and nothing needs writing twice.
-    return store_get(&store, STORE_LIFECYCLE, now, sizeof now) != (int)sizeof now || now[0] != bytes[0] || now[1] != bytes[1];
+    // Once: nothing leads back, from no later state either, and nothing needs writing twice.
+    return store_get(&store, STORE_LIFECYCLE, now, sizeof now) != (int)sizeof now || now[1] < bytes[1];
 }
 
 // As the store says, not as boot measured it: the endorsement that comes next must find them fixed.
@@ -85,6 +85,8 @@ static bool may_put(uint32_t key, const void *data, uint32_t length) {
             return length <= ENDORSEMENT_MAX;
         case STORE_BOARD_SETTINGS:
             return length <= SETTINGS_MAX && !is_secured_now();
+        case STORE_ORDER:
+            return length <= STORE_ORDER_MAX; // boot looks at who signed it
         default:
             return key >= STORE_SERVICES && key <= SERVICES_LAST && length <= SERVICE_RECORD_MAX;
     }

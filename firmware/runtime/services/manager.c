@@ -262,10 +262,28 @@ static int write_settings(struct smp_server *unused, const struct cbor_value *gi
 }
 #endif
 
+// ---- group 65: the end of the device ----
+
+static const struct cbor_key decommission_keys[1] = {{"order", CBOR_BYTES}};
+
+// Boot judges it at the next start; nothing happens before.
+static int decommission(struct smp_server *unused, const struct cbor_value *given, struct cbor_writer *reply) {
+    (void)unused;
+    if (!given->present || given->length == 0 || given->length > STORE_ORDER_MAX) {
+        return SMP_INVALID;
+    }
+    if (store_write(STORE_ORDER, given->data, given->length) != 0) {
+        return SMP_UNKNOWN;
+    }
+    cbor_write_map(reply, 0);
+    return SMP_OK;
+}
+
 const struct smp_command smp_user_commands[] = {
     {GROUP_ATTESTATION, 0, SMP_WRITE, 2, evidence_keys, evidence},
     {GROUP_PROVISIONING, 1, SMP_READ, 0, NULL, read_endorsement},
     {GROUP_PROVISIONING, 1, SMP_WRITE, 1, endorsement_keys, write_endorsement},
+    {GROUP_PROVISIONING, 3, SMP_WRITE, 1, decommission_keys, decommission},
 #ifdef MONITOR_DEVICES
     {GROUP_PROVISIONING, 4, SMP_READ, 0, NULL, read_settings},
     {GROUP_PROVISIONING, 4, SMP_WRITE, 1, settings_keys, write_settings},

@@ -37,6 +37,18 @@ static void write_version(struct cbor_writer *reply, const struct slot_image *im
     cbor_write_text_length(reply, at, (size_t)(end - at));
 }
 
+// What is true of the slot; in the order of the reply, a bit each from bit 0.
+static void write_flags(struct cbor_writer *reply, const struct boot_state *state, uint8_t slot) {
+    static const char names[][10] = {"bootable", "pending", "confirmed", "active", "permanent"};
+    uint32_t flags = 1u; // bootable as far as its header says: others are not listed
+    flags |= (uint32_t)(slot == state->pending && (state->flags & BOOT_TRIED) == 0) << 1;
+    flags |= (uint32_t)(slot == state->active) << 2;
+    flags |= (uint32_t)(slot == smp_running_slot()) << 3;
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
+        smp_put_bool(reply, names[i], (flags >> i & 1u) != 0);
+    }
+}
+
 int smp_image_state(struct smp_server *server, const struct cbor_value *given, struct cbor_writer *reply) {
     (void)server;
     (void)given;
@@ -59,11 +71,7 @@ int smp_image_state(struct smp_server *server, const struct cbor_value *given, s
         smp_put_uint(reply, "slot", slot);
         write_version(reply, &image);
         smp_put_bytes(reply, "hash", digest, 32);
-        smp_put_bool(reply, "bootable", true); // as far as its header says: others are not listed
-        smp_put_bool(reply, "pending", slot == state.pending && (state.flags & BOOT_TRIED) == 0);
-        smp_put_bool(reply, "confirmed", slot == state.active);
-        smp_put_bool(reply, "active", slot == smp_running_slot());
-        smp_put_bool(reply, "permanent", false);
+        write_flags(reply, &state, slot);
     }
     return SMP_OK;
 }

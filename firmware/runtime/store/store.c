@@ -219,8 +219,13 @@ static int append(struct store *store, uint8_t key, const uint8_t *data, size_t 
     return 0;
 }
 
-// Copies the last record of every key but `key` to the other bank, then the new record, then the bank's header.
-static int compact(struct store *store, uint8_t key, const uint8_t *data, size_t length) {
+#define KEEP_ALL 0xFFFFFFFFu
+
+static bool is_kept(uint32_t keep, uint8_t key) { return keep == KEEP_ALL || (key < 32u && (keep >> key & 1u) != 0u); }
+
+// Copies the last record of every key that is kept, but of `key`, to the other bank, then the new record, then the bank's
+// header.
+static int compact(struct store *store, uint32_t keep, uint8_t key, const uint8_t *data, size_t length) {
     struct store next = *store;
     next.bank = store->bank ^ 1u;
     next.sequence = store->sequence + 1u;
@@ -234,7 +239,7 @@ static int compact(struct store *store, uint8_t key, const uint8_t *data, size_t
     uint32_t at = next.end;
     while (at < store->end) {
         const uint8_t *record = base + at;
-        if (record[0] != key && find(store, record[0]) == record) {
+        if (record[0] != key && is_kept(keep, record[0]) && find(store, record[0]) == record) {
             int error = append(&next, record[0], record + RECORD_HEADER, payload_length(record));
             if (error != 0) {
                 return error;
@@ -257,6 +262,14 @@ static int compact(struct store *store, uint8_t key, const uint8_t *data, size_t
     return 0;
 }
 
+// Refused by the flash, the record may be whole all the same, or the new bank's header: see what the next boot would see.
+static int look_again(struct store *store, int error) {
+    if (error == STORE_FLASH) {
+        store_open(store, store->offset, store->bank_size);
+    }
+    return error;
+}
+
 int store_put(struct store *store, uint8_t key, const void *data, size_t length) {
     if (key == 0x00 || key == 0xFF) {
         return STORE_KEY;
@@ -270,10 +283,15 @@ int store_put(struct store *store, uint8_t key, const void *data, size_t length)
         return 0;
     }
     bool fits = !store->sealed && record_size(length) <= store->bank_size - store->end;
-    int error = fits ? append(store, key, data, length) : compact(store, key, data, length);
-    if (error == STORE_FLASH) {
-        // The record may be whole all the same, or the new bank's header: see what the next boot would see.
-        store_open(store, store->offset, store->bank_size);
-    }
-    return error;
+    int error = fits ? append(store, key, data, length) : compact(store, KEEP_ALL, key, data, length);
+    return look_again(store, error);
+}
+
+int store_put_alone(struct store *store, uint32_t keep, uint8_t key, const void *data, size_t length) {
+    return look_again(store, compact(store, keep, key, data, length));
+}
+
+int store_erase_old(const struct store *store) {
+    uint32_t old = store->offset + (store->bank == 0u ? store->bank_size : 0u);
+    return flash_erase_written(old, store->bank_size) != 0 ? STORE_FLASH : 0;
 }

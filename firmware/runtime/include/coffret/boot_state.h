@@ -52,6 +52,7 @@ int key_floor_raise(struct store *store, uint16_t floor);
 // but not yet an endorsement.
 #define LIFECYCLE_PROVISIONING 0x2000u
 #define LIFECYCLE_SECURED 0x3000u
+#define LIFECYCLE_DECOMMISSIONED 0x6000u
 static inline int is_secured(uint16_t lifecycle) { return (lifecycle & 0xFF00u) == LIFECYCLE_SECURED; }
 
 // What the device asks of an image.

@@ -29,4 +29,14 @@ int flash_program(uint32_t offset, const void *data, size_t length);
 // Where the flash can be read in place. `offset` <= BOARD_FLASH_SIZE, else NULL.
 const uint8_t *flash_address(uint32_t offset);
 
+// Erases blocks unless all of them are blank: after a cut it is simply asked again.
+static inline int flash_erase_written(uint32_t offset, size_t length) {
+    const uint8_t *bytes = flash_address(offset);
+    size_t blank = 0;
+    while (blank < length && bytes[blank] == 0xFF) {
+        blank++;
+    }
+    return blank == length ? FLASH_OK : flash_erase(offset, length);
+}
+
 #endif

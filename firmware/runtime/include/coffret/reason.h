@@ -25,7 +25,8 @@ enum reason {
     REASON_THRESHOLD = 18,      // good signatures, but not as many as boot asks for
     REASON_POST_QUANTUM = 19,   // the LMS signature that boot asks for is missing or false
     REASON_REVOKES_ITSELF = 20, // it would revoke a key that signed it
-    REASON_FAULT = 21           // the check contradicts itself: an instruction went wrong, perhaps on purpose
+    REASON_FAULT = 21,          // the check contradicts itself: an instruction went wrong, perhaps on purpose
+    REASON_DECOMMISSIONED = 22  // the device's secrets were erased for good: boot stops in recovery
 };
 
 #endif

@@ -18,12 +18,14 @@ enum store_key {
     STORE_IMAGE_MAC = 7,
     STORE_BUDGETS = 8,          // what gates used of their windows (monitor/gate.c)
     STORE_KEY_FLOOR = 9,        // uint16_t: signing keys of an older generation are revoked
+    STORE_ORDER = 10,           // to decommission this device (boot/image.c); boot judges it at the next start
     STORE_SERVICES = 16,        // and up: of the services
     STORE_UPLOAD = 16,          // how far an upload is (smp/upload.c)
     STORE_BOARD_SETTINGS = 20   // text, at most SETTINGS_MAX bytes; fixed once the board is secured
 };
 
 #define STORE_BUDGETS_MAX 256u  // bytes
+#define STORE_ORDER_MAX 512u    // bytes
 
 enum store_error {
     STORE_NOT_FOUND = -1,
@@ -54,5 +56,12 @@ int store_get(const struct store *store, uint8_t key, void *data, size_t capacit
 // When it returns 0 the record is in flash and outlives any power cut; cut before that, either the old or the
 // new one is found, whole. A record equal to the one already there costs nothing.
 int store_put(struct store *store, uint8_t key, const void *data, size_t length);
+
+// The same, and of the other records only those remain whose bit is set in `keep` (bit n: key n). What is forgotten still
+// lies in the bank that was current before, until store_erase_old().
+int store_put_alone(struct store *store, uint32_t keep, uint8_t key, const void *data, size_t length);
+
+// Erases the bank that is not current, unless it is blank. 0 or STORE_FLASH.
+int store_erase_old(const struct store *store);
 
 #endif
