@@ -87,6 +87,11 @@ def _mpu_words(board: Board) -> Iterator[tuple[str, str]]:
         ("RAM", _RAM, ram.base, ram.size, Access.PRIVILEGED_RAM),
         *((name, _SLOT, slot.base, slot.size, Access.CODE) for name, slot in slots),
         ("SECRETS", _SECRETS, secrets.base, secrets.size, Access.NONE),
+        # Boot's own, before the first image: read and written, not executed.
+        *(
+            (f"{name}_CLOSED", number, slot.base, slot.size, Access.PRIVILEGED_FLASH)
+            for number, (name, slot) in enumerate(slots)
+        ),
     )
     for name, number, base, size, access in shared:
         words = region(board.mpu, number, base, size, access)
@@ -103,6 +108,7 @@ def _devices(board: Board) -> Iterator[tuple[str, str]]:
     yield "TIME_BASE", _word(board.time_base.base)
     yield "TICKS_PER_US", f"{board.time_base.hz // 1_000_000}u"
     yield "TIME_WRAP_US", f"{(1 << 32) * 1_000_000 // board.time_base.hz}u"
+    yield "TRIAL_MS", f"{board.watchdog.trial_ms if board.watchdog else 0}u"
     if board.watchdog is not None:
         yield "WATCHDOG_BASE", _word(board.watchdog.base)
     if board.system_controller is not None:

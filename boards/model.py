@@ -44,7 +44,10 @@ class Timer(Facts):
 
 
 class Watchdog(Facts):
+    """`trial_ms`: so long an image on trial may leave its manager silent; milliseconds."""
+
     base: Address
+    trial_ms: Annotated[int, Field(gt=0, le=60_000)] = 8000
 
 
 class SystemController(Facts):

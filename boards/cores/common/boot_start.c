@@ -12,9 +12,23 @@ __attribute__((section(".vectors"), used)) static const struct boot_vector_table
                  fault},
 };
 
+// Whoever makes boot stumble into a slot, by a return address that is a pointer into an image, finds nothing to execute
+// there. Regions 0 and 1; the other numbers are what they are while an image runs.
+static inline void close_slots(void) {
+    mpu_set_region(BOARD_MPU_SLOT_A_CLOSED_RBAR, BOARD_MPU_SLOT_A_CLOSED_RASR);
+    mpu_set_region(BOARD_MPU_SLOT_B_CLOSED_RBAR, BOARD_MPU_SLOT_B_CLOSED_RASR);
+    mpu_enable();
+}
+
+// In effect after the barriers of wipe_and_enter.
+static inline void open_slot(uint32_t address) {
+    mpu_clear_region(address < BOARD_FLASH_BASE + BOARD_SLOT_B_OFFSET ? 0u : 1u);
+}
+
 static void reset(void) {
     cpu_interrupts_disable();
     boot_clear_variables();
+    close_slots();
     boot_main(boot_has_faulted());
 }
 
@@ -63,5 +77,6 @@ __attribute__((naked, noreturn)) static void wipe_and_enter(__attribute__((unuse
 
 void boot_enter_image(uint32_t table) {
     scb_set_vector_table(table);
+    open_slot(table);
     wipe_and_enter(table, BOARD_BOOT_RAM_BASE, BOARD_BOOT_RAM_BASE + BOARD_BOOT_RAM_SIZE);
 }

@@ -21,15 +21,11 @@ size_t board_port_write(const uint8_t *data, size_t length) {
     return length;
 }
 
+// On some the buffer is empty one byte before the line is. At most two bytes wait, one in each.
+#define TWO_BYTES_US (2u * 10u * 1000000u / BOARD_PORT_BAUD + 1u)
+
 void board_port_flush(void) {
-    // On some the buffer is empty one byte before the line is; ten bit times more let that byte out.
     uint32_t start = (uint32_t)board_microseconds();
-    uint32_t empty = start;
-    while (empty - start < 100000u && !line_sent_all(BOARD_PORT_BASE)) {
-        empty = (uint32_t)board_microseconds();
-    }
-    uint32_t now = empty;
-    while (now - empty < 10u * 1000000u / BOARD_PORT_BAUD + 1u) {
-        now = (uint32_t)board_microseconds();
+    while ((uint32_t)board_microseconds() - start < (line_sent_all(BOARD_PORT_BASE) ? TWO_BYTES_US : 100000u)) {
     }
 }

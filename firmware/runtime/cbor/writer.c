@@ -42,7 +42,7 @@ static void write_string(struct cbor_writer *writer, enum major major, const voi
     write_head(writer, major, (uint32_t)length);
     uint8_t *at = reserve(writer, length);
     if (at != NULL) {
-        memmove(at, data, length); // the data may come from the same buffer
+        memcpy(at, data, length);
     }
 }
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "coffret/crypto.h"
+#include "coffret/section.h"
 
 // One INTEGER at *at, at most 32 significant bytes, to a 32-byte field. Advances *at; -1 if it is not that.
 static int integer(const uint8_t **at, const uint8_t *end, uint8_t field[32]) {
@@ -32,7 +33,7 @@ static int integer(const uint8_t **at, const uint8_t *end, uint8_t field[32]) {
     return 0;
 }
 
-int p256_signature_from_der(const uint8_t *der, size_t length, uint8_t signature[P256_SIGNATURE_SIZE]) {
+BOOT_STEP int p256_signature_from_der(const uint8_t *der, size_t length, uint8_t signature[P256_SIGNATURE_SIZE]) {
     // SEQUENCE of two INTEGERs of 33 bytes is 70 bytes: its length always fits the short form.
     if (length < 8u || length > 72u || der[0] != 0x30u || der[1] != length - 2u) {
         return -1;

@@ -101,22 +101,12 @@ int p256_public_from(const uint8_t private_key[P256_PRIVATE_SIZE], uint8_t publi
     return p256_public_from_private(public_key, private_key);
 }
 
-// The order n of the group, big endian (SEC 2 section 2.4.2).
-static const uint8_t order[32] = {0xFF, 0xFF, 0xFF, 0xFF, 0x00, 0x00, 0x00, 0x00, 0xFF, 0xFF, 0xFF,
-                                  0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xBC, 0xE6, 0xFA, 0xAD, 0xA7, 0x17,
-                                  0x9E, 0x84, 0xF3, 0xB9, 0xCA, 0xC2, 0xFC, 0x63, 0x25, 0x51};
-
-// bits2octets (RFC 6979 section 2.3.4): the digest, less n if it is not below n. The digest is public.
+// bits2octets (RFC 6979 section 2.3.4): the digest, less n if it is not below n.
 static void reduce(uint8_t reduced[32], const uint8_t digest[32]) {
-    uint32_t borrow = 0;
-    for (size_t i = 32; i-- > 0u;) {
-        uint32_t difference = (uint32_t)digest[i] - order[i] - borrow;
-        reduced[i] = (uint8_t)difference;
-        borrow = difference >> 31;
-    }
-    if (borrow != 0u) {
-        memcpy(reduced, digest, 32u);
-    }
+    uint32_t number[8];
+    u256_from_bytes(number, digest);
+    ecdsa_m256_mod_n(number);
+    u256_to_bytes(reduced, number);
 }
 
 int p256_sign(const uint8_t private_key[P256_PRIVATE_SIZE], const uint8_t digest[SHA256_SIZE],
@@ -134,12 +124,13 @@ int p256_sign(const uint8_t private_key[P256_PRIVATE_SIZE], const uint8_t digest
 }
 
 // SEC 1 section 4.1.4, step by step as p256_ecdsa_verify() does it and with the same arithmetic, but for the end: the
-// comparison of R's x with r is a word that the caller can carry on, so no single skipped instruction accepts.
+// comparison of R's x with r is a word that the caller can carry on, so no single skipped instruction accepts. Whether the
+// public key is a point of the curve is not asked: it is one of boot's own, and the build looked (firmware/trust.py).
 BOOT_STEP uint32_t p256_verify(const uint8_t public_key[P256_PUBLIC_SIZE], const uint8_t digest[SHA256_SIZE],
                                const uint8_t signature[P256_SIGNATURE_SIZE]) {
     uint32_t r[8], s[8], e[8], u1[8], u2[8], px[8], py[8];
     if (scalar_from_bytes(r, signature) != 0 || scalar_from_bytes(s, signature + 32) != 0 ||
-        point_from_bytes(px, py, public_key) != 0) {
+        m256_from_bytes(px, public_key, &p256_p) != 0 || m256_from_bytes(py, public_key + 32, &p256_p) != 0) {
         return 0;
     }
     ecdsa_m256_from_hash(e, digest, SHA256_SIZE);

@@ -150,6 +150,7 @@ void log_fault(uint8_t task, uint8_t reason, uint32_t address);
 int32_t log_read(uint32_t from, uint8_t *to, uint32_t capacity);
 
 // ---- port.c ----
+void port_guard_trial(void);                            // at the start
 int32_t port_read(uint8_t task, uint32_t buffer, uint32_t capacity, uint32_t timeout_ms);
 int32_t port_write(uint8_t task, uint32_t data, uint32_t length);
 void port_read_timeout(uint8_t task);                   // gives what is there

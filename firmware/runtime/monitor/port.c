@@ -3,12 +3,32 @@
 // bytes wait in the board's rings; the caller's buffer, checked when it called, is used when they move.
 #include "monitor.h"
 
+#include "board_config.h"
 #include "coffret/board.h"
+
+// On trial boot has started the watchdog. The manager, which alone can replace the image, shows that it lives by asking
+// for bytes: often enough, because it is not left to wait for long.
+#define TRIAL_WAIT_MS 1000u
+
+void port_guard_trial(void) {
+    if (__handoff.trial != 0) {
+        (void)board_watchdog_start(BOARD_TRIAL_MS); // the driver here has to know of it
+    }
+}
+
+static uint32_t show_life(uint32_t timeout_ms) {
+    if (__handoff.trial == 0) {
+        return timeout_ms;
+    }
+    board_watchdog_feed();
+    return timeout_ms < TRIAL_WAIT_MS ? timeout_ms : TRIAL_WAIT_MS;
+}
 
 int32_t port_read(uint8_t task, uint32_t buffer, uint32_t capacity, uint32_t timeout_ms) {
     if (!may_write(task_of(task), buffer, capacity)) {
         return ERR_POINTER;
     }
+    timeout_ms = show_life(timeout_ms);
     uint32_t length = board_port_read((uint8_t *)buffer, capacity);
     if (length != 0 || capacity == 0 || timeout_ms == 0) {
         return (int32_t)length;

@@ -21,6 +21,7 @@ void monitor_start(void) {
     clear(__monitor_start, __monitor_end);
     clear(__window_start, __window_end);
     board_init();
+    port_guard_trial();
     storage_start();
     schedule_start();
     if (COFFRET_HAS_GATES) {

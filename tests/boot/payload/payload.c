@@ -140,6 +140,10 @@ static void call_service(void) {
 
 static struct store store;
 
+// Boot's own code, at the addresses that its symbols name: nothing of it is compiled again here.
+typedef int from_der(const uint8_t *der, size_t length, uint8_t signature[64]);
+typedef uint32_t verify(const uint8_t key[64], const uint8_t digest[32], const uint8_t signature[64]);
+
 static uint8_t nibble(char c) { return (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10); }
 
 static void unhex(const char *text, uint8_t *data, size_t length) {
@@ -181,6 +185,13 @@ static void obey(const char *line) {
         say_result(store_put(&store, STORE_LIFECYCLE, &secured, sizeof secured));
         break;
     }
+    case 'o': { // oORDER: to decommission the board
+        uint8_t order[STORE_ORDER_MAX];
+        size_t length = (strlen(line) - 1u) / 2u;
+        unhex(line + 1, order, length);
+        say_result(store_put(&store, STORE_ORDER, order, length));
+        break;
+    }
     case 'k': { // spoil boot's copy of the certificate, in byte number kHHHH
         uint8_t record[1024];
         uint8_t place[2];
@@ -203,9 +214,13 @@ static void obey(const char *line) {
         say("\n");
         break;
     }
-    case 'w': // a watchdog that nobody feeds
+    case 'w': // a watchdog that nobody feeds any more
         say_result(board_watchdog_start(100) ? 0 : -1);
-        break;
+        for (;;) {
+        }
+    case 'h': // hang
+        for (;;) {
+        }
     case 'r':
         board_port_flush();
         board_reset();
@@ -237,6 +252,20 @@ static void obey(const char *line) {
         say_number(stack_used());
         say("\n");
         break;
+    case 'j': { // jFROM_DERVERIFYKEYDIGESTSIGNATURE: judge a signature, DER up to the end of the line
+        uint8_t place[4], key[64], digest[32], der[512], signature[64];
+        unhex(line + 1, place, 4);
+        from_der *boot_from_der = (from_der *)word_of(place);
+        unhex(line + 9, place, 4);
+        verify *boot_verify = (verify *)word_of(place);
+        unhex(line + 17, key, 64);
+        unhex(line + 145, digest, 32);
+        size_t length = (strlen(line) - 209u) / 2u;
+        unhex(line + 209, der, length);
+        bool good = boot_from_der(der, length, signature) == 0 && boot_verify(key, digest, signature) == 0x5AA5C33Cu;
+        say(good ? "GOOD\n" : "BAD\n");
+        break;
+    }
     default:
         say("WHAT\n");
     }
@@ -266,11 +295,12 @@ void payload_main(void) {
     say(" ");
     say_hex(handoff(), sizeof *handoff());
     say("\n");
-    char line[160];
+    char line[209 + 2 * 512 + 1];
     size_t length = 0;
     for (;;) {
         uint8_t byte;
         if (board_port_read(&byte, 1) == 0) {
+            board_watchdog_feed(); // as long as it listens, it is no image that hangs
             continue;
         }
         if (byte == '\n') {

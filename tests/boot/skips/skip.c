@@ -197,7 +197,8 @@ static bool step(struct machine *machine, const struct facts *facts, enum outcom
         *outcome = POWER_CUT;
         return false;
     }
-    if (at - facts->slot_a < facts->slot_size || at - facts->slot_b < facts->slot_size) {
+    bool in_slot = at - facts->slot_a < facts->slot_size || at - facts->slot_b < facts->slot_size;
+    if (in_slot && allowed(core, at, ACCESS_EXECUTE, is_privileged(core))) {
         *outcome = at - facts->slot_a < facts->slot_size ? STARTED_A : STARTED_B;
         return false;
     }
