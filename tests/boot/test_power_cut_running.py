@@ -22,6 +22,7 @@ import boards
 from boards.model import Board
 from firmware.boot_build import RUNTIME, keys_source
 from firmware.image import ImageContent, LocalSigner, Version, wrap_image
+from firmware.monitor_features import EVERYTHING, HEADER, constants, image_config
 from firmware.trust import Trust, TrustedKey
 from tests.boot.host_boot import load_boot
 from tests.store.store_model import records_in
@@ -104,6 +105,7 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Device:
     directory = tmp_path_factory.mktemp("running")
     trust = Trust((TrustedKey(KEY.public_key(), generation=1),))
     (directory / "keys.c").write_text(keys_source(trust))
+    (directory / HEADER).write_text(image_config(constants(EVERYTHING)), encoding="utf-8")
     sources = [RUNTIME / "boot/image.c", RUNTIME / "boot/choice.c", directory / "keys.c"]
     for folder in ("store", "smp", "cbor"):
         sources += sorted((RUNTIME / folder).glob("*.c"))
@@ -277,6 +279,8 @@ def test_cut_while_a_service_writes_a_record_loses_none(device: Device, running:
 
 def test_monitor_writes_the_lifecycle_forward_only(device: Device, running: bytes) -> None:
     device.restore(running)
+    library, size = device.library, ctypes.c_size_t(2)
+    store = ctypes.create_string_buffer(64)  # struct store, and room
     for recorded, written, allowed in (
         (b"\x00\x20", b"\x00\x30", True),
         (b"\x00\x30", b"\x00\x30", False),
@@ -285,7 +289,8 @@ def test_monitor_writes_the_lifecycle_forward_only(device: Device, running: byte
         (b"\x00\x60", b"\x00\x20", False),
         (b"\x00\x30", b"\x00\x60", False),  # that is boot's to write, after it judged the order
     ):
-        assert device.record(LIFECYCLE, recorded) == 0
-        device.library.storage_start()
-        done = device.library.storage_put(LIFECYCLE, written, ctypes.c_uint32(2)) == 0
+        library.store_open(store, BOARD.flash.store.offset, BANK)
+        assert library.store_put(store, LIFECYCLE, recorded, size) == 0  # as boot does
+        library.storage_start()
+        done = library.storage_put(LIFECYCLE, written, 2) == 0
         assert done == allowed, (recorded, written)
