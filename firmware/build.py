@@ -116,7 +116,7 @@ def build(manifest: Manifest, board: Board, target: Path, means: Means) -> Bundl
             unsigned = isinstance(means.signer, AbsentSigner)
             load_bundle(folder, unsigned=unsigned)
     bundle = load_bundle(target, unsigned=unsigned)
-    means.say(f"all of it took {time.perf_counter() - start:.2f} s")
+    means.say(f"all of it ({time.perf_counter() - start:.2f} s)")
     return bundle
 
 

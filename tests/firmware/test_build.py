@@ -87,6 +87,9 @@ def test_a_build_says_what_it_did_and_how_long_it_took(hello: Bundle, tmp_path: 
     build(load(HELLO), board(), tmp_path / "b", means(hello.folder.parent / "work", said=said))
     assert len(said) >= 8
     assert all(line.endswith(" s)") for line in said)
+    *steps, whole = (float(line.rpartition("(")[2].removesuffix(" s)")) for line in said)
+    assert said[-1].startswith("all of it")
+    assert whole >= sum(steps) - 0.005 * len(said)  # each is rounded
 
 
 def test_another_enclaves_main_module_cannot_be_imported(tmp_path: Path) -> None:
