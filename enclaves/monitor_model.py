@@ -152,7 +152,7 @@ class Monitor:
         """SYS_RECEIVE: the oldest message. One that is longer than `capacity` stays."""
         if not self._owns(number, task, sending=False):
             return Answer.DENIED
-        if self._is_done(task):
+        if self.has_served(task):
             return self._sleep(task)
         if self.system.channels[number].kind is Way.CALL:
             return self._take(number, capacity)
@@ -176,7 +176,7 @@ class Monitor:
         """SYS_WAIT for a message on one of `channels`. A worker with nothing to do ends here."""
         readable = self.readable(task) & channels
         worker = self.system.task(task).life is not Life.ALWAYS
-        if channels and (self._is_done(task) or (worker and not readable)):
+        if channels and (self.has_served(task) or (worker and not readable)):
             return self._sleep(task)
         if readable or not for_ever:
             return readable
@@ -253,13 +253,22 @@ class Monitor:
         call = self._calls.get(number)
         asked = call is not None and not call.taken
         worker = self.system.task(task).life is not Life.ALWAYS
-        if self._is_done(task) or (worker and not asked):
+        if self.has_served(task) or (worker and not asked):
             return self._sleep(task)
         if asked:
             return self._take(number, capacity)
         state = self._tasks[task]
         state.status, state.answers = Status.WAITING, (number, capacity)
         return Pending.WAITS
+
+    def room_for_reply(self, number: int) -> int:
+        """The most bytes that the caller who waits on `number` takes; 0 if nobody does."""
+        call = self._calls.get(number)
+        return call.capacity if call else 0
+
+    def has_served(self, task: str) -> bool:
+        """Whether `task` is a summoned worker that has its message."""
+        return self._tasks[task].served is not None
 
     # ---- life and death ----
 
@@ -366,10 +375,6 @@ class Monitor:
         for name in (*names[after:], *names[:after]):  # the others first, in turn
             if self.system.task(name).life is not Life.ALWAYS and self.system.body(name) == body:
                 self._summon(name)
-
-    def _is_done(self, task: str) -> bool:
-        """A summoned worker that has had its message."""
-        return self._tasks[task].served is not None
 
     # ---- the parts of a step ----
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
+import pytest
 from graphs import BUDGET, TAGS, graphs
 from hypothesis import given
 from hypothesis import strategies as st
@@ -169,6 +171,49 @@ def test_one_channel_too_many_is_named_with_the_whole_path() -> None:
         "alice/health (Alice's heart rate) leaks by USB: sensor -> diary -> uplink -> usb"
     )
     assert mend.startswith("remove the channel diary -> uplink or send it through a gate of diary")
+
+
+def test_of_two_ways_out_the_shorter_is_blamed() -> None:
+    nodes = (*DIARY.nodes, Node("far", Kind.ENCLAVE), Node("lte", Kind.SINK))
+    ways = (Edge("uplink", "far"), Edge("far", "lte"), Edge("diary", "uplink"))
+    for edges in ((*DIARY.edges, *ways), (*ways, *DIARY.edges)):
+        (violation,) = prove(replace(DIARY, nodes=nodes, edges=edges)).violations
+        assert violation.path == ("sensor", "diary", "uplink", "usb")
+
+
+def test_what_a_gate_gives_to_one_who_may_hold_it_is_still_raw() -> None:
+    nodes = tuple(
+        replace(n, secrecy=HEALTH) if n.name in ("uplink", "usb") else n for n in DIARY.nodes
+    )
+    (exposure,) = prove(replace(DIARY, nodes=nodes)).exposures
+    assert (exposure.sink, exposure.gate) == ("usb", None)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"edges": (Edge("diary", "uplink", "coach.weekly"),)},
+        {"edges": (Edge("diary", "nobody"),)},
+        {"nodes": (Node("sensor", Kind.ENCLAVE, label([]), makes=HEALTH),)},
+        {"nodes": (*DIARY.nodes, Node("x", Kind.ENCLAVE, label(["bob/steps"])))},
+        {"nodes": (*DIARY.nodes, Node("usb", Kind.SINK))},
+        {"gates": (Gate("x.y", "nobody", HEALTH, label([]), BUDGET),)},
+    ],
+    ids=[
+        "another's gate",
+        "no such end",
+        "makes unseen",
+        "no such tag",
+        "twice",
+        "no such enclave",
+    ],
+)
+def test_a_graph_that_does_not_hold_together_is_refused(wrong: dict[str, Any]) -> None:
+    changed: dict[str, Any] = {"gates": (), "edges": (), **wrong}
+    if "coach.weekly" in str(wrong):
+        changed["gates"] = DIARY.gates
+    with pytest.raises(ValueError, match=r"."):
+        replace(DIARY, **changed)
 
 
 def test_a_gate_does_not_help_when_it_releases_another_tag() -> None:

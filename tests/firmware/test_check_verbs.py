@@ -119,6 +119,15 @@ def test_a_wrong_manifest_exits_2_and_an_illegal_flow_1(full: Path) -> None:
         assert [p["line"] for p in json.loads(done.stdout)["problems"]] == [35, 40, 63, 91]
 
 
+def test_a_call_whose_reply_would_leak_is_refused(full: Path) -> None:
+    call = '[[channel]]\nfrom = "uplink"\nto = "coach"\nkind = "call"\nsize = 4\nreply = "<I"\n'
+    (full / "appliance.toml").write_text(FULL + call)
+    done = coffret("check", ".", cwd=full)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("appliance.toml:94: channel[6].kind: alice/health (Alice's heart rate)")
+
+
 @pytest.mark.parametrize(
     ("spoil", "why"),
     [

@@ -215,7 +215,7 @@ def _legal(system: System, levels: Label | None) -> System:
 
 
 @st.composite
-def _operations(  # noqa: PLR0911 - one return a kind
+def _operations(  # noqa: PLR0911, PLR0912 - one return a kind
     draw: st.DrawFn, system: System, model: Monitor, ready: list[str]
 ) -> Operation:
     enclaves = [task.name for task in system.tasks if not task.sink]
@@ -228,6 +228,9 @@ def _operations(  # noqa: PLR0911 - one return a kind
     if special == "account":
         who = enclaves.index(draw(st.sampled_from(ready)))
         return Operation(ACCOUNT, who, draw(st.integers(0, len(enclaves) - 1)))
+    busy = [name for name in ready if model.has_served(name)]
+    if busy and draw(st.sampled_from([False, False, False, True])):
+        return Operation(FAULT, enclaves.index(draw(st.sampled_from(busy))))
     readable = {n for name in ready for n in model.readable(name)}
     ends = [
         (n, sends)
@@ -253,7 +256,9 @@ def _operations(  # noqa: PLR0911 - one return a kind
             return Operation(CALL, task, number, length, capacity)
         return Operation(SEND, task, number, length)
     capacity = max(0, channel.max_size + slack)
-    reply = max(0, channel.reply_max + draw(st.sampled_from([0, -1, -1, 1])))
+    # At the edge of what the channel allows, or of what the caller has room for.
+    largest = draw(st.sampled_from([channel.reply_max, model.room_for_reply(number)]))
+    reply = max(0, largest + draw(st.sampled_from([0, -1, -1, 1])))
     kinds = [RECEIVE, RECEIVE, WAIT, DROPPED]
     if channel.kind is Way.CALL or wrong:
         kinds = [RECEIVE, REPLY, ANSWER, WAIT]

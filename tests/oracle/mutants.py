@@ -337,7 +337,10 @@ MUTANTS = (
         "for (uint8_t i = 0; i < coffret_counts.tasks; i++) {",
     ),
     Mutant(
-        "workers of another body", "worker.c", " && task_of(next)->body == task_of(task)->body", ""
+        "the other roles are forgotten",
+        "worker.c",
+        "task_of(next)->body == task_of(task)->body",
+        "task_of(next)->body != task_of(task)->body",
     ),
     Mutant(
         "a worker waits",
