@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from tests.oracle.compiler_mutants import COMPILER_MUTANTS, CompilerMutant
 
@@ -24,9 +24,10 @@ class _Loader(SourceFileLoader):
 
     mutant: CompilerMutant
 
-    def get_code(self, fullname: str) -> object:  # noqa: ARG002 - it is the mutant's
+    def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002 - it is the mutant's
         text = self.mutant.altered(self.get_data(self.path).decode("utf-8"))
-        return compile(text, self.path, "exec", dont_inherit=True)
+        code: CodeType = compile(text, self.path, "exec", dont_inherit=True)
+        return code
 
 
 class _Finder(MetaPathFinder):
