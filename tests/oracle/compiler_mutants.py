@@ -288,9 +288,9 @@ COMPILER_MUTANTS = (
         ),
         (
             "an enclave may reset the board",
-            "    Call.WAIT,\n    *(call for call in Call if Call.CALL",
-            "    Call.WAIT,\n    Call.RESET,\n    *(call for call in Call if Call.CALL",
-            f"{_PLAN}an_enclave_may_make_thirteen_calls_and_no_service_call",
+            "calls=_calls(ENCLAVE_CALLS + (Call.DEVICE,)",
+            "calls=_calls((*ENCLAVE_CALLS, Call.RESET) + (Call.DEVICE,)",
+            f"{_PLAN}an_enclave_may_make_the_calls_of_what_the_appliance_has_and_no_service_call",
         ),
         (
             "the heap begins in the saved window",
