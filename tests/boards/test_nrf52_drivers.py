@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import boards
+from firmware.monitor_features import EVERYTHING, HEADER, constants, image_config
 from tests.boards.simulated_nrf52 import (
     CLOCK,
     FLASH_SIZE,
@@ -37,6 +38,7 @@ STORE, SECRETS = BOARD.flash.store.offset, BOARD.flash.secrets.offset
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     folder = tmp_path_factory.mktemp("nrf52")
     (folder / "board_config.h").write_text(BOARD.config_header())
+    (folder / HEADER).write_text(image_config(constants(EVERYTHING)))
     names = ("board.c", "internal_flash.c", "boot_lock.c", "device_pins.c")
     sources = [*(FAMILIES / "nrf52" / name for name in names), SIMULATED / "bus.c"]
     sources.append(FAMILIES / "common" / "port_interrupts.c")
