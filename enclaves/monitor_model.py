@@ -69,7 +69,7 @@ class _TaskState:
     status: Status
     waits_for: frozenset[int] = frozenset()  # SYS_WAIT
     answers: tuple[int, int] | None = None  # SYS_ANSWER: channel and capacity
-    served: int | None = None  # the channel whose message a summoned worker has
+    served: int | None = None  # the channel whose message a worker has had
     faults: int = 0
     restarts: int = 0
     backoff_ms: int = 0
@@ -161,8 +161,9 @@ class Monitor:
             return Answer.EMPTY
         if len(queue[0]) > capacity:
             return Answer.SIZE
-        if self.system.task(task).life is Life.SUMMONED:
+        if self.system.task(task).life is not Life.ALWAYS:
             self._tasks[task].served = number
+        if self.system.task(task).life is Life.SUMMONED:
             return queue[0]  # it stays until it has been served
         return queue.popleft()
 
@@ -268,7 +269,8 @@ class Monitor:
 
     def has_served(self, task: str) -> bool:
         """Whether `task` is a summoned worker that has its message."""
-        return self._tasks[task].served is not None
+        summoned = self.system.task(task).life is Life.SUMMONED
+        return summoned and self._tasks[task].served is not None
 
     # ---- life and death ----
 
@@ -328,11 +330,18 @@ class Monitor:
         self._release_body(task)
 
     def _sleep(self, task: str) -> Pending:
-        """A worker has nothing more to do: it is wiped, and its memory is the next one's."""
+        """A worker has nothing more to do: it is wiped, and its memory is the next one's.
+
+        `now_us` must be up to date: one that took nothing waits for its restart.
+        """
         state = self._tasks[task]
-        if state.served is not None and self.system.channels[state.served].kind is not Way.CALL:
+        if state.served is not None and self._keeps_message(task, state.served):
             self._queues[state.served].popleft()
-        state.served, state.status = None, Status.ASLEEP
+        if state.served is None and self.readable(task):
+            self._back_off(task)  # it left what it was started for: at once again would be for ever
+        else:
+            state.status = Status.ASLEEP
+        state.served = None
         self._forget_calls(task)
         self._release_body(task)
         return Pending.ENDED
@@ -376,6 +385,11 @@ class Monitor:
             if self.system.task(name).life is not Life.ALWAYS and self.system.body(name) == body:
                 self._summon(name)
 
+    def _keeps_message(self, task: str, number: int) -> bool:
+        """Whether what `task` is serving is still in its queue."""
+        queued = self.system.channels[number].kind is not Way.CALL
+        return queued and self.system.task(task).life is Life.SUMMONED
+
     # ---- the parts of a step ----
 
     def _finish(self, task: str, outcome: Outcome) -> None:
@@ -391,7 +405,7 @@ class Monitor:
             return Answer.SIZE
         call.taken = True
         target = self.system.channels[number].target
-        if self.system.task(target).life is Life.SUMMONED:
+        if self.system.task(target).life is not Life.ALWAYS:
             self._tasks[target].served = number
         return call.request
 

@@ -310,6 +310,7 @@ MUTANTS = (
         "    if (is_summoned(task) && how == END_EXIT) {\n        channel_forget_served(number);\n    }",
         "    channel_forget_served(number);",
     ),
+    Mutant("a worker that takes nothing starts again at once", "task.c", " && !refuses", ""),
     Mutant(
         "a message of a summoned worker comes again",
         "task.c",

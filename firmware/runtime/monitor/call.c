@@ -56,7 +56,7 @@ static inline __attribute__((always_inline)) int32_t take(uint8_t to, uint32_t n
     copy_bytes(buffer, caller->buffer, caller->length);
     channel_of(number)->count = 0;
     channel_of(number)->owed = 1;
-    if (is_summoned(task_of(to))) {
+    if (is_worker(task_of(to))) {
         state_of(to)->served = (uint8_t)(number + 1u);
     }
     return (int32_t)caller->length;

@@ -193,9 +193,10 @@ int32_t channel_receive(uint8_t to, uint32_t number, uint32_t buffer, uint32_t c
         return ERR_SIZE; // it stays
     }
     copy_bytes(buffer, (uint32_t)(entry + 1), length);
-    if (is_summoned(task_of(to))) {
-        state_of(to)->served = (uint8_t)(number + 1u); // it stays until it has been served
-    } else {
+    if (is_worker(task_of(to))) {
+        state_of(to)->served = (uint8_t)(number + 1u);
+    }
+    if (!is_summoned(task_of(to))) { // else it stays until it has been served
         take_away(number);
     }
     return (int32_t)length;

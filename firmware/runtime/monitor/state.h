@@ -52,7 +52,7 @@ struct task_state {
     uint8_t status;             // enum task_status
     uint8_t wait;               // enum wait_for
     uint8_t last_fault;         // enum fault_reason
-    uint8_t served;             // of a summoned worker: 1 + the channel whose message it has
+    uint8_t served;             // of a worker: 1 + the channel whose message it has had
     uint8_t occupant;           // of a worker's body: 1 + the task that has the memory now
     uint8_t reserved[3];
 };

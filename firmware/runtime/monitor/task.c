@@ -107,6 +107,9 @@ RARE void task_end(uint8_t number, enum task_end how, uint8_t reason, uint32_t a
     const struct task *task = task_of(number);
     struct task_state *state = state_of(number);
     bool again = task->restart == RESTART_ALWAYS || (task->restart == RESTART_ON_FAULT && how == END_FAULT);
+    // It was started for a message and leaves it: at once again would be for ever.
+    bool refuses =
+        is_worker(task) && how == END_EXIT && state->served == 0 && channels_readable(number, UINT32_MAX) != 0;
     if (how == END_FAULT) {
         state->faults++;
         state->last_fault = reason;
@@ -126,10 +129,10 @@ RARE void task_end(uint8_t number, enum task_end how, uint8_t reason, uint32_t a
         channel_forget_served(number);
     }
     state->served = 0; // after a fault the message is still there, for the next life
-    if (is_worker(task) && how == END_EXIT) {
+    if (is_worker(task) && how == END_EXIT && !refuses) {
         set_status(number, TASK_ASLEEP);
         state->wait = WAIT_NONE;
-    } else if (again) {
+    } else if (again || refuses) {
         plan_restart(number);
     } else {
         set_status(number, TASK_STOPPED);
