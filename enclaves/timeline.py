@@ -11,6 +11,7 @@ from enclaves.policy import Policy
 MONITOR = "monitor"
 _RELEASED = "released "
 _USED_UP = "gate budget used up "
+_GONE = " releases gone"
 
 
 class LogError(ValueError):
@@ -23,12 +24,17 @@ class LogError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One entry of the log; `ms` since the device's last start. `refused`: there was no budget."""
+    """One entry of the log; `ms` since the device's last start. `refused`: there was no budget.
+
+    `gone`: the entry stands for so many older ones, releases and refusals, that the board has no
+    room for; it has no gate.
+    """
 
     ms: int
     gate: str
     refused: bool
     what: str
+    gone: int = 0
 
 
 def releases(policy: Policy, text: str) -> list[Release]:
@@ -40,6 +46,11 @@ def releases(policy: Policy, text: str) -> list[Release]:
     gates = {gate.name: gate for gate in policy.graph.gates}
     found = []
     for who, ms, line in _entries(text):
+        if who == MONITOR and line.endswith(_GONE) and line.removesuffix(_GONE).isdecimal():
+            count = int(line.removesuffix(_GONE))
+            said = f"{count} older releases and refusals are gone, the last of them at this time"
+            found.append(Release(ms, "", False, said, count))
+            continue
         refused = line.startswith(_USED_UP)
         # An enclave can write any text; only the monitor's own entries count.
         if who != MONITOR or not (refused or line.startswith(_RELEASED)):

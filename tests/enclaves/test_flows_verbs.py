@@ -222,6 +222,24 @@ def test_log_tells_every_release_under_a_grant(tmp_path: Path) -> None:
     ]
 
 
+def test_log_tells_how_many_releases_are_gone(tmp_path: Path) -> None:
+    log = tmp_path / "log.json"
+    rows = [
+        (7, 900, "uplink", "9 releases gone"),  # an enclave says so
+        (8, 1500, "monitor", "3 releases gone"),
+        (9, 2500, "monitor", "released coach.weekly"),
+    ]
+    keys = ("sequence", "ms", "who", "text")
+    log.write_text(json.dumps([dict(zip(keys, row, strict=True)) for row in rows]))
+    first, second = run(DIARY, "--log", log).stdout.splitlines()
+    assert first == (
+        "       1.500 s  3 older releases and refusals are gone, the last of them at this time"
+    )
+    assert "coach.weekly" in second
+    told = json.loads(run(DIARY, "--log", log, "--json").stdout)["releases"]
+    assert [each["gone"] for each in told] == [3, 0]
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '[{"who": "monitor"}]'])
 def test_log_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     log = tmp_path / "log.json"

@@ -237,7 +237,7 @@ MUTANTS = (
     Mutant(
         "releases are not logged",
         "gate.c",
-        '    log_event("released", coffret_gates[number].name);',
+        '    log_release("released", coffret_gates[number].name);',
         "",
     ),
     # Calls.

@@ -8,6 +8,7 @@ from enclaves.monitor_system import Answer, Outcome
 from tests.oracle.machine import DATA_MAX, Operation
 
 PAUSE, SEND, RECEIVE, WAIT, CALL, REPLY, ANSWER, DROPPED, ACCOUNT, FAULT, EXIT, NOTHING = range(12)
+LOG = 12
 NO_REPLY = 0xFFFF
 
 

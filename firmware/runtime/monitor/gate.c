@@ -83,7 +83,7 @@ int32_t gate_admit(uint8_t number, uint32_t length) {
     if (!state->refused) {
         // Once a window: the log is open to all, and how often one tries is the enclave's own doing.
         state->refused = 1;
-        log_event("gate budget used up", gate->name);
+        log_release("gate budget used up", gate->name);
     }
     return ERR_BUDGET;
 }
@@ -95,7 +95,7 @@ void gate_count(uint8_t number) {
     if (is_kept(&coffret_gates[number])) {
         keep_budgets();
     }
-    log_event("released", coffret_gates[number].name);
+    log_release("released", coffret_gates[number].name);
 }
 
 RARE void gate_tell(uint8_t number, struct gate_info *info) {

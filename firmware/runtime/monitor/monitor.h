@@ -146,6 +146,7 @@ void device_tick(void);
 // ---- log.c ----
 void log_text(uint8_t who, const uint8_t *text, uint32_t length);
 void log_event(const char *what, const char *name);
+void log_release(const char *what, const char *gate);   // what no other entry may push out
 void log_fault(uint8_t task, uint8_t reason, uint32_t address);
 int32_t log_read(uint32_t from, uint8_t *to, uint32_t capacity);
 

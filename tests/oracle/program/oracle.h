@@ -26,7 +26,8 @@ enum operation_kind {
     OPERATION_ACCOUNT,      // channel: the task that is asked for
     OPERATION_FAULT,
     OPERATION_EXIT,
-    OPERATION_NOTHING       // takes as long as a call
+    OPERATION_NOTHING,      // takes as long as a call
+    OPERATION_LOG           // length: lines; the step's log is then all that is left of it
 };
 
 struct operation {

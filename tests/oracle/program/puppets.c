@@ -13,6 +13,13 @@ _Noreturn void vm_main(const struct task *self);
 _Noreturn void manager_main(const struct task *self);
 _Noreturn void attester_main(const struct task *self);
 
+static int32_t flood(const uint8_t *line, uint32_t lines) {
+    while (lines-- != 0) {
+        syscall3(SYS_LOG, (uint32_t)line, DATA_MAX, 0);
+    }
+    return 0;
+}
+
 static int32_t make(const volatile struct operation *operation, uint8_t *buffer) {
     uint32_t channel = operation->channel, length = operation->length, capacity = operation->capacity;
     switch (operation->kind) {
@@ -24,6 +31,7 @@ static int32_t make(const volatile struct operation *operation, uint8_t *buffer)
         case OPERATION_ANSWER: return syscall3(SYS_ANSWER, channel, (uint32_t)buffer, length | capacity << 16);
         case OPERATION_DROPPED: return syscall3(SYS_DROPPED, channel, 0, 0);
         case OPERATION_ACCOUNT: return syscall3(SYS_ACCOUNT, channel, (uint32_t)buffer, 0);
+        case OPERATION_LOG: return flood(buffer, length);
         case OPERATION_FAULT: return syscall3(SYS_FAULT, FAULT_EXCEPTION, 0, 0);
         default: return syscall3(SYS_EXIT, 0, 0, 0);
     }
@@ -124,6 +132,11 @@ _Noreturn void manager_main(const struct task *self) {
             PAGE->orders[operation->task] = 0;
         }
         look(number);
+        if (operation->kind == OPERATION_LOG) {
+            work.next = 0;
+            keep_log(number); // more than one piece
+            keep_log(number);
+        }
         keep_log(number);
     }
     syscall3(SYS_WAIT, 0, 20, 0); // what goes to the sink has left
