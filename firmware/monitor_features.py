@@ -35,6 +35,7 @@ class Feature(StrEnum):
     SUMMONED = "summoned"  # workers that exist for one message
     SLICES = "slices"
     DEVICES = "devices"
+    SETTINGS = "settings"  # of this board, which the manager takes and the monitor gives
 
     @property
     def constant(self) -> str:
@@ -120,6 +121,8 @@ def _needs(manifest: Manifest) -> Iterator[tuple[Feature, KeyPath, str]]:
         if enclave.devices:
             devices = ", ".join(enclave.devices)
             yield Feature.DEVICES, ("enclave", name, "devices"), f"{name} has {devices}"
+        if "settings" in enclave.devices:
+            yield Feature.SETTINGS, ("enclave", name, "devices"), f"{name} reads settings"
 
 
 def _key(channel: Channel) -> KeyPath:

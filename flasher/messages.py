@@ -194,7 +194,7 @@ class SettingsReadResponse(message.ReadResponse):
 
 
 class SettingsReadRequest(_Provisioning, message.ReadRequest):
-    """Asks for the settings. Only an image in which an enclave has devices answers."""
+    """Asks for the settings. Only an image in which an enclave reads them answers."""
 
     _GROUP_ID = Group.PROVISIONING
     _COMMAND_ID = 4

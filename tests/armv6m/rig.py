@@ -43,7 +43,7 @@ def boot(directory: Path) -> Boot:
 def image(directory: Path, slot: int = 0) -> bytes:
     """The program, linked and signed. Only its tables know the slot, so it runs in slot A alone."""
     (directory / "board_config.h").write_text(BOARD.config_header(), encoding="utf-8")
-    config = image_config(constants(EVERYTHING - {Feature.DEVICES}, 2048))
+    config = image_config(constants(EVERYTHING - {Feature.DEVICES, Feature.SETTINGS}, 2048))
     (directory / HEADER).write_text(config, encoding="utf-8")
     includes = (
         directory,

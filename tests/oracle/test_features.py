@@ -22,7 +22,10 @@ from tests.qemu import needs_qemu
 pytestmark = needs_qemu
 
 EXAMPLES = 25
-CASES = EVERYTHING - {Feature.DEVICES}  # what the made appliances have between them
+CASES = EVERYTHING - {
+    Feature.DEVICES,
+    Feature.SETTINGS,
+}  # what the made appliances have between them
 _LARGE = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 

@@ -27,7 +27,7 @@ import boards
 from boards.config_header import config_header
 from boards.model import Board
 from firmware.image import ImageContent, LocalSigner, Version, wrap_image
-from firmware.monitor_features import EVERYTHING, HEADER, Feature, constants, image_config
+from firmware.monitor_features import EVERYTHING, HEADER, constants, image_config
 from tests.store.host_library import RUNTIME, load_library
 from tests.store.store_model import records_in
 
@@ -96,8 +96,7 @@ def write_config(kind: str, directory: Path) -> None:
     """Its `board_config.h`, and the slot that a manager runs from."""
     slot = f"#define SIMULATED_SLOT {int(kind == MANAGER_B)}\n"
     (directory / "board_config.h").write_text(config_header(host_board()) + slot)
-    config = image_config(constants(EVERYTHING - {Feature.DEVICES}))
-    (directory / HEADER).write_text(config)
+    (directory / HEADER).write_text(image_config(constants(EVERYTHING)))
 
 
 def sources_of(kind: str) -> list[Path]:

@@ -144,7 +144,7 @@ int32_t device_call(uint8_t task, uint32_t a, uint32_t b, uint32_t c) {
         case DEVICE_PIN: return pin_call(device, call, b, c);
         case DEVICE_WATCHDOG: return call == DEVICE_CALL_WATCHDOG ? watchdog(task, b) : ERR_NOT_FOUND;
         case DEVICE_IDENTITY: return call == DEVICE_CALL_IDENTITY ? identity(task, b, c) : ERR_NOT_FOUND;
-        case DEVICE_SETTINGS: return call == DEVICE_CALL_SETTINGS ? settings(task, b, c) : ERR_NOT_FOUND;
+        case DEVICE_SETTINGS: return COFFRET_HAS_SETTINGS && call == DEVICE_CALL_SETTINGS ? settings(task, b, c) : ERR_NOT_FOUND;
         default: return ERR_NOT_FOUND; // the enclave drives it itself
     }
 }

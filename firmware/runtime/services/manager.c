@@ -231,9 +231,9 @@ static int write_endorsement(struct smp_server *unused, const struct cbor_value 
     return SMP_OK;
 }
 
-// ---- group 65: settings, in an image where an enclave was granted devices ----
+// ---- group 65: settings, in an image where an enclave reads them ----
 
-#if COFFRET_HAS_DEVICES
+#if COFFRET_HAS_SETTINGS
 static const struct cbor_key settings_keys[1] = {{"settings", CBOR_TEXT}};
 
 static int read_settings(struct smp_server *unused, const struct cbor_value *given, struct cbor_writer *reply) {
@@ -285,7 +285,7 @@ const struct smp_command smp_user_commands[] = {
     {GROUP_PROVISIONING, 1, SMP_READ, 0, NULL, read_endorsement},
     {GROUP_PROVISIONING, 1, SMP_WRITE, 1, endorsement_keys, write_endorsement},
     {GROUP_PROVISIONING, 3, SMP_WRITE, 1, decommission_keys, decommission},
-#if COFFRET_HAS_DEVICES
+#if COFFRET_HAS_SETTINGS
     {GROUP_PROVISIONING, 4, SMP_READ, 0, NULL, read_settings},
     {GROUP_PROVISIONING, 4, SMP_WRITE, 1, settings_keys, write_settings},
 #endif
