@@ -24,6 +24,7 @@ from attest.units import QUARANTINED, RETIRED, Units, clock_ms
 
 RUNNING, DONE, HALTED = "running", "done", "halted"
 WAITING, FAILED = "waiting", "failed"
+CAMPAIGN_LOCK = 0x666C6565  # PostgreSQL's advisory lock of whoever begins a campaign
 _SEEN = -1  # the stage of a failed job that somebody knew of when the campaign was resumed
 
 
@@ -315,7 +316,7 @@ def _out_of_service() -> sa.Select[tuple[str]]:
 def _one_at_a_time(connection: sa.Connection) -> None:
     """Two people may start the same campaign in one moment: the second sees the first's."""
     if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(0x666C6565)))
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(CAMPAIGN_LOCK)))
     else:
         # A write takes SQLite's lock, so that what is read next cannot change before the commit.
         connection.execute(sa.update(CAMPAIGNS).where(sa.false()).values(stage=0))

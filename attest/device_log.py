@@ -27,7 +27,7 @@ def log_digest(entries: Iterable[Entry]) -> bytes:
 
 def matches(health: Health, entries: Iterable[Entry]) -> bool | None:
     """Whether these entries, read later, are those the evidence speaks of. None: some of them are
-    gone, the rings go on. (Sequence numbers of a whole log may have gaps: releases outlive text.)
+    gone, the ring goes on. (Sequence numbers of a whole log may have gaps: releases outlive text.)
     """
     told = [each for each in entries if health.log_first <= each[0] < health.log_next]
     if log_digest(told) == health.log_digest:

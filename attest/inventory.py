@@ -30,6 +30,8 @@ from boards.errors import ENVIRONMENT, USAGE, CoffretError
 
 NONCE_BYTES = 32
 NONCE_LIFETIME = 300  # seconds a device has to answer
+# PostgreSQL's own guard against a client that stops inside a transaction; each of ours is short.
+ABANDONED_AFTER = "idle_in_transaction_session_timeout=10000"  # ms
 
 
 class InventoryError(CoffretError):
@@ -93,6 +95,8 @@ class Inventory:
             engine = sa.create_engine(_with_driver(where), hide_parameters=True)
             if engine.dialect.name == "sqlite":
                 sa.event.listen(engine, "connect", _set_up_sqlite)
+            elif engine.dialect.name == "postgresql":
+                sa.event.listen(engine, "connect", _set_up_postgresql)
             migrate(engine)
         except (OSError, ImportError, SQLAlchemyError) as error:
             # The text of a database error may quote a URL with its password: name the type only.
@@ -272,6 +276,14 @@ def _device(row: dict[str, object]) -> Device:
 
 def _now(now: int | None) -> int:
     return int(time.time()) if now is None else now
+
+
+def _set_up_postgresql(connection: object, _record: object) -> None:
+    """A process frozen inside a transaction loses it, and with that its locks."""
+    cursor = connection.cursor()  # type: ignore[attr-defined]
+    cursor.execute(f"SET {ABANDONED_AFTER}")
+    cursor.close()
+    connection.commit()  # type: ignore[attr-defined]
 
 
 def _set_up_sqlite(connection: object, _record: object) -> None:

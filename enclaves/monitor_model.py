@@ -95,6 +95,7 @@ class Monitor:
     _dropped: dict[int, int] = field(default_factory=dict)
     _calls: dict[int, _Call] = field(default_factory=dict)
     _gates: dict[str, _GateState] = field(default_factory=dict)
+    _releases: int = 0
     _refused: set[int] = field(default_factory=set)
     _tasks: dict[str, _TaskState] = field(default_factory=dict)
     _occupants: dict[str, str] = field(default_factory=dict)
@@ -143,7 +144,7 @@ class Monitor:
             return Answer.FULL
         if channel.gate is not None:
             self._gates[channel.gate].used += 1
-            self.log.append(f"released {channel.gate}")
+            self._log_release(f"released {channel.gate}")
         return Answer.OK
 
     def receive(  # noqa: PLR0911 - one return a question
@@ -463,6 +464,11 @@ class Monitor:
             self.log.append(f"flow refused {self.system.channels[number].name}")
         return Answer.DENIED
 
+    def _log_release(self, text: str) -> None:
+        """Entries that no other may push out are numbered, so that one sees what is gone."""
+        self._releases += 1
+        self.log.append(f"{text} #{self._releases}")
+
     def _admit(self, channel: Channel, length: int) -> Answer:
         if channel.gate is None:
             return Answer.OK
@@ -478,5 +484,5 @@ class Monitor:
             return Answer.OK
         if not state.refused:
             state.refused = True
-            self.log.append(f"gate budget used up {gate.name}")
+            self._log_release(f"gate budget used up {gate.name}")
         return Answer.BUDGET

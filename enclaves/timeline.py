@@ -10,8 +10,9 @@ from enclaves.policy import Policy
 
 MONITOR = "monitor"
 _RELEASED = "released "
+_MEND = "give it the output of `coffret logs --json`"
 _USED_UP = "gate budget used up "
-_GONE = " releases gone"
+_NUMBER = " #"  # of the release or refusal since the start, which the monitor writes behind it
 
 
 class LogError(ValueError):
@@ -26,8 +27,8 @@ class LogError(ValueError):
 class Release:
     """One entry of the log; `ms` since the device's last start. `refused`: there was no budget.
 
-    `gone`: the entry stands for so many older ones, releases and refusals, that the board has no
-    room for; it has no gate.
+    `gone`: the entry stands for so many before the next, releases and refusals, that the board has
+    no room for; it has no gate, and `ms` is that of the next.
     """
 
     ms: int
@@ -44,18 +45,22 @@ def releases(policy: Policy, text: str) -> list[Release]:
     the device runs another appliance.
     """
     gates = {gate.name: gate for gate in policy.graph.gates}
-    found = []
+    found: list[Release] = []
+    last = 0
     for who, ms, line in _entries(text):
-        if who == MONITOR and line.endswith(_GONE) and line.removesuffix(_GONE).isdecimal():
-            count = int(line.removesuffix(_GONE))
-            said = f"{count} older releases and refusals are gone, the last of them at this time"
-            found.append(Release(ms, "", False, said, count))
-            continue
         refused = line.startswith(_USED_UP)
         # An enclave can write any text; only the monitor's own entries count.
         if who != MONITOR or not (refused or line.startswith(_RELEASED)):
             continue
-        name = line.removeprefix(_USED_UP).removeprefix(_RELEASED)
+        said, _, number = line.rpartition(_NUMBER)
+        if not number.isdecimal() or len(number) > len(str(2**32)):
+            raise LogError(f"the log has an entry without its number: {line!r}", _MEND)
+        gone = int(number) - last - 1
+        if gone > 0:
+            what = f"{gone} releases and refusals before this are gone"
+            found.append(Release(ms, "", False, what, gone))
+        last = int(number)
+        name = said.removeprefix(_USED_UP).removeprefix(_RELEASED)
         if name not in gates:
             mend = "name the appliance, bundle or policy that the device runs"
             raise LogError(f"the log has a gate {name!r}, the policy has none", mend)
@@ -69,7 +74,7 @@ def releases(policy: Policy, text: str) -> list[Release]:
 
 
 def _entries(text: str) -> list[tuple[str, int, str]]:
-    problem = LogError("that is no device's log", "give it the output of `coffret logs --json`")
+    problem = LogError("that is no device's log", _MEND)
     try:
         rows = json.loads(text)
     except ValueError:

@@ -11,7 +11,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from dbos import DBOSConfig
 
-from attest.inventory import Inventory
+from attest.inventory import ABANDONED_AFTER, Inventory
 from boards.errors import ENVIRONMENT, CoffretError
 from flasher.state import runtime_root
 
@@ -51,6 +51,7 @@ def _for_psycopg(url: sa.URL) -> sa.URL:
     if isinstance(socket, str):
         url = url.difference_update_query(["unix_sock"])
         url = url.update_query_dict({"host": str(Path(socket).parent)})
+    url = url.update_query_dict({"options": f"-c {ABANDONED_AFTER}"})
     return url.set(drivername="postgresql+psycopg")
 
 

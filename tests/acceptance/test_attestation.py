@@ -64,7 +64,9 @@ def test_another_policy_is_named(user: User, diary: Path, state: Path) -> None:
         asked = ("attest", "--port", port, "--bundle", other, "--flows", diary, "--json")
         answer = user.coffret(*asked)
     assert answer.code == 1
-    assert {"appliance", "policy"} == answer.differing()  # the enclaves' code is the same
+    # The enclaves' code is the same; a sink that accepts a tag may not answer, and with that the
+    # monitor gets the code of `emit`.
+    assert answer.differing() == {"appliance", "runtime", "policy"}
     why = next(c["why"] for c in json.loads(answer.out)["claims"] if c["claim"] == "policy")
     assert "alice/health" in why
     assert "usb" in why

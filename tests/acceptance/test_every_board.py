@@ -15,7 +15,7 @@ from flasher.smp import Board
 from tests.acceptance.conftest import BOARD, DIARY, User
 
 OTHERS = (
-    "mps2-an386",
+    pytest.param("mps2-an386", marks=pytest.mark.all),  # mps2-an385's family and drivers
     "mps2-an505",
     pytest.param("nano-rp2040", marks=pytest.mark.all),  # rpi-pico's family and processor
     "pyboard-v1.1",

@@ -91,6 +91,8 @@ def running(program: Path, chip: Path) -> Iterator[Bench]:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),))
         try:
             yield Bench(ours, process)
+            process.terminate()  # it writes its file out; power is cut by `cut_power`
+            process.wait(PATIENCE_S)
         finally:
             process.kill()
             process.wait()

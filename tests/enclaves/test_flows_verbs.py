@@ -201,9 +201,9 @@ def test_log_tells_every_release_under_a_grant(tmp_path: Path) -> None:
     log = tmp_path / "log.json"
     rows = [
         (0, 1, "monitor", "boot heart_diary"),
-        (1, 2500, "monitor", "released coach.weekly"),
+        (1, 2500, "monitor", "released coach.weekly #1"),
         (2, 2600, "uplink", "released coach.weekly"),  # an enclave says so: that is no release
-        (3, 3000, "monitor", "gate budget used up coach.weekly"),
+        (3, 3000, "monitor", "gate budget used up coach.weekly #2"),
     ]
     keys = ("sequence", "ms", "who", "text")
     log.write_text(json.dumps([dict(zip(keys, row, strict=True)) for row in rows]))
@@ -225,16 +225,13 @@ def test_log_tells_every_release_under_a_grant(tmp_path: Path) -> None:
 def test_log_tells_how_many_releases_are_gone(tmp_path: Path) -> None:
     log = tmp_path / "log.json"
     rows = [
-        (7, 900, "uplink", "9 releases gone"),  # an enclave says so
-        (8, 1500, "monitor", "3 releases gone"),
-        (9, 2500, "monitor", "released coach.weekly"),
+        (7, 900, "uplink", "released coach.weekly #9"),  # an enclave says so
+        (9, 2500, "monitor", "released coach.weekly #4"),
     ]
     keys = ("sequence", "ms", "who", "text")
     log.write_text(json.dumps([dict(zip(keys, row, strict=True)) for row in rows]))
     first, second = run(DIARY, "--log", log).stdout.splitlines()
-    assert first == (
-        "       1.500 s  3 older releases and refusals are gone, the last of them at this time"
-    )
+    assert first == "       2.500 s  3 releases and refusals before this are gone"
     assert "coach.weekly" in second
     told = json.loads(run(DIARY, "--log", log, "--json").stdout)["releases"]
     assert [each["gone"] for each in told] == [3, 0]
@@ -251,7 +248,7 @@ def test_log_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_log_of_another_appliance_is_refused(tmp_path: Path) -> None:
     log = tmp_path / "log.json"
-    log.write_text('[{"sequence": 0, "ms": 1, "who": "monitor", "text": "released other.gate"}]')
+    log.write_text('[{"sequence": 0, "ms": 1, "who": "monitor", "text": "released other.gate #1"}]')
     done = run(DIARY, "--log", log)
     assert done.exit_code != 0
     assert "other.gate" in str(done.exception) + done.output

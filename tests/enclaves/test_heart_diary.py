@@ -72,7 +72,7 @@ def test_two_weeks_pass_and_one_line_leaves() -> None:
     assert words[:4] == ["week", "1:", "7", "mornings,"]
     assert float(words[4]) == pytest.approx(rate, abs=0.1)
     assert float(words[-2]) == pytest.approx(variability, abs=0.1)
-    assert run.monitor.log == ["released coach.weekly", "gate budget used up coach.weekly"]
+    assert run.monitor.log == ["released coach.weekly #1", "gate budget used up coach.weekly #2"]
     assert run.logged == [("uplink", "uplink ready"), ("uplink", "summary sent")]
 
 

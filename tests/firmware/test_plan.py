@@ -143,7 +143,7 @@ def test_a_text_that_would_break_out_of_a_c_string_is_never_written(plan: Plan) 
             'devices = ["camera"]\n',
             "appliance.toml:7: requires.devices[0]: mps2-an385 has no camera; choose another "
             "board, or known are: usb, uart2, gpio0, timer1, spi2, spi3, i2c2, i2c3, wdt, "
-            "unique_id, and pins (coffret boards show mps2-an385)",
+            "unique_id, settings, and pins (coffret boards show mps2-an385)",
         ),
         (
             "[sink.usb]",

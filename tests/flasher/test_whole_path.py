@@ -65,7 +65,7 @@ class Operator:
     scope="module",
     params=[
         "mps2-an385",
-        "mps2-an505",
+        pytest.param("mps2-an505", marks=pytest.mark.all),
         pytest.param("pyboard-v1.1", marks=pytest.mark.all),
         pytest.param("rpi-pico", marks=pytest.mark.all),
     ],

@@ -15,14 +15,16 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 import attest
 from attest import keys
-from attest.campaigns import Campaigns
+from attest.campaigns import CAMPAIGN_LOCK, Campaigns
 from attest.inventory import Inventory
 from attest.units import Units
 from flasher.fleet import plan as plans
 from flasher.fleet.config import load
+from flasher.fleet.engine import configuration
 from flasher.fleet.reach import Reach
 from flasher.fleet.run import begin
 from flasher.state import runtime_root
@@ -104,6 +106,35 @@ def busy_with(inventory: Inventory, worker: str, step: str) -> set[str]:
         for entry in Units(inventory).journal()
     }
     return {serial for serial, last in state.items() if last == (worker, step, "begin")}
+
+
+def test_a_process_frozen_inside_a_transaction_keeps_no_lock(
+    hello: Path, place: Path, postgresql: Database
+) -> None:
+    """Its connection is open and asks nothing more, as that of a stopped process."""
+    inventory = attest.open_inventory(postgresql.url("psycopg"))
+    serials = ["b00"]
+    file = write_fleet(place / "f", hello, serials)
+    with inventory.engine.connect() as frozen:
+        frozen.execute(sa.select(sa.func.pg_advisory_xact_lock(CAMPAIGN_LOCK)))
+        campaign = begin_provisioning(file, serials, inventory)
+        assert Campaigns(inventory).get(campaign) is not None
+        with pytest.raises(sa.exc.DBAPIError):
+            frozen.execute(sa.select(1))
+        frozen.invalidate()
+    inventory.close()
+
+
+def test_neither_does_one_frozen_in_the_workflow_engine(postgresql: Database) -> None:
+    inventory = attest.open_inventory(postgresql.url())
+    where = configuration(inventory, "a")["system_database_url"]
+    assert where is not None
+    engine = sa.create_engine(where)
+    with engine.connect() as connection:
+        shown = connection.scalar(sa.text("SHOW idle_in_transaction_session_timeout"))
+    assert shown == "10s"
+    engine.dispose()
+    inventory.close()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The log: rings of entries, of each the oldest go first. Whoever reaches the management port can read it, so it is a
+// The log: a ring of entries, the oldest go first. Whoever reaches the management port can read it, so it is a
 // sink that accepts nothing: no text, no address and no chosen number of a labelled enclave gets in.
 #include "monitor.h"
 
@@ -7,73 +7,71 @@
 
 #include "label.h"
 
-#define RINGS (COFFRET_HAS_GATES ? 2u : 1u)
-#define RING_WORDS (COFFRET_LOG_BYTES / 4u / RINGS)
+#define RING_WORDS (COFFRET_LOG_BYTES / 4u)
 _Static_assert((RING_WORDS & (RING_WORDS - 1u)) == 0u, "positions wrap by a mask");
 #define HEADER_WORDS (sizeof(struct log_entry) / 4u)
 #define TEXT_MAX 120u
 #define MONITOR_ITSELF 0xFFu
+// In the third word of an entry, above its task and length: neither a flood of text nor a storm of faults pushes it out.
+#define KEPT 0x10000u
 
-// What gates let out has a ring of its own, where there are gates: neither a flood of text nor a storm of faults may push it out.
-enum { EVERYTHING_ELSE, RELEASES };
-
-static struct ring {
-    uint32_t words[RING_WORDS];
+static struct {
+    uint32_t ring[RING_WORDS];
     uint32_t oldest;            // where its header starts, in words
     uint32_t used;              // words
-} rings[RINGS] MONITOR_BSS;
+    uint32_t next;              // sequence number of the next
+    uint32_t releases;          // the number of the last entry to be kept
+} events MONITOR_BSS;
 
-static uint32_t next_sequence MONITOR_BSS;
-
-// Of the releases: how many are gone, and the last of them.
-static struct {
-    uint32_t count;
-    uint32_t sequence;
-    uint32_t ms;
-} lost MONITOR_BSS;
-
-static uint32_t at(const struct ring *ring, uint32_t position) {
-    return ring->words[position % RING_WORDS];
+static uint32_t *at(uint32_t position) {
+    return &events.ring[position % RING_WORDS];
 }
 
 static uint32_t words_for(uint32_t length) {
     return HEADER_WORDS + (length + 3u) / 4u;
 }
 
-static uint32_t words_of(const struct ring *ring, uint32_t position) {
-    return words_for(at(ring, position + 2u) >> 8 & 0xFFu); // struct log_entry: task, length
+static uint32_t words_at(uint32_t position) {
+    return words_for(*at(position + 2u) >> 8 & 0xFFu); // struct log_entry: task, length
 }
 
-static void drop_oldest(struct ring *ring) {
-    if (ring == &rings[RELEASES]) {
-        lost.count++;
-        lost.sequence = at(ring, ring->oldest);
-        lost.ms = at(ring, ring->oldest + 1u);
+// Drops the oldest entry that may go, and moves those before it up: kept ones, which may fill half of the ring.
+static void drop_one(void) {
+    uint32_t before = 0; // words
+    while (COFFRET_HAS_GATES && before <= RING_WORDS / 2u && (*at(events.oldest + before + 2u) & KEPT) != 0) {
+        before += words_at(events.oldest + before);
     }
-    uint32_t gone = words_of(ring, ring->oldest);
-    ring->oldest = (ring->oldest + gone) % RING_WORDS;
-    ring->used -= gone;
+    if (before > RING_WORDS / 2u) {
+        before = 0;
+    }
+    uint32_t gone = words_at(events.oldest + before);
+    while (before-- != 0) {
+        *at(events.oldest + before + gone) = *at(events.oldest + before);
+    }
+    events.oldest = (events.oldest + gone) % RING_WORDS;
+    events.used -= gone;
 }
 
-static void append(struct ring *ring, uint8_t who, const uint8_t *text, uint32_t length) {
-    while (RING_WORDS - ring->used < words_for(length)) {
-        drop_oldest(ring);
+static void append(uint32_t about, const uint8_t *text, uint32_t length) {
+    uint32_t words = words_for(length);
+    while (RING_WORDS - events.used < words) {
+        drop_one();
     }
-    uint32_t position = ring->oldest + ring->used;
-    ring->words[position++ % RING_WORDS] = next_sequence++;
-    ring->words[position++ % RING_WORDS] = monitor_now_ms();
-    ring->words[position++ % RING_WORDS] = who | length << 8;
+    uint32_t position = events.oldest + events.used;
+    *at(position++) = events.next++;
+    *at(position++) = monitor_now_ms();
+    *at(position++) = about | length << 8;
     for (uint32_t done = 0; done < length; done += 4u) {
         uint32_t word = 0;
         memcpy(&word, text + done, length - done < 4u ? length - done : 4u);
-        ring->words[position++ % RING_WORDS] = word;
+        *at(position++) = word;
     }
-    ring->used += words_for(length);
+    events.used += words;
 }
 
 void log_text(uint8_t who, const uint8_t *text, uint32_t length) {
     if (label_is_empty(&task_of(who)->secrecy)) {
-        append(&rings[EVERYTHING_ELSE], who, text, length < TEXT_MAX ? length : TEXT_MAX);
+        append(who, text, length < TEXT_MAX ? length : TEXT_MAX);
     }
 }
 
@@ -90,54 +88,52 @@ static void add(struct line *line, const char *text) {
     }
 }
 
-static void add_hex(struct line *line, uint32_t value) {
-    char digits[11] = "0x";
-    for (unsigned i = 0; i < 8u; i++) {
-        digits[2u + i] = "0123456789abcdef"[value >> (28u - 4u * i) & 15u];
-    }
-    digits[10] = 0;
-    add(line, digits);
-}
-
-static void add_decimal(struct line *line, uint32_t value) {
+static void add_number(struct line *line, uint32_t value, uint32_t base) {
     char digits[11];
     unsigned first = sizeof digits - 1u;
     digits[first] = 0;
     do {
-        digits[--first] = (char)('0' + value % 10u);
-        value /= 10u;
+        uint32_t digit = value % base;
+        digits[--first] = (char)(digit < 10u ? '0' + digit : 'a' - 10u + digit);
+        value /= base;
     } while (value != 0);
     add(line, digits + first);
 }
 
+// Names that follow each other: a table of pointers would be as large as they are.
 static const char *reason_name(uint8_t reason) {
-    switch (reason) {
-        case FAULT_MEMORY: return "memory";
-        case FAULT_EXECUTE: return "execute";
-        case FAULT_STACK: return "stack";
-        case FAULT_USAGE: return "usage";
-        case FAULT_BUS: return "bus";
-        case FAULT_SYSCALL: return "syscall";
-        case FAULT_OUT_OF_MEMORY: return "out of memory";
-        case FAULT_WATCHDOG: return COFFRET_HAS_DEVICES ? "watchdog" : "exception";
-        default: return "exception";
+    const char *name = "exception\0memory\0execute\0stack\0usage\0bus\0syscall\0out of memory\0watchdog";
+    unsigned place = reason <= FAULT_SYSCALL ? reason : 0;
+    if (reason == FAULT_OUT_OF_MEMORY) {
+        place = FAULT_SYSCALL + 1u;
+    } else if (COFFRET_HAS_DEVICES && reason == FAULT_WATCHDOG) {
+        place = FAULT_SYSCALL + 2u;
     }
+    for (; place != 0; place--) {
+        while (*name++ != 0) {
+        }
+    }
+    return name;
 }
 
-RARE static void say(struct ring *ring, const char *what, const char *name) {
+RARE static void say(const char *what, const char *name, uint32_t release) {
     struct line line = {.length = 0};
     add(&line, what);
     add(&line, " ");
     add(&line, name);
-    append(ring, MONITOR_ITSELF, line.text, line.length);
+    if (release != 0) {
+        add(&line, " #");
+        add_number(&line, release, 10);
+    }
+    append(release != 0 ? MONITOR_ITSELF | KEPT : MONITOR_ITSELF, line.text, line.length);
 }
 
 void log_event(const char *what, const char *name) {
-    say(&rings[EVERYTHING_ELSE], what, name);
+    say(what, name, 0);
 }
 
 void log_release(const char *what, const char *gate) {
-    say(&rings[RELEASES], what, gate);
+    say(what, gate, ++events.releases);
 }
 
 RARE void log_fault(uint8_t task, uint8_t reason, uint32_t address) {
@@ -147,78 +143,26 @@ RARE void log_fault(uint8_t task, uint8_t reason, uint32_t address) {
     add(&line, " ");
     add(&line, reason_name(reason));
     if (reason <= FAULT_BUS && label_is_empty(&task_of(task)->secrecy)) {
-        add(&line, " ");
-        add_hex(&line, address);
+        add(&line, " 0x");
+        add_number(&line, address, 16);
     }
-    append(&rings[EVERYTHING_ELSE], MONITOR_ITSELF, line.text, line.length);
-}
-
-// ---- read: both rings as one, in the order in which it was written ----
-
-static bool is_before(uint32_t sequence, uint32_t other) {
-    return (int32_t)(sequence - other) < 0; // they wrap round
-}
-
-// What stands in the place of the releases that are gone.
-RARE static uint32_t read_lost(uint8_t *to, uint32_t capacity) {
-    struct line line = {.length = 0};
-    add_decimal(&line, lost.count);
-    add(&line, " releases gone");
-    uint32_t bytes = words_for(line.length) * 4u;
-    if (bytes > capacity) {
-        return 0;
-    }
-    struct log_entry entry = {
-        .sequence = lost.sequence, .ms = lost.ms, .task = MONITOR_ITSELF, .length = (uint8_t)line.length};
-    memset(to, 0, bytes);
-    memcpy(to, &entry, sizeof entry);
-    memcpy(to + sizeof entry, line.text, line.length);
-    return bytes;
-}
-
-static uint32_t read_entry(const struct ring *ring, uint32_t position, uint8_t *to, uint32_t capacity) {
-    uint32_t words = words_of(ring, position);
-    if (words * 4u > capacity) {
-        return 0;
-    }
-    for (uint32_t i = 0; i < words; i++) {
-        uint32_t word = at(ring, position + i);
-        memcpy(to + 4u * i, &word, 4u);
-    }
-    return words * 4u;
+    append(MONITOR_ITSELF, line.text, line.length);
 }
 
 RARE int32_t log_read(uint32_t from, uint8_t *to, uint32_t capacity) {
-    uint32_t seen[RINGS] = {0}; // words
-    bool lost_seen = lost.count == 0;
     uint32_t written = 0;
-    for (;;) {
-        unsigned next = RINGS;
-        uint32_t sequence = 0;
-        for (unsigned i = 0; i < RINGS; i++) {
-            uint32_t mine = at(&rings[i], rings[i].oldest + seen[i]);
-            if (seen[i] < rings[i].used && (next == RINGS || is_before(mine, sequence))) {
-                next = i;
-                sequence = mine;
-            }
+    uint32_t words;
+    for (uint32_t seen = 0; seen != events.used; seen += words) {
+        uint32_t position = events.oldest + seen;
+        words = words_at(position);
+        if ((int32_t)(*at(position) - from) < 0) {
+            continue;
         }
-        bool is_lost = !lost_seen && (next == RINGS || is_before(lost.sequence, sequence));
-        if (!is_lost && next == RINGS) {
+        if (words * 4u > capacity - written) {
             break;
         }
-        if (!is_before(is_lost ? lost.sequence : sequence, from)) {
-            uint32_t position = rings[next % RINGS].oldest + seen[next % RINGS];
-            uint32_t bytes = is_lost ? read_lost(to + written, capacity - written)
-                                     : read_entry(&rings[next], position, to + written, capacity - written);
-            if (bytes == 0) {
-                break;
-            }
-            written += bytes;
-        }
-        if (is_lost) {
-            lost_seen = true;
-        } else {
-            seen[next] += words_of(&rings[next], rings[next].oldest + seen[next]);
+        for (uint32_t i = 0; i < words; i++, written += 4u) {
+            memcpy(to + written, at(position + i), 4u);
         }
     }
     return (int32_t)written;
