@@ -33,8 +33,6 @@ _APART = tuple(RUNTIME / name for name in ("crypto/memory.c", "boot/string.c"))
 _TIGHT = ("-mllvm", "-inline-threshold=-50", "-mllvm", "-disable-block-placement")
 _OURS = ("crypto", "boot", "store", "cbor", "smp")
 _WARNINGS = ("-Wall", "-Wextra", "-Werror")
-# crypto/p256.c says what r9 is for; nothing that runs below it may use it.
-_RESERVED = ("-ffixed-r9",)
 # Of a Secure world: gateways leave nothing in registers, and may ask what a caller can reach.
 _SECURE = ("-mcmse",)
 
@@ -137,8 +135,8 @@ def _jobs(board: Board, mbedtls: Tree, made: Path) -> list[CompileJob]:
     if board.secure_world:
         ours.append(RUNTIME / "services/token.c")  # signed where the key is
     theirs = [mbedtls.path / "library/sha256.c"]
-    reserved = (*_RESERVED, *(_SECURE if board.secure_world else ()))
-    flags = {path: (*reserved, *_WARNINGS) for path in ours} | dict.fromkeys(theirs, reserved)
+    secure = _SECURE if board.secure_world else ()
+    flags = {path: (*secure, *_WARNINGS) for path in ours} | dict.fromkeys(theirs, secure)
     whole = {path for path in (*ours, *theirs) if path.suffix == ".c"} - set(_APART)
     return [
         CompileJob(path, includes, defines, flags[path], lto=path in whole)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ECDSA over P-256 by p256-m, made deterministic (RFC 6979) through its source of random bytes. p256-m is compiled as a
-// part of this file: its verification ends in one branch, and ours must not (p256_verify below).
+// ECDSA over P-256 with the arithmetic of p256-m, which is compiled as a part of this file: its verification ends in one
+// branch, and ours must not (p256_verify below); and it draws random numbers, where ours are made as RFC 6979 says.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-function"
 #include "p256-m.c"
@@ -11,30 +11,12 @@
 
 #include "coffret/crypto.h"
 #include "coffret/section.h"
-#include "psa/crypto.h"
 
 // HMAC_DRBG as RFC 6979 section 3.2 runs it, with SHA-256 and a 256-bit order.
 struct generator {
     uint8_t k[SHA256_SIZE];
     uint8_t v[SHA256_SIZE];
-    bool drawn; // a candidate was drawn and refused: step h.3 comes before the next
 };
-
-// p256-m's hook takes no context, boot has no statics for its callers to share, and a service that signs runs in its
-// own memory. So the generator lies on the caller's stack, and the register that the AAPCS sets aside for the
-// platform points to it; boot and p256-m are compiled with -ffixed-r9 so that nothing else uses it meanwhile.
-#ifdef COFFRET_HOST
-static struct generator *host_generator;
-static struct generator *generator(void) { return host_generator; }
-static void use_generator(struct generator *state) { host_generator = state; }
-#else
-static struct generator *generator(void) {
-    struct generator *state;
-    __asm__ volatile("mov %0, r9" : "=r"(state));
-    return state;
-}
-static void use_generator(struct generator *state) { __asm__ volatile("mov r9, %0" ::"r"(state)); }
-#endif
 
 static void mac_v(struct generator *state) {
     struct hmac_context hmac;
@@ -59,41 +41,33 @@ static void update(struct generator *state, uint8_t tag, const uint8_t *one, siz
 static void seed(struct generator *state, const uint8_t one[32], const uint8_t *two) {
     memset(state->v, 1, sizeof state->v);
     memset(state->k, 0, sizeof state->k);
-    state->drawn = false;
     update(state, 0u, one, 32u, two);
     update(state, 1u, one, 32u, two);
 }
 
-// Step h.
-static void draw(struct generator *state, uint8_t candidate[32]) {
-    if (state->drawn) {
-        update(state, 0u, NULL, 0u, NULL);
+// Step h: the first candidate in [1, n-1], as bytes and as a number. The first is refused once in 2^32, so four tries are
+// as good as any number.
+static int draw(struct generator *state, uint8_t scalar[32], uint32_t number[8]) {
+    int error = -1;
+    for (int tries = 0; error != 0 && tries < 4; tries++) {
+        if (tries != 0) {
+            update(state, 0u, NULL, 0u, NULL);
+        }
+        mac_v(state);
+        memcpy(scalar, state->v, sizeof state->v);
+        error = scalar_from_bytes(number, scalar);
     }
-    mac_v(state);
-    memcpy(candidate, state->v, sizeof state->v);
-    state->drawn = true;
-}
-
-// p256-m asks for 32 bytes, and again when they are not in [1, n-1] (four times at most; the first is refused once
-// in 2^32).
-int psa_generate_random(uint8_t *output, size_t output_size) {
-    struct generator *state = generator();
-    if (state == NULL || output_size != 32u) {
-        return -1;
-    }
-    draw(state, output);
-    return 0;
+    return error;
 }
 
 int p256_private_from_seed(const uint8_t seed_bytes[32], uint8_t private_key[P256_PRIVATE_SIZE]) {
-    struct generator state;
-    seed(&state, seed_bytes, NULL);
-    int error = -1;
-    for (int tries = 0; error != 0 && tries < 4; tries++) {
-        draw(&state, private_key);
-        error = p256_validate_privkey(private_key);
-    }
-    wipe(&state, sizeof state);
+    struct {
+        struct generator generator;
+        uint32_t number[8];
+    } secret;
+    seed(&secret.generator, seed_bytes, NULL);
+    int error = draw(&secret.generator, private_key, secret.number);
+    wipe(&secret, sizeof secret);
     return error;
 }
 
@@ -101,25 +75,42 @@ int p256_public_from(const uint8_t private_key[P256_PRIVATE_SIZE], uint8_t publi
     return p256_public_from_private(public_key, private_key);
 }
 
-// bits2octets (RFC 6979 section 2.3.4): the digest, less n if it is not below n.
-static void reduce(uint8_t reduced[32], const uint8_t digest[32]) {
-    uint32_t number[8];
-    u256_from_bytes(number, digest);
+// A number of 32 bytes, less n if it is not below n: what RFC 6979 section 2.3.4 and SEC 1 make of a digest.
+static void number_from(uint32_t number[8], const uint8_t bytes[32]) {
+    u256_from_bytes(number, bytes);
     ecdsa_m256_mod_n(number);
-    u256_to_bytes(reduced, number);
 }
 
+// SEC 1 section 4.1.3. A product of one number in Montgomery's form and one that is not in it is not in it either.
 int p256_sign(const uint8_t private_key[P256_PRIVATE_SIZE], const uint8_t digest[SHA256_SIZE],
               uint8_t signature[P256_SIGNATURE_SIZE]) {
-    struct generator state;
-    uint8_t reduced[32];
-    reduce(reduced, digest);
-    seed(&state, private_key, reduced);
-    struct generator *before = generator(); // the caller's r9, kept for it
-    use_generator(&state);
-    int error = p256_ecdsa_sign(signature, private_key, digest, SHA256_SIZE);
-    use_generator(before);
-    wipe(&state, sizeof state);
+    struct {
+        struct generator generator;
+        uint8_t scalar[32];
+        uint32_t k[8];
+        uint32_t d[8];
+    } secret;
+    uint32_t e[8], r[8], s[8];
+    number_from(e, digest);
+    u256_to_bytes(secret.scalar, e);
+    seed(&secret.generator, private_key, secret.scalar);
+    int error = draw(&secret.generator, secret.scalar, secret.k) | scalar_from_bytes(secret.d, private_key);
+    if (error == 0) {
+        error = p256_public_from(secret.scalar, signature); // R = k * G
+    }
+    if (error == 0) {
+        number_from(r, signature);
+        u256_to_bytes(signature, r);
+        m256_prep(secret.k, &p256_n);
+        m256_inv(secret.k, secret.k, &p256_n);
+        m256_prep(secret.d, &p256_n);
+        m256_mul(s, r, secret.d, &p256_n);
+        m256_add(s, s, e, &p256_n);
+        m256_mul(s, s, secret.k, &p256_n); // (e + r * d) / k
+        u256_to_bytes(signature + 32, s);
+        error = u256_diff0(r) == 0u || u256_diff0(s) == 0u ? -1 : 0; // nobody has seen either
+    }
+    wipe(&secret, sizeof secret);
     return error;
 }
 
@@ -133,14 +124,11 @@ BOOT_STEP uint32_t p256_verify(const uint8_t public_key[P256_PUBLIC_SIZE], const
         m256_from_bytes(px, public_key, &p256_p) != 0 || m256_from_bytes(py, public_key + 32, &p256_p) != 0) {
         return 0;
     }
-    ecdsa_m256_from_hash(e, digest, SHA256_SIZE);
+    number_from(e, digest);
     m256_prep(s, &p256_n);
     m256_inv(s, s, &p256_n);
     m256_mul(u1, e, s, &p256_n); // u1 = e / s, u2 = r / s
-    m256_done(u1, &p256_n);
-    m256_prep(r, &p256_n);
     m256_mul(u2, r, s, &p256_n);
-    m256_done(u2, &p256_n);
     scalar_mult(e, s, px, py, u2); // (e, s) = u2 * Q
     if (u256_diff0(u1) == 0) {     // e is 0 mod n, and u1 * G the point at infinity, which scalar_mult() cannot say
         u256_cmov(u1, e, 1);
