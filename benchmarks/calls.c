@@ -3,6 +3,7 @@
 // MicroPython's, so a switch moves as much as it does in a real image.
 #include "coffret/syscall.h"
 #include "coffret/tables.h"
+#include "label.h"
 #include "oracle.h"
 
 #define FOREVER 0xFFFFFFFFu
@@ -21,6 +22,11 @@ __attribute__((noinline)) static int32_t function(uint32_t a, uint32_t b, uint32
     __asm__ volatile("" : "+r"(a) : "r"(b), "r"(c));
     return (int32_t)a;
 }
+
+// As the monitor has them: through a pointer that the compiler cannot see through.
+typedef bool check(const struct label *from, const struct gate *gate, const struct label *to);
+static check *volatile const secrecy = secrecy_may_flow;
+static check *volatile const integrity = integrity_may_flow;
 
 static void serve(void) {
     uint8_t buffer[LENGTH];
@@ -45,6 +51,8 @@ _Noreturn void vm_main(const struct task *self) {
     TIMER[1] = 0xFFFFFFFFu;
     TIMER[0] = 1u;
     window[0] = 1;
+    const struct label label = {{1, 1}};
+    check *const may_see = secrecy, *const may_trust = integrity;
     syscall3(SYS_WAIT, 0, 5, 0);
     for (uint32_t i = 0; i < 8u; i++) {
         MEASURE(0u + i, 0)
@@ -53,6 +61,8 @@ _Noreturn void vm_main(const struct task *self) {
         MEASURE(24u + i, syscall3(SYS_SEND, SEND, (uint32_t)buffer, LENGTH))
         MEASURE(32u + i, syscall3(SYS_RECEIVE, SEND, (uint32_t)buffer, LENGTH))
         MEASURE(40u + i, syscall3(SYS_DROPPED, SEND, 0, 0))
+        MEASURE(48u + i, may_see(&label, 0, &label))
+        MEASURE(56u + i, may_trust(&label, 0, &label))
     }
     for (;;) {
         syscall3(SYS_WAIT, 0, FOREVER, 0);

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.measure import Measure
+from benchmarks.queues import queues
 from benchmarks.workshop import Workshop
 from enclaves.monitor_system import Channel, System, Task, Way
 from tests.oracle.machine import SINK, Operation, OracleBoard, build
@@ -22,7 +23,16 @@ SYSTEM = System(
         Channel("c1", "e0", "e0", 0, 16, 4),
     ),
 )
-_NAMES = ("nothing", "function", "call and reply", "send", "receive", "smallest call")
+_NAMES = (
+    "nothing",
+    "function",
+    "call and reply",
+    "send",
+    "receive",
+    "smallest call",
+    "secrecy check",
+    "integrity check",
+)
 
 
 def instructions(folder: Path) -> dict[str, int]:
@@ -41,7 +51,9 @@ def instructions(folder: Path) -> dict[str, int]:
 
 
 def calls(workshop: Workshop) -> Iterator[Measure]:
-    """Calls of the monitor beside a call of a function with the same arguments."""
+    """Calls of the monitor beside a call of a function with the same arguments; then the same work
+    from Python beside MicroPython's own queue.
+    """
     folder = workshop.folder / "calls"
     folder.mkdir()
     counts = instructions(folder)
@@ -51,6 +63,9 @@ def calls(workshop: Workshop) -> Iterator[Measure]:
         "send": "send, 16 bytes",
         "receive": "receive, 16 bytes",
         "smallest call": "the smallest call",
+        "secrecy check": "label check, secrecy",
+        "integrity check": "label check, integrity",
     }
     for key, name in names.items():
         yield Measure.beside(name, counts[key], "instructions", "a function", function)
+    yield from queues(workshop)

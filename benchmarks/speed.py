@@ -117,6 +117,12 @@ def speed(workshop: Workshop) -> Iterator[Measure]:
 
 def _sealed(bundle: Bundle, folder: Path) -> int:
     """Instructions of the program's run."""
+    microseconds: int = struct.unpack("<I", output_of(bundle, folder, length=4))[0]
+    return microseconds * 1000
+
+
+def output_of(bundle: Bundle, folder: Path, length: int) -> bytes:
+    """The first `length` bytes of what an appliance sends out by USB when it is started."""
     board = boards.load(BOARD)
     flash, stream = folder / "flash", folder / "stream"
     make_flash(board, flash, bundle.path("slot_a").read_bytes())
@@ -128,12 +134,11 @@ def _sealed(bundle: Bundle, folder: Path) -> int:
     process = subprocess.Popen([*command, "-icount", "shift=0"], stdin=subprocess.DEVNULL)
     try:
         until = time.monotonic() + _PATIENCE_S
-        while not stream.is_file() or len(stream.read_bytes()) < 4:
+        while not stream.is_file() or len(stream.read_bytes()) < length:
             assert time.monotonic() < until, f"{folder.name} does not end"
             assert process.poll() is None, f"{folder.name}: the emulator ended"
             time.sleep(0.05)
     finally:
         process.kill()
         process.wait()
-    microseconds: int = struct.unpack("<I", stream.read_bytes()[:4])[0]
-    return microseconds * 1000
+    return stream.read_bytes()[:length]
