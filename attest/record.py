@@ -90,10 +90,9 @@ def _kept(claim: Claim) -> str:
 
 def why(verdict: Verdict) -> str:
     """One sentence for a list: what is worst, or the first thing that could not be checked."""
-    failing = [claim for claim in verdict.claims if not claim.ok]
-    if not failing:
+    if verdict.trusted:
         return TRUSTED
-    worst = min(failing, key=mildness)
+    worst = min((claim for claim in verdict.claims if not claim.ok), key=mildness)
     return f"{worst.claim}: {worst.why}"
 
 
