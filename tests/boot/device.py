@@ -32,12 +32,13 @@ KEY, NO_SIGNATURE, SIGNATURE, COUNTER, NO_POLICY, FLASH, NOT_CONFIRMED, IDENTITY
 REVOKED, THRESHOLD, POST_QUANTUM, REVOKES_ITSELF, FAULT = range(17, 22)
 
 # struct handoff (firmware/runtime/include/coffret/handoff.h).
-_HANDOFF = struct.Struct("<IHHIIBBBB32s32s32s32s32s32s33s3s32s64s64sH544s")
+_HANDOFF = struct.Struct("<IHHIIBBBB32s32s32s32s32s33sBH32s32s64s64sH544s")
 _NAMES = (
-    *("magic", "version", "lifecycle", "boot_count", "security_counter", "slot", "trial"),
-    *("last_reason", "reserved", "boot_digest", "image_digest", "policy_digest", "signer_id"),
-    *("boot_seed", "implementation_id", "instance_id", "padding", "alias_private"),
-    *("identity_public", "alias_public", "certificate_length", "certificate"),
+    *("magic", "version", "reserved", "boot_count", "security_counter", "slot", "trial"),
+    *("last_reason", "reserved", "image_digest", "policy_digest", "signer_id", "boot_seed"),
+    *("alias_private", "instance_id", "reserved", "lifecycle", "boot_digest"),
+    *("implementation_id", "identity_public", "alias_public", "certificate_length"),
+    "certificate",
 )
 
 
@@ -66,7 +67,7 @@ class Handoff:
     @classmethod
     def parse(cls, data: bytes) -> Handoff:
         facts = dict(zip(_NAMES, _HANDOFF.unpack_from(data), strict=True))
-        assert (facts["magic"], facts["version"]) == (0x4F484643, 1)
+        assert (facts["magic"], facts["version"]) == (0x4F484643, 2)
         facts["certificate"] = facts["certificate"][: facts["certificate_length"]]
         return cls(**{name: facts[name] for name in cls.__slots__})
 

@@ -60,7 +60,7 @@ bool smp_mark_load(struct upload_mark *mark) {
 }
 void smp_refused(uint8_t slot, uint8_t reason) { (void)slot, (void)reason; }
 const struct identity *smp_identity_facts(void) { return NULL; }
-const struct smp_command smp_user_commands[] = {{.handler = NULL}};
+const struct smp_command smp_commands[] = {SMP_COMMANDS, {.handler = NULL}};
 
 // ---- what a test asks for ----
 

@@ -215,9 +215,9 @@ def stub(directory: Path) -> Path:
 
 def handoff() -> bytes:
     """What boot would hand over, enough of it for SYS_IDENTITY (struct handoff)."""
-    header = struct.pack("<IHHII4B", HANDOFF_MAGIC, 1, 0x1000, 7, 3, 0, 0, 0, 0)
-    body = header + bytes(5 * 32) + b"coffret/test".ljust(32, b"\0") + b"\x01" + bytes(32)
-    return body.ljust(1024, b"\0")
+    header = struct.pack("<IHHII4B", HANDOFF_MAGIC, 2, 0, 7, 3, 0, 0, 0, 0)
+    identity = struct.pack("<B32xxH32x32s64x", 1, 0x1000, b"coffret/test")
+    return (header + bytes(5 * 32) + identity).ljust(1024, b"\0")
 
 
 @contextmanager

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "coffret/boot_services.h"
+#include "coffret/handoff.h"
 #include "coffret/syscall.h"
 #include "simulated_hardware.h"
 

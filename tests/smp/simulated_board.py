@@ -64,22 +64,22 @@ class Services(ctypes.Structure):
 class IdentityFacts(ctypes.Structure):
     _fields_ = (
         ("instance_id", ctypes.c_uint8 * 33),
-        ("key", ctypes.c_uint8 * 64),
-        ("implementation_id", ctypes.c_uint8 * 32),
-        ("boot_digest", ctypes.c_uint8 * 32),
         ("reserved", ctypes.c_uint8),
         ("lifecycle", ctypes.c_uint16),
+        ("boot_digest", ctypes.c_uint8 * 32),
+        ("implementation_id", ctypes.c_uint8 * 32),
+        ("key", ctypes.c_uint8 * 64),
     )
 
 
 def identity_facts() -> IdentityFacts:
     return IdentityFacts(
         (ctypes.c_uint8 * 33)(1, *range(32)),
-        (ctypes.c_uint8 * 64)(*range(64)),
-        (ctypes.c_uint8 * 32)(*b"coffret/test"),
-        (ctypes.c_uint8 * 32)(*range(100, 132)),
         0,
         0x2000,
+        (ctypes.c_uint8 * 32)(*range(100, 132)),
+        (ctypes.c_uint8 * 32)(*b"coffret/test"),
+        (ctypes.c_uint8 * 64)(*range(64)),
     )
 
 

@@ -6,6 +6,7 @@
 #include "coffret/boot_services.h"
 #include "coffret/boot_state.h"
 #include "coffret/flash.h"
+#include "coffret/handoff.h"
 #include "coffret/syscall.h"
 #include "coffret/tables.h"
 #include "simulated_hardware.h"

@@ -19,7 +19,7 @@ int simulated_run(int port, const struct boot_services *services, const struct i
     store_open(&store, BOARD_STORE_OFFSET, BOARD_STORE_BANK_SIZE);
     facts.store = &store;
     facts.services = services;
-    facts.identity = *identity;
+    facts.identity = identity;
     int end = setjmp(simulated_off);
     if (end == 0) {
         recovery_run(&facts);

@@ -87,8 +87,7 @@ def build(directory: Path, unit: int, bank_size: int) -> SimulatedStore:
         f"#define BOARD_FLASH_PROGRAM_SIZE {unit}u\n"
     )
     sources = [
-        RUNTIME / "store" / "store.c",
-        RUNTIME / "store" / "boot_state.c",
+        *sorted((RUNTIME / "store").glob("*.c")),
         HERE / "simulated_flash.c",
     ]
     library = load_library(sources, directory, directory / "store.so")

@@ -25,7 +25,7 @@ size_t board_port_write(const uint8_t *data, size_t length) {
 #define TWO_BYTES_US (2u * 10u * 1000000u / BOARD_PORT_BAUD + 1u)
 
 void board_port_flush(void) {
-    uint32_t start = (uint32_t)board_microseconds();
-    while ((uint32_t)board_microseconds() - start < (line_sent_all(BOARD_PORT_BASE) ? TWO_BYTES_US : 100000u)) {
+    uint32_t start = board_ticks();
+    while (board_ticks() - start < BOARD_TICKS_PER_US * (line_sent_all(BOARD_PORT_BASE) ? TWO_BYTES_US : 100000u)) {
     }
 }

@@ -55,7 +55,7 @@ _Static_assert(sizeof texts / sizeof texts[0] == TEXT_SERIAL, "all but the seria
 // The board's own: the random part of its instance id, as machine.unique_id() has it. Boot measured it before USB starts.
 static size_t write_serial(char *to) {
     static const char digits[] = "0123456789abcdef";
-    const uint8_t *id = ((const struct handoff *)BOARD_BOOT_HANDOFF_BASE)->instance_id + 1;
+    const uint8_t *id = ((const struct handoff *)BOARD_BOOT_HANDOFF_BASE)->identity.instance_id + 1;
     for (uint32_t i = 0; i < 2u * SERIAL_BYTES; i++) {
         to[i] = digits[id[i / 2u] >> (i % 2u == 0u ? 4u : 0u) & 0xFu];
     }

@@ -47,10 +47,10 @@ static void describe_device(const uint8_t *uds, struct handoff *facts) {
     facts->version = HANDOFF_VERSION;
     struct image_limits limits;
     load_limits(&store, &limits);
-    facts->lifecycle = limits.lifecycle;
+    facts->identity.lifecycle = limits.lifecycle;
     facts->boot_count = count_boot();
-    memcpy(facts->implementation_id, BOARD_IMPLEMENTATION_ID, sizeof BOARD_IMPLEMENTATION_ID - 1u);
-    sha256(__boot_base, (size_t)(__boot_end - __boot_base), facts->boot_digest);
+    memcpy(facts->identity.implementation_id, BOARD_IMPLEMENTATION_ID, sizeof BOARD_IMPLEMENTATION_ID - 1u);
+    sha256(__boot_base, (size_t)(__boot_end - __boot_base), facts->identity.boot_digest);
     if (uds != NULL) {
         dice_derive_secret(uds, "coffret boot seed", &facts->boot_count, sizeof facts->boot_count,
                            facts->boot_seed);
@@ -74,7 +74,7 @@ static bool ordered(const uint8_t *uds) {
         return false;
     }
     load_limits(&store, &limits);
-    bool good = decommission_ordered(order, length, facts->instance_id, &limits);
+    bool good = decommission_ordered(order, length, facts->identity.instance_id, &limits);
     if (!good) {
         (void)store_put(&store, STORE_ORDER, "", 0u);
     }
@@ -85,7 +85,7 @@ static bool ordered(const uint8_t *uds) {
 // what is secret is erased, now and, should the power go meanwhile, at each start again until nothing is left.
 static bool is_decommissioned(const uint8_t *uds) {
     static const uint16_t end = LIFECYCLE_DECOMMISSIONED;
-    if (handoff()->lifecycle != end &&
+    if (handoff()->identity.lifecycle != end &&
         (!ordered(uds) || store_put_alone(&store, KEPT_RECORDS, STORE_LIFECYCLE, &end, sizeof end) != 0)) {
         return false;
     }
@@ -94,7 +94,7 @@ static bool is_decommissioned(const uint8_t *uds) {
     if (limits.lifecycle != end) {
         return false;
     }
-    handoff()->lifecycle = end;
+    handoff()->identity.lifecycle = end;
     (void)flash_erase_written(BOARD_SECRETS_OFFSET, BOARD_SECRETS_SIZE);
     (void)store_erase_old(&store);
     return true;
@@ -112,11 +112,7 @@ __attribute__((noreturn)) static void recover(const uint8_t *uds) {
     boot_lock_secrets();
     recovery.store = &store;
     recovery.services = &services;
-    memcpy(recovery.identity.instance_id, facts->instance_id, sizeof facts->instance_id);
-    memcpy(recovery.identity.key, facts->identity_public, sizeof facts->identity_public);
-    memcpy(recovery.identity.implementation_id, facts->implementation_id, sizeof facts->implementation_id);
-    memcpy(recovery.identity.boot_digest, facts->boot_digest, sizeof facts->boot_digest);
-    recovery.identity.lifecycle = facts->lifecycle;
+    recovery.identity = &facts->identity;
     recovery_run(&recovery);
 }
 
@@ -124,7 +120,7 @@ static void load_macs(const uint8_t *uds, const struct handoff *facts, struct im
     memset(macs, 0, sizeof *macs);
     dice_derive_secret(uds, "coffret image MAC", "", 0u, macs->key);
     dice_derive_secret(uds, "coffret image MAC", "", 0u, macs->key_again);
-    memcpy(macs->boot_digest, facts->boot_digest, sizeof macs->boot_digest);
+    memcpy(macs->boot_digest, facts->identity.boot_digest, sizeof macs->boot_digest);
     // Without a record: not what a MAC that was never computed would be (image.c).
     memset(macs->macs, 0xA5, sizeof macs->macs);
     (void)store_get(&store, STORE_IMAGE_MAC, macs->macs, sizeof macs->macs);

@@ -74,21 +74,25 @@ static void name_instance(struct handoff *handoff) {
     struct sha256_context hash;
     sha256_init(&hash);
     sha256_update(&hash, (const uint8_t *)"\x04", 1u);
-    sha256_update(&hash, handoff->identity_public, sizeof handoff->identity_public);
-    sha256_finish(&hash, handoff->instance_id + 1);
-    handoff->instance_id[0] = 1u;
+    sha256_update(&hash, handoff->identity.key, sizeof handoff->identity.key);
+    sha256_finish(&hash, handoff->identity.instance_id + 1);
+    handoff->identity.instance_id[0] = 1u;
+}
+
+// The identity with its private key, which the caller wipes.
+static int identify(const uint8_t uds[32], struct handoff *handoff, uint8_t private_key[32]) {
+    int error = derive_private_key(uds, private_key);
+    if (error == 0) {
+        error = p256_public_from(private_key, handoff->identity.key);
+    }
+    name_instance(handoff);
+    return error;
 }
 
 BOOT_STEP int dice_identify(const uint8_t uds[32], struct handoff *handoff) {
     uint8_t private_key[32];
-    int error = derive_private_key(uds, private_key);
-    if (error == 0) {
-        error = p256_public_from(private_key, handoff->identity_public);
-    }
+    int error = identify(uds, handoff, private_key);
     wipe(private_key, sizeof private_key);
-    if (error == 0) {
-        name_instance(handoff);
-    }
     return error;
 }
 
@@ -118,7 +122,7 @@ static size_t encode_configuration(const struct handoff *handoff, uint8_t *buffe
     struct cbor_writer writer;
     cbor_writer_start(&writer, buffer, capacity);
     cbor_write_map(&writer, 4u);
-    write_labelled(&writer, 1, handoff->boot_digest, 32u);
+    write_labelled(&writer, 1, handoff->identity.boot_digest, 32u);
     write_labelled(&writer, 2, handoff->policy_digest, 32u);
     cbor_write_uint(&writer, 3u);
     cbor_write_uint(&writer, handoff->security_counter);
@@ -149,7 +153,7 @@ static void collect_inputs(const struct handoff *handoff, struct inputs *inputs)
     inputs->configuration_length =
         encode_configuration(handoff, inputs->configuration, sizeof inputs->configuration);
     sha256(inputs->configuration, inputs->configuration_length, inputs->configuration_hash);
-    inputs->mode = (handoff->lifecycle & 0xFF00u) == 0x3000u ? 1u : 2u; // normal, debug
+    inputs->mode = (handoff->identity.lifecycle & 0xFF00u) == 0x3000u ? 1u : 2u; // normal, debug
 }
 
 // CDI_Attest = KDF(32, UDS, H(code + configuration + authority + mode + hidden), "CDI_Attest"), hidden 64 zeros.
@@ -175,7 +179,7 @@ static size_t encode_claims(const struct handoff *handoff, const struct inputs *
     cbor_writer_start(&writer, buffer, capacity);
     cbor_write_map(&writer, 10u);
     cbor_write_int(&writer, CWT_ISSUER);
-    write_id(&writer, handoff->identity_public);
+    write_id(&writer, handoff->identity.key);
     cbor_write_int(&writer, CWT_SUBJECT);
     write_id(&writer, handoff->alias_public);
     write_claim(&writer, PROFILE_CODE, handoff->image_digest, 32u);
@@ -190,53 +194,51 @@ static size_t encode_claims(const struct handoff *handoff, const struct inputs *
     return cbor_writer_length(&writer);
 }
 
-// SHA-256 of the Sig_structure (RFC 9052 section 4.4): ["Signature1", << {alg: ES256} >>, h'', payload]. The head of the
-// payload's byte string is that of 256..65535 bytes, as ours always has.
-static void hash_to_sign(const uint8_t *payload, size_t length, uint8_t digest[32]) {
-    static const uint8_t head[] = {0x84, 0x6A, 'S', 'i', 'g', 'n',  'a',  't',  'u',
-                                   'r',  'e',  '1', 0x43, 0xA1, 0x01, 0x26, 0x40, 0x59};
-    const uint8_t size[2] = {(uint8_t)(length >> 8), (uint8_t)length};
-    struct sha256_context hash;
-    sha256_init(&hash);
-    sha256_update(&hash, head, sizeof head);
-    sha256_update(&hash, size, sizeof size);
-    sha256_update(&hash, payload, length);
-    sha256_finish(&hash, digest);
-}
-
-// COSE_Sign1 (RFC 9052 section 4.2) up to the payload: an array of four, << {alg: ES256} >>, no unprotected headers.
+// The Sig_structure (RFC 9052 section 4.4) up to the payload's length: ["Signature1", << {alg: ES256} >>, h'', payload].
+// The head of the payload's byte string is that of 256..65535 bytes, as ours always has.
+static const uint8_t signature_head[] = {0x84, 0x6A, 'S', 'i',  'g',  'n',  'a',  't', 'u',
+                                         'r',  'e',  '1', 0x43, 0xA1, 0x01, 0x26, 0x40, 0x59};
+// COSE_Sign1 (RFC 9052 section 4.2) up to that byte string: an array of four, << {alg: ES256} >>, no unprotected headers.
 static const uint8_t sign1_head[] = {0x84, 0x43, 0xA1, 0x01, 0x26, 0xA0};
+#define BYTES_HEAD_SIZE 3u
+
+// What room the certificate leaves for its payload.
+#define PAYLOAD_MAX (HANDOFF_CERTIFICATE_MAX - sizeof sign1_head - BYTES_HEAD_SIZE - 2u - P256_SIGNATURE_SIZE)
 
 // The slow way: two public keys and a signature. The alias' private key is in the handoff.
 static int make_certificate(const uint8_t uds[32], const struct inputs *inputs, struct handoff *handoff) {
-    static uint8_t payload[480];
+    static uint8_t to_sign[sizeof signature_head + 2u + PAYLOAD_MAX];
+    static const uint8_t bytes_64[] = {0x58, 64};
+    uint8_t *payload = to_sign + sizeof signature_head + 2u;
     uint8_t digest[32];
     uint8_t private_key[32];
-    uint8_t signature[64];
-    if (dice_identify(uds, handoff) != 0 || p256_public_from(handoff->alias_private, handoff->alias_public) != 0) {
-        return -1;
-    }
-    size_t length = encode_claims(handoff, inputs, payload, sizeof payload);
-    hash_to_sign(payload, length, digest);
-    int error = derive_private_key(uds, private_key);
+    int error = identify(uds, handoff, private_key);
     if (error == 0) {
-        error = p256_sign(private_key, digest, signature);
+        error = p256_public_from(handoff->alias_private, handoff->alias_public);
+    }
+    size_t length = encode_claims(handoff, inputs, payload, PAYLOAD_MAX);
+    memcpy(to_sign, signature_head, sizeof signature_head);
+    payload[-2] = (uint8_t)(length >> 8);
+    payload[-1] = (uint8_t)length;
+    sha256(to_sign, (size_t)(payload - to_sign) + length, digest);
+
+    uint8_t *certificate = handoff->certificate;
+    memcpy(certificate, sign1_head, sizeof sign1_head);
+    certificate += sizeof sign1_head;
+    memcpy(certificate, payload - BYTES_HEAD_SIZE, BYTES_HEAD_SIZE + length);
+    certificate += BYTES_HEAD_SIZE + length;
+    memcpy(certificate, bytes_64, sizeof bytes_64);
+    certificate += sizeof bytes_64;
+    if (error == 0) {
+        error = p256_sign(private_key, digest, certificate);
     }
     wipe(private_key, sizeof private_key);
-
-    struct cbor_writer writer;
-    memcpy(handoff->certificate, sign1_head, sizeof sign1_head);
-    cbor_writer_start(&writer, handoff->certificate + sizeof sign1_head,
-                      sizeof handoff->certificate - sizeof sign1_head);
-    cbor_write_bytes(&writer, payload, length);
-    cbor_write_bytes(&writer, signature, sizeof signature);
-    size_t rest = cbor_writer_length(&writer);
-    handoff->certificate_length = (uint16_t)(sizeof sign1_head + rest);
-    return error != 0 || length == 0u || rest == 0u ? -1 : 0;
+    handoff->certificate_length = (uint16_t)(certificate + P256_SIGNATURE_SIZE - handoff->certificate);
+    return length != 0u ? error : -1;
 }
 
 // What of the handoff is kept: the public keys, and the certificate with its length.
-#define KEPT_START offsetof(struct handoff, identity_public)
+#define KEPT_START offsetof(struct handoff, identity.key)
 #define KEPT_FIXED (offsetof(struct handoff, certificate) - KEPT_START)
 #define MAC_SIZE 32u
 

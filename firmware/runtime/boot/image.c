@@ -28,7 +28,7 @@ enum tlv_type {
 
 #define SIGNATURES_MAX 4u
 
-// What a walk over the TLVs found; pointers into the slot, NULL: not there.
+// What a walk over the TLVs found: values in the slot, NULL: not there.
 struct found {
     const uint8_t *digest;
     const uint8_t *counter;
@@ -36,14 +36,33 @@ struct found {
     const uint8_t *board;
     const uint8_t *revoke;
     const uint8_t *key_hash;    // of the signature that comes next
-    uint32_t board_length;
+    const uint8_t *value;       // of the signature that is being taken
     uint32_t signatures;
     struct {
         const uint8_t *key_hash;
         const uint8_t *value;
-        uint32_t length;
     } signature[SIGNATURES_MAX];
 };
+
+// A TLV that may stand in an area, and where in `struct found` it is kept.
+struct expected {
+    uint8_t type;
+    uint8_t least; // bytes
+    uint8_t most;
+    uint8_t place;
+};
+
+#define EXPECT(type, least, most, member) {type, least, most, offsetof(struct found, member)}
+#define END_OF_EXPECTED {0, 0, 0, 0}
+
+// What we do not know there is signed, so a later builder may add to it.
+static const struct expected in_protected[] = {
+    EXPECT(TLV_COUNTER, 4u, 4u, counter), EXPECT(TLV_POLICY, 32u, 32u, policy), EXPECT(TLV_BOARD, 1u, 32u, board),
+    EXPECT(TLV_REVOKE, 2u, 2u, revoke), END_OF_EXPECTED};
+// Nobody signed that area, so it holds these and nothing else. Each signature follows the hash of its key.
+static const struct expected in_open[] = {
+    EXPECT(TLV_SHA256, 32u, 32u, digest), EXPECT(TLV_KEYHASH, 32u, 32u, key_hash), EXPECT(TLV_ECDSA, 8u, 72u, value),
+    END_OF_EXPECTED};
 
 static uint32_t u16(const uint8_t *at) { return (uint32_t)at[0] | (uint32_t)at[1] << 8; }
 static uint32_t u32(const uint8_t *at) { return u16(at) | u16(at + 2) << 16; }
@@ -52,41 +71,19 @@ static uint32_t slot_offset(uint32_t slot) { return slot == 0u ? BOARD_SLOT_A_OF
 
 uint32_t slot_address(uint32_t slot) { return BOARD_FLASH_BASE + slot_offset(slot); }
 
-static int take(const uint8_t **place, const uint8_t *value, uint32_t length, uint32_t least, uint32_t most) {
-    if (*place != NULL || length < least || length > most) {
-        return REASON_TLV; // a second one, or not its size
+// The length of a TLV's value stands before it.
+static uint32_t length_of(const uint8_t *value) { return u16(value - 2); }
+
+// A value that has its place: once, and of its size.
+static int take(struct found *found, const struct expected *expected, const uint8_t *value) {
+    const uint8_t **place = (const uint8_t **)((uint8_t *)found + expected->place);
+    uint32_t length = length_of(value);
+    if (*place != NULL || length < expected->least || length > expected->most) {
+        return REASON_TLV;
     }
     *place = value;
-    return REASON_OK;
-}
-
-// One entry of the protected area. What we do not know there is signed, so a later builder may add to it.
-static int take_protected(struct found *found, uint32_t type, const uint8_t *value, uint32_t length) {
-    switch (type) {
-    case TLV_COUNTER:
-        return take(&found->counter, value, length, 4u, 4u);
-    case TLV_POLICY:
-        return take(&found->policy, value, length, 32u, 32u);
-    case TLV_BOARD:
-        found->board_length = length;
-        return take(&found->board, value, length, 1u, 32u);
-    case TLV_REVOKE:
-        return take(&found->revoke, value, length, 2u, 2u);
-    default:
-        return REASON_OK;
-    }
-}
-
-// One entry of the other area: nobody signed it, so it holds these and nothing else. Each signature follows the hash of
-// its key.
-static int take_open(struct found *found, uint32_t type, const uint8_t *value, uint32_t length) {
-    switch (type) {
-    case TLV_SHA256:
-        return take(&found->digest, value, length, 32u, 32u);
-    case TLV_KEYHASH:
-        return take(&found->key_hash, value, length, 32u, 32u);
-    case TLV_ECDSA:
-        if (length < 8u || length > 72u || found->signatures == SIGNATURES_MAX) {
+    if (expected->type == TLV_ECDSA) {
+        if (found->signatures == SIGNATURES_MAX) {
             return REASON_TLV;
         }
         if (found->key_hash == NULL) {
@@ -94,34 +91,37 @@ static int take_open(struct found *found, uint32_t type, const uint8_t *value, u
         }
         found->signature[found->signatures].key_hash = found->key_hash;
         found->signature[found->signatures].value = value;
-        found->signature[found->signatures].length = length;
         found->signatures++;
         found->key_hash = NULL;
-        return REASON_OK;
-    default:
-        return REASON_TLV;
+        found->value = NULL;
     }
+    return REASON_OK;
 }
 
 // Walks one area of `length` bytes, its own header included, which the caller has checked to be there.
-static int walk(struct found *found, const uint8_t *area, uint32_t length,
-                int (*taker)(struct found *, uint32_t, const uint8_t *, uint32_t)) {
+static int walk(struct found *found, const uint8_t *area, uint32_t length, const struct expected *expected) {
     uint32_t at = TLV_HEADER_SIZE;
     while (at < length) {
         if (length - at < TLV_HEADER_SIZE) {
             return REASON_TLV;
         }
         uint32_t type = u16(area + at);
-        uint32_t size = u16(area + at + 2u);
         at += TLV_HEADER_SIZE;
-        if (size > length - at) {
+        const uint8_t *value = area + at;
+        if (length_of(value) > length - at) {
             return REASON_TLV;
         }
-        int reason = taker(found, type, area + at, size);
+        const struct expected *entry = expected;
+        while (entry->type != 0u && entry->type != type) {
+            entry++;
+        }
+        int reason = entry->type != 0u          ? take(found, entry, value)
+                     : expected == in_protected ? REASON_OK
+                                                : REASON_TLV;
         if (reason != REASON_OK) {
             return reason;
         }
-        at += size;
+        at += length_of(value);
     }
     return REASON_OK;
 }
@@ -151,7 +151,7 @@ static int parse(uint32_t slot, const uint8_t *image, struct found *found, struc
     if (u16(area) != TLV_PROTECTED_MAGIC || u16(area + 2) != protected_size) {
         return REASON_TLV;
     }
-    int reason = walk(found, area, protected_size, take_protected);
+    int reason = walk(found, area, protected_size, in_protected);
     if (reason != REASON_OK) {
         return reason;
     }
@@ -162,7 +162,7 @@ static int parse(uint32_t slot, const uint8_t *image, struct found *found, struc
     }
     info->size = *hashed + open_size;
     memcpy(&info->version, image + 20, sizeof info->version);
-    reason = walk(found, area, open_size, take_open);
+    reason = walk(found, area, open_size, in_open);
     if (found->counter == NULL) {
         return reason != REASON_OK ? reason : REASON_TLV;
     }
@@ -231,7 +231,8 @@ static int check_signatures(const struct found *found, const struct image_limits
         if (info->revokes_below > key->generation) {
             return REASON_REVOKES_ITSELF;
         }
-        if (p256_signature_from_der(found->signature[i].value, found->signature[i].length, signature) != 0) {
+        const uint8_t *der = found->signature[i].value;
+        if (p256_signature_from_der(der, length_of(der), signature) != 0) {
             return REASON_SIGNATURE;
         }
         volatile uint32_t verified = p256_verify(key->key, info->digest, signature);
@@ -276,7 +277,7 @@ static int check_claims(const struct found *found, const struct image_limits *li
         return REASON_NO_POLICY;
     }
     memcpy(image->info.policy_digest, found->policy, 32u);
-    if (found->board == NULL || found->board_length != sizeof name - 1u) {
+    if (found->board == NULL || length_of(found->board) != sizeof name - 1u) {
         return REASON_BOARD;
     }
     uint32_t board = memory_compare(found->board, name, sizeof name - 1u);
@@ -361,7 +362,7 @@ bool decommission_ordered(const uint8_t *order, size_t length, const uint8_t ins
     struct sha256_context hash;
     volatile uint32_t word = 0;
     if (length < TLV_HEADER_SIZE || u16(order) != TLV_MAGIC || u16(order + 2) != length ||
-        walk(&found, order, length, take_open) != REASON_OK) {
+        walk(&found, order, length, in_open) != REASON_OK) {
         return false;
     }
     sha256_init(&hash);

@@ -99,10 +99,10 @@ void smp_refused(uint8_t slot, uint8_t reason) {
 }
 
 const struct identity *smp_identity_facts(void) {
-    return &recovery.facts->identity;
+    return recovery.facts->identity;
 }
 
-const struct smp_command smp_user_commands[] = {{.handler = NULL}};
+const struct smp_command smp_commands[] = {SMP_COMMANDS, {.handler = NULL}};
 
 void recovery_run(const struct recovery_facts *facts) {
     recovery.facts = facts;

@@ -116,7 +116,7 @@ static int32_t identity(uint8_t task, uint32_t to, uint32_t capacity) {
     if (!may_write(task_of(task), to, DEVICE_IDENTITY_SIZE)) {
         return ERR_POINTER;
     }
-    memcpy((void *)to, __handoff.instance_id + 1, DEVICE_IDENTITY_SIZE); // the first byte is the same for all
+    memcpy((void *)to, __handoff.identity.instance_id + 1, DEVICE_IDENTITY_SIZE); // the first byte is the same for all
     return (int32_t)DEVICE_IDENTITY_SIZE;
 }
 

@@ -125,16 +125,9 @@ void evidence_forget(uint8_t task) {
 }
 
 RARE int32_t evidence_identity(uint8_t task, uint32_t to) {
-    struct identity identity;
-    if (!may_write(task_of(task), to, sizeof identity)) {
+    if (!may_write(task_of(task), to, sizeof __handoff.identity)) {
         return ERR_POINTER;
     }
-    memset(&identity, 0, sizeof identity);
-    memcpy(identity.instance_id, __handoff.instance_id, sizeof identity.instance_id);
-    memcpy(identity.key, __handoff.identity_public, sizeof identity.key);
-    memcpy(identity.implementation_id, __handoff.implementation_id, sizeof identity.implementation_id);
-    memcpy(identity.boot_digest, __handoff.boot_digest, sizeof identity.boot_digest);
-    identity.lifecycle = __handoff.lifecycle;
-    memcpy((void *)to, &identity, sizeof identity);
+    memcpy((void *)to, &__handoff.identity, sizeof __handoff.identity);
     return 0;
 }

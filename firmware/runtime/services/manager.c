@@ -280,7 +280,8 @@ static int decommission(struct smp_server *unused, const struct cbor_value *give
     return SMP_OK;
 }
 
-const struct smp_command smp_user_commands[] = {
+const struct smp_command smp_commands[] = {
+    SMP_COMMANDS,
     {GROUP_ATTESTATION, 0, SMP_WRITE, 2, evidence_keys, evidence},
     {GROUP_PROVISIONING, 1, SMP_READ, 0, NULL, read_endorsement},
     {GROUP_PROVISIONING, 1, SMP_WRITE, 1, endorsement_keys, write_endorsement},

@@ -159,7 +159,7 @@ static void put_claims(struct token_maker *maker, struct sha256_context *hash) {
     const struct handoff *facts = maker->facts;
     cbor_write_map(&maker->writer, maker->state->subject != 0 ? CLAIMS + 1u : CLAIMS);
     put_bytes(maker, hash, CLAIM_NONCE, maker->nonce, maker->nonce_length);
-    put_bytes(maker, hash, CLAIM_INSTANCE_ID, facts->instance_id, sizeof facts->instance_id);
+    put_bytes(maker, hash, CLAIM_INSTANCE_ID, facts->identity.instance_id, sizeof facts->identity.instance_id);
     put_uint(maker, hash, CLAIM_UPTIME, maker->state->uptime_s);
     put_text(maker, hash, CLAIM_PROFILE, PROFILE);
     put_uint(maker, hash, CLAIM_BOOT_COUNT, facts->boot_count);
@@ -167,11 +167,12 @@ static void put_claims(struct token_maker *maker, struct sha256_context *hash) {
     cbor_write_int(&maker->writer, CLAIM_CLIENT_ID);
     cbor_write_int(&maker->writer, CLIENT_NON_SECURE);
     cbor_write_int(&maker->writer, CLAIM_LIFECYCLE);
-    cbor_write_uint(&maker->writer, facts->lifecycle);
-    put_bytes(maker, hash, CLAIM_IMPLEMENTATION_ID, facts->implementation_id, sizeof facts->implementation_id);
+    cbor_write_uint(&maker->writer, facts->identity.lifecycle);
+    put_bytes(maker, hash, CLAIM_IMPLEMENTATION_ID, facts->identity.implementation_id,
+              sizeof facts->identity.implementation_id);
     cbor_write_int(&maker->writer, CLAIM_COMPONENTS);
     cbor_write_array(&maker->writer, MEASURED_BY_BOOT + maker->component_count);
-    put_component(maker, hash, "boot", facts->boot_digest, NULL);
+    put_component(maker, hash, "boot", facts->identity.boot_digest, NULL);
     put_table_component(maker, hash, 0); // the runtime
     put_component(maker, hash, "appliance", facts->image_digest, maker->appliance_version);
     put_component(maker, hash, "policy", facts->policy_digest, NULL);

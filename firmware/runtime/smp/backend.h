@@ -10,6 +10,7 @@
 
 #include "coffret/boot_services.h"
 #include "coffret/boot_state.h"
+#include "coffret/handoff.h"
 #include "coffret/syscall.h"
 
 struct slot_image;

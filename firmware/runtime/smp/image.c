@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "board_config.h"
+#include "coffret/flash.h"
 #include "coffret/reason.h"
 #include "smp/backend.h"
 #include "smp/server.h"
@@ -139,13 +140,8 @@ int smp_image_set_state(struct smp_server *server, const struct cbor_value *give
 
 // Blocks that are blank already are left alone: a slot's worth of erasing outlasts most hosts' patience.
 static bool erase_block(uint8_t slot, uint32_t offset) {
-    const uint8_t *block = smp_slot_address(slot) + offset;
-    for (uint32_t i = 0; i < BOARD_FLASH_ERASE_SIZE; i++) {
-        if (block[i] != 0xFF) {
-            return smp_slot_erase(slot, offset, BOARD_FLASH_ERASE_SIZE);
-        }
-    }
-    return true;
+    return flash_is_blank(smp_slot_address(slot) + offset, BOARD_FLASH_ERASE_SIZE) ||
+           smp_slot_erase(slot, offset, BOARD_FLASH_ERASE_SIZE);
 }
 
 int smp_image_erase(struct smp_server *server, const struct cbor_value *given, struct cbor_writer *reply) {

@@ -33,38 +33,21 @@ void smp_put_text(struct cbor_writer *reply, const char *key, const char *text) 
     cbor_write_text(reply, text);
 }
 
-static const struct smp_command commands[] = {
-    {GROUP_OS, 0, SMP_WRITE, 1, smp_os_echo_keys, smp_os_echo},
-    {GROUP_OS, 5, SMP_WRITE, 1, smp_os_reset_keys, smp_os_reset},
-    {GROUP_OS, 6, SMP_READ, 0, NULL, smp_os_parameters},
-    {GROUP_OS, 8, SMP_READ, 1, smp_os_bootloader_keys, smp_os_bootloader},
-    {GROUP_IMAGE, 0, SMP_READ, 0, NULL, smp_image_state},
-    {GROUP_IMAGE, 0, SMP_WRITE, 2, smp_image_set_state_keys, smp_image_set_state},
-    {GROUP_IMAGE, 1, SMP_WRITE, 6, smp_image_upload_keys, smp_image_upload},
-    {GROUP_IMAGE, 5, SMP_WRITE, 1, smp_image_erase_keys, smp_image_erase},
-    {GROUP_PROVISIONING, 0, SMP_READ, 0, NULL, smp_identity},
-    {GROUP_PROVISIONING, 2, SMP_READ, 0, NULL, smp_refusal},
-    {.handler = NULL},
-};
-
-static const struct smp_command *find(const struct smp_command *list, const struct smp_request *request) {
-    for (; list->handler != NULL; list++) {
-        if (list->group == request->group && list->command == request->command &&
-            list->operation == request->operation) {
-            return list;
-        }
+// The last of smp_commands, if nobody answers this.
+static const struct smp_command *find(const struct smp_request *request) {
+    const struct smp_command *command = smp_commands;
+    while (command->handler != NULL && (command->group != request->group || command->command != request->command ||
+                                        command->operation != request->operation)) {
+        command++;
     }
-    return NULL;
+    return command;
 }
 
 static int dispatch(struct smp_server *server, const struct smp_request *request,
                     struct cbor_writer *reply) {
     struct cbor_value given[SMP_KEYS];
-    const struct smp_command *command = find(commands, request);
-    if (command == NULL) {
-        command = find(smp_user_commands, request);
-    }
-    if (command == NULL) {
+    const struct smp_command *command = find(request);
+    if (command->handler == NULL) {
         return SMP_NOT_SUPPORTED;
     }
     const uint8_t *payload = server->request + SMP_HEADER;

@@ -84,8 +84,8 @@ struct smp_command {
     smp_handler *handler;
 };
 
-// What only recovery or only the manager answers; theirs to define. The last one has no handler.
-extern const struct smp_command smp_user_commands[];
+// What the place answers, SMP_COMMANDS and its own; the last one has no handler.
+extern const struct smp_command smp_commands[];
 
 enum smp_operation { SMP_READ = 0, SMP_WRITE = 2 }; // the reply's operation is one more
 #define SMP_KEYS 6u
@@ -129,6 +129,19 @@ smp_handler smp_image_state, smp_image_set_state, smp_image_upload, smp_image_er
 smp_handler smp_identity, smp_refusal;
 extern const struct cbor_key smp_os_echo_keys[1], smp_os_reset_keys[1], smp_os_bootloader_keys[1];
 extern const struct cbor_key smp_image_set_state_keys[2], smp_image_upload_keys[6], smp_image_erase_keys[1];
+
+// What recovery and manager both answer: rows of smp_commands.
+#define SMP_COMMANDS                                                                                                   \
+    {GROUP_OS, 0, SMP_WRITE, 1, smp_os_echo_keys, smp_os_echo},                                                        \
+    {GROUP_OS, 5, SMP_WRITE, 1, smp_os_reset_keys, smp_os_reset},                                                      \
+    {GROUP_OS, 6, SMP_READ, 0, NULL, smp_os_parameters},                                                               \
+    {GROUP_OS, 8, SMP_READ, 1, smp_os_bootloader_keys, smp_os_bootloader},                                             \
+    {GROUP_IMAGE, 0, SMP_READ, 0, NULL, smp_image_state},                                                              \
+    {GROUP_IMAGE, 0, SMP_WRITE, 2, smp_image_set_state_keys, smp_image_set_state},                                     \
+    {GROUP_IMAGE, 1, SMP_WRITE, 6, smp_image_upload_keys, smp_image_upload},                                           \
+    {GROUP_IMAGE, 5, SMP_WRITE, 1, smp_image_erase_keys, smp_image_erase},                                             \
+    {GROUP_PROVISIONING, 0, SMP_READ, 0, NULL, smp_identity},                                                          \
+    {GROUP_PROVISIONING, 2, SMP_READ, 0, NULL, smp_refusal}
 
 // Boot's full check of a slot; what it refuses is kept for 65/2 and logged. 0 or an enum image_error.
 int smp_image_check(struct smp_server *server, uint8_t slot);

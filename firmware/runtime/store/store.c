@@ -106,10 +106,7 @@ void store_open(struct store *store, uint32_t offset, uint32_t bank_size) {
         end += record_size(payload_length(first + end));
     }
     store->end = end;
-    while (end < bank_size && first[end] == 0xFF) {
-        end++;
-    }
-    store->sealed = end != bank_size;
+    store->sealed = !flash_is_blank(first + end, bank_size - end);
 }
 
 // The last record of `key`. Records before `end` were checked by store_open or written since.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The service that orders each attack, watches what the monitor makes of it, and tells the host, one line a fact:
 // `name value [value]`.
+#include "coffret/handoff.h"
 #include "coffret/section.h"
 #include "orders.h"
 #include "report.h"

@@ -3,6 +3,7 @@
 #ifndef COFFRET_FLASH_H
 #define COFFRET_FLASH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,14 +30,12 @@ int flash_program(uint32_t offset, const void *data, size_t length);
 // Where the flash can be read in place. `offset` <= BOARD_FLASH_SIZE, else NULL.
 const uint8_t *flash_address(uint32_t offset);
 
+// Nothing but 0xFF? (store/blank.c)
+bool flash_is_blank(const uint8_t *bytes, size_t length);
+
 // Erases blocks unless all of them are blank: after a cut it is simply asked again.
 static inline int flash_erase_written(uint32_t offset, size_t length) {
-    const uint8_t *bytes = flash_address(offset);
-    size_t blank = 0;
-    while (blank < length && bytes[blank] == 0xFF) {
-        blank++;
-    }
-    return blank == length ? FLASH_OK : flash_erase(offset, length);
+    return flash_is_blank(flash_address(offset), length) ? FLASH_OK : flash_erase(offset, length);
 }
 
 #endif

@@ -4,13 +4,13 @@
 #define COFFRET_RECOVERY_H
 
 #include "coffret/boot_services.h"
+#include "coffret/handoff.h"
 #include "coffret/store.h"
-#include "coffret/syscall.h"
 
 struct recovery_facts {
     struct store *store;                    // opened
     const struct boot_services *services;   // boot's own functions (the structure at BOOT_SERVICES_OFFSET)
-    struct identity identity;               // what 65/0 answers: public facts only
+    const struct identity *identity;        // what 65/0 answers
 };
 
 // Serves until the host asks for a reset; never returns. Every secret must be wiped before the call: nothing

@@ -41,7 +41,7 @@ enum syscall {
     SYS_EVIDENCE = 27,  // (manager) pointer to struct evidence_request: hands it to the attester and blocks till it is served
     SYS_EVIDENCE_NEXT = 28, // (attester) blocks until a request is there; copies the nonce in -> its length | subject << 8
     SYS_EVIDENCE_DONE = 29, // (attester) pointer, length, enum evidence_end: a piece of the reply, copied to the manager's buffer
-    SYS_IDENTITY = 30,  // (manager) pointer to struct identity: public facts of the handoff, copied by the monitor
+    SYS_IDENTITY = 30,  // (manager) pointer to struct identity of the handoff, copied by the monitor
     SYS_COUNT = 32
 };
 
@@ -155,15 +155,6 @@ struct evidence_request {
     uint8_t *reply;         // token length u16, certificate length u16 (little endian), token, certificate
     uint32_t capacity;
     uint32_t subject;       // 1 + number of the enclave that it is about in particular; 0: of none
-};
-
-struct identity {
-    uint8_t instance_id[33];
-    uint8_t key[64];
-    uint8_t implementation_id[32];
-    uint8_t boot_digest[32];
-    uint8_t reserved[1];
-    uint16_t lifecycle;
 };
 
 #ifdef COFFRET_HOST // tests run services on the host, over simulated calls
