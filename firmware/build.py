@@ -36,12 +36,14 @@ from firmware.monitor_features import constants
 from firmware.native import compile_native, compile_tables, layout_of, runtime_digest
 from firmware.plan import SLOTS, Plan, make_plan
 from firmware.problems import ApplianceError
+from firmware.profile import profile_switches
 from firmware.program import modules_of, shrink_appliance, specialise_appliance
 from firmware.sbom import prepare
 from firmware.shrink import Shrunk
 from firmware.sizes import MONITOR, TABLES, part_sizes
 from firmware.sources import Trees
 from firmware.specialise import Specialisation
+from firmware.symbols import Named
 from firmware.tables import Component, tables_c
 from firmware.toolchain import CORES, Toolchain
 from firmware.trust import Trust
@@ -89,11 +91,15 @@ class Design:
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """The appliance linked for both slots and audited. `sizes`: slot A's parts, in bytes."""
+    """The appliance linked for both slots and audited. `sizes`: slot A's parts, in bytes.
+
+    `functions` of the modules: those of images without line numbers.
+    """
 
     images: tuple[LinkedImage, LinkedImage]
     runtime: Component
     sizes: Mapping[str, int]
+    functions: tuple[Named, ...]
 
 
 def build(manifest: Manifest, board: Board, target: Path, means: Means) -> Bundle:
@@ -124,6 +130,8 @@ def design(manifest: Manifest, board: Board, say: Say = lambda _: None) -> Desig
     """Everything that is decided before anything is compiled. Raises ApplianceError."""
     with _step(say, "proved the flows"):
         policy = flow_policy(manifest)
+    with _step(say, "planned the memory"):
+        plan = make_plan(manifest, board)
     with _step(say, "checked the types"):
         problems = type_problems(manifest, board)
         if problems:
@@ -132,10 +140,9 @@ def design(manifest: Manifest, board: Board, say: Say = lambda _: None) -> Desig
         shrunk = shrink_appliance(manifest)
         specialisation = specialise_appliance(manifest, shrunk)
     switches = baseline_switches() | dict(specialisation.switches)
+    switches |= profile_switches(manifest.appliance.profile)
     if switches.get("MICROPY_EMIT_THUMB") == "1":
         switches |= native_code_switches(CORES[board.core])
-    with _step(say, "planned the memory"):
-        plan = make_plan(manifest, board)
     return Design(manifest, board, policy, shrunk, specialisation, switches, plan)
 
 
@@ -175,7 +182,7 @@ def compile_and_link(made: Design, means: Means, folder: Path) -> Linked:
                 start = board.slot(slot).base + HEADER_SIZE
                 origins = {native: MONITOR, tables: TABLES}
                 sizes = part_sizes(image.linker_map, origins, start, len(image.body))
-    return Linked((images[0], images[1]), runtime, sizes)
+    return Linked((images[0], images[1]), runtime, sizes, vm.functions)
 
 
 def _pack(made: Design, linked: Linked, boot: Boot, means: Means, folder: Path) -> None:
@@ -189,6 +196,7 @@ def _pack(made: Design, linked: Linked, boot: Boot, means: Means, folder: Path) 
         images=linked.images,
         runtime=linked.runtime,
         sizes=linked.sizes,
+        functions=linked.functions,
         boot=boot,
         trees=means.trees,
         compiler=means.toolchain.identity,

@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from boards.errors import ENVIRONMENT, NO, USAGE, CoffretError
 from firmware.image import ImageError, ImageFacts, check_digest, verify_image
+from firmware.profile import Profile
 from firmware.provenance import ProvenanceError, check_provenance
 from firmware.trust import key_hash
 
@@ -109,6 +110,7 @@ class Facts(_Facts):
     format: Literal[1]
     appliance: str
     version: str
+    profile: Profile
     board: str
     security_counter: Count
     sizes: Sizes

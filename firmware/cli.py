@@ -16,11 +16,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import rich_click as click
 
 from boards.errors import CoffretError
+from firmware.profile import Profile
 from firmware.sign_cli import private_key, sign_command
 
 if TYPE_CHECKING:
@@ -59,6 +60,11 @@ def mount(group: click.Group) -> None:
     help="A trust.toml: the keys that boot knows, and how many must sign.",
 )
 @click.option(
+    "--profile",
+    type=click.Choice(get_args(Profile)),
+    help="Instead of the manifest's: `debug` keeps assertions, enclave.debug and line numbers.",
+)
+@click.option(
     "--explain",
     is_flag=False,
     flag_value="",
@@ -82,6 +88,7 @@ def build_command(
     unsigned: bool,
     public_key: Path | None,
     trust: Path | None,
+    profile: Profile | None,
     explain: str | None,
     size_picture: str | None,
     as_json: bool,
@@ -104,7 +111,7 @@ def build_command(
         )
     board = load_board(board_name)
     try:
-        manifest = load(appliance)
+        manifest = load(appliance).with_profile(profile)
         if explain is not None:
             _explain(manifest, explain, as_json)
         else:
@@ -210,7 +217,7 @@ def rebuild_command(bundle: Path, appliance: Path, key: str | None, as_json: boo
     board = load_board(found.facts.board)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            manifest = load(appliance)
+            manifest = load(appliance).with_profile(found.facts.profile)
             with _means(manifest, board, Signing(key)) as means:
                 again = build(manifest, board, Path(folder) / "b", means)
         except ApplianceError as error:

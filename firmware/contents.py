@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -48,6 +48,7 @@ from firmware.plan import Plan
 from firmware.provenance import provenance
 from firmware.sbom import APACHE, MIT, Part, Tool, sbom
 from firmware.sources import Trees
+from firmware.symbols import SYMBOLS_FILE, Named, symbols
 from firmware.tables import Component
 from firmware.trust import key_hash
 
@@ -69,6 +70,7 @@ class Parts:
     images: tuple[LinkedImage, LinkedImage]
     runtime: Component
     sizes: Mapping[str, int]  # of slot A's parts, bytes
+    functions: tuple[Named, ...]
     boot: Boot
     trees: Trees
     compiler: str
@@ -106,6 +108,8 @@ def assemble(
         _FILES.sbom: bill,
         SIGNING_KEY: pem,
     }
+    if parts.functions:
+        files[SYMBOLS_FILE] = _symbols(parts, signed)
     if parts.policy.assertions is not None:
         files[ASSERTION_FILE] = parts.policy.assertions
     if board.host.uf2_family is not None:
@@ -162,6 +166,13 @@ def signed_again(
     return facts.model_copy(update={"contents": dict(sorted(contents.items()))}), files
 
 
+def _symbols(parts: Parts, signed: Sequence[bytes]) -> bytes:
+    digests = [read_image(image).digest.hex() for image in signed]
+    sources = {f"{module.name}.py": module.digest.hex() for module in parts.modules}
+    elfs = [image.elf for image in parts.images]
+    return symbols(parts.functions, elfs, digests, sources).text()
+
+
 def _first_flash(board: Board, boot: bytes, slot_a: bytes) -> tuple[Segment, ...]:
     """Boot and slot A; what else the flash holds stays as it is."""
     return Segment(board.memory.boot.base, boot), Segment(board.slot(0).base, slot_a)
@@ -188,6 +199,7 @@ def _facts(
         format=FORMAT,
         appliance=plan.appliance,
         version=str(Version.parse(plan.version)),
+        profile=parts.manifest.appliance.profile,
         board=plan.board.name,
         security_counter=plan.security_counter,
         sizes=Sizes(boot=parts.boot.size, image=len(signed[0]), **parts.sizes),

@@ -25,6 +25,10 @@ class FreezeError(CoffretError):
     """A module does not compile, or has a constant that the image's switches cannot represent."""
 
 
+# mpy-cross's levels: from the first on `assert` is left out and `__debug__` is False; the third has
+# no line numbers either, and is else the same as the second.
+_NO_ASSERTIONS, _NO_LINES = ("-O2",), ("-O3",)
+
 _CONSTANT_MEND = (
     "avoid the constant: floats of an image are single precision (at most 3.4e38), and integers "
     "beyond 31 bits need MICROPY_LONGINT_IMPL"
@@ -51,10 +55,11 @@ class FrozenModule:
 
 @dataclass(frozen=True, slots=True)
 class CompiledModule:
-    """A module as an .mpy file."""
+    """A module as an .mpy file. `lined`: the same code with its lines, where `mpy` has none."""
 
     module: FrozenModule
     mpy: Path
+    lined: Path | None = None
 
     def digest(self) -> bytes:
         """SHA-256 of the .mpy file."""
@@ -78,25 +83,39 @@ def _mpy_cross(version: str) -> str:
 
 
 def compile_modules(
-    modules: Sequence[FrozenModule], core: Core, version: str, work: Path
+    modules: Sequence[FrozenModule], core: Core, version: str, work: Path, *, lines: bool = True
 ) -> tuple[CompiledModule, ...]:
-    """Compiles each module to `work`.
+    """Compiles each module to `work`; without `lines` it has none, nor any `assert`.
 
     The result depends on name and source only, not on where they lie. Raises FreezeError with the
     compiler's message, which names file and line.
     """
     binary = _mpy_cross(version)
     work.mkdir(parents=True, exist_ok=True)
-    return tuple(_compile(module, binary, core, work) for module in modules)
+    if lines:
+        return tuple(
+            CompiledModule(module, _compile(module, binary, core, work)) for module in modules
+        )
+    return tuple(
+        CompiledModule(
+            module,
+            _compile(module, binary, core, work, _NO_LINES),
+            _compile(module, binary, core, work / "lines", _NO_ASSERTIONS),
+        )
+        for module in modules
+    )
 
 
-def _compile(module: FrozenModule, binary: str, core: Core, work: Path) -> CompiledModule:
+def _compile(
+    module: FrozenModule, binary: str, core: Core, work: Path, level: tuple[str, ...] = ()
+) -> Path:
     out = work / f"{module.name}.mpy"
     source = module.path
     if module.text is not None:
         source = work / f"{module.name}.py"
         write_atomically(source, module.text)
-    command = [binary, f"-march={core.mpy_architecture}", "-s", module.file_name]
+    work.mkdir(exist_ok=True)
+    command = [binary, *level, f"-march={core.mpy_architecture}", "-s", module.file_name]
     result = subprocess.run(
         [*command, "-o", str(out), str(source)], capture_output=True, text=True, check=False
     )
@@ -105,7 +124,7 @@ def _compile(module: FrozenModule, binary: str, core: Core, work: Path) -> Compi
         error = said[-1] if said else f"mpy-cross failed ({result.returncode})"
         line = _line_of(said, source)
         raise FreezeError(f"{module.path}:{line}: {error}", "mend the module", USAGE)
-    return CompiledModule(module, out)
+    return out
 
 
 def _line_of(traceback: Sequence[str], path: Path) -> str:

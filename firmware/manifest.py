@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from enclaves.budgets import Budget, parse_rate
@@ -14,6 +14,7 @@ from firmware import schema
 from firmware.lines import KeyPath, key_lines, line_of
 from firmware.modules import Module
 from firmware.problems import ApplianceError, Problem
+from firmware.profile import Profile
 
 FILE_NAME = "appliance.toml"
 MAX_BYTES = 256 * 1024
@@ -96,6 +97,12 @@ class Manifest:
             if gate.name == name:
                 return gate
         raise KeyError(name)
+
+    def with_profile(self, profile: Profile | None) -> Manifest:
+        """The same appliance in another profile; None: in its own."""
+        if profile is None:
+            return self
+        return replace(self, appliance=self.appliance.model_copy(update={"profile": profile}))
 
     def problem(self, key: KeyPath, what: str, mend: str) -> Problem:
         """A problem at `key` of this manifest."""

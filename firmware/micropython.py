@@ -11,18 +11,20 @@ from pathlib import Path
 
 from boards.model import ROOT as BOARDS
 from boards.model import Board
-from firmware.freeze import FrozenModule, compile_modules, freeze
+from firmware.freeze import CompiledModule, FrozenModule, compile_modules, freeze
+from firmware.mpy import names_of
 from firmware.object_cache import Roots, write_atomically, write_if_new
 from firmware.pruning import (
+    jobs_with_places,
     jobs_without_unused_names,
     jobs_without_unused_opcodes,
-    names_of,
     names_reached,
     static_names,
     used_opcodes,
 )
 from firmware.qstrs import GeneratedHeaders, generate_headers
 from firmware.sources import Tree, Trees
+from firmware.symbols import Named, named_functions
 from firmware.toolchain import CompileJob, Core, Toolchain
 
 __all__ = ["FrozenModule", "VmObjects", "baseline_switches", "build_vm", "native_code_switches"]
@@ -97,6 +99,7 @@ class VmObjects:
     objects: tuple[Path, ...]
     module_digests: Mapping[str, bytes]  # import name -> SHA-256 of its .mpy
     micropython_version: str
+    functions: tuple[Named, ...] = ()  # of bytecode, if it has no lines of its own
 
 
 def baseline_switches() -> dict[str, str]:
@@ -192,24 +195,26 @@ def build_vm(
         write_if_new(work / "board_config.h", board.config_header().encode())
     switches_file = work / "genhdr/vm_switches.h"
     write_atomically(switches_file, switches_header(switches).encode())
-    compiled = compile_modules(modules, core, tree.version, work / "mpy")
+    lines = switches.get("MICROPY_ENABLE_SOURCE_LINE") != "0"
+    compiled = compile_modules(modules, core, tree.version, work / "mpy", lines=lines)
 
     jobs = list(_jobs(switches, tree, core, work))
+    if not lines:
+        jobs = jobs_with_places(jobs, work)
+    static = static_names(tree)
     if prune:
         reached = names_reached(item.module.path.read_bytes() for item in compiled)
         if reached is not None:
-            static = static_names(tree)
             said = [names_of(item.mpy.read_bytes(), static) for item in compiled]
             jobs = jobs_without_unused_names(jobs, reached.union(*said), work)
     headers = _headers(jobs, switches_file, tree, core, toolchain, roots, work)
 
     frozen = work / "frozen.c"
-    write_atomically(frozen, freeze(compiled, switches, headers.qstrs, tree))
+    text = freeze(compiled, switches, headers.qstrs, tree)
+    write_atomically(frozen, text)
     # With computed goto the cases are labels that a table names.
     if prune and switches.get("MICROPY_OPT_COMPUTED_GOTO", "0") == "0":
-        jobs = jobs_without_unused_opcodes(
-            jobs, used_opcodes(frozen.read_text(encoding="utf-8")), work
-        )
+        jobs = jobs_without_unused_opcodes(jobs, used_opcodes(text.decode()), work)
     jobs.append(_job(frozen, tree, work, lto=True))
     if board is not None and _has_devices(switches):
         jobs += _drivers(board, tree, work)
@@ -219,7 +224,17 @@ def build_vm(
     others = [item for job, item in zip(jobs, objects, strict=True) if not job.lto]
     whole = toolchain.optimise([*bitcode, *others], core, (ENTRY,))
     digests = {item.module.name: item.digest() for item in compiled}
-    return VmObjects((whole, *others), digests, tree.version)
+    functions = tuple(_functions(compiled, text.decode(), static))
+    return VmObjects((whole, *others), digests, tree.version, functions)
+
+
+def _functions(
+    compiled: Sequence[CompiledModule], frozen: str, static: Sequence[str]
+) -> Iterator[Named]:
+    for item in compiled:
+        if item.lined is not None:
+            sealed, full = item.mpy.read_bytes(), item.lined.read_bytes()
+            yield from named_functions(item.module.file_name, sealed, full, frozen, static)
 
 
 def _headers(

@@ -6,6 +6,7 @@ from __future__ import annotations
 from firmware.manifest import Manifest
 from firmware.modules import Module
 from firmware.problems import ApplianceError
+from firmware.profile import without_debugging
 from firmware.shrink import Shrunk, shrink
 from firmware.specialise import Source, Specialisation, specialise
 
@@ -21,8 +22,11 @@ def specialise_appliance(manifest: Manifest, shrunk: Shrunk | None = None) -> Sp
 
 
 def shrink_appliance(manifest: Manifest) -> Shrunk:
-    """The modules without what none of them can use."""
-    return shrink({module.name: module.path.read_bytes() for module in modules_of(manifest)})
+    """The modules without what their profile leaves out, and without what none of them can use."""
+    texts = {module.name: module.path.read_bytes() for module in modules_of(manifest)}
+    if manifest.appliance.profile == "release":
+        texts = {name: without_debugging(text) for name, text in texts.items()}
+    return shrink(texts)
 
 
 def modules_of(manifest: Manifest) -> tuple[Module, ...]:

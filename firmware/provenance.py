@@ -100,6 +100,7 @@ def _statement(facts: Facts, contents: Mapping[str, str]) -> dict[str, object]:
                     "version": facts.version,
                     "securityCounter": facts.security_counter,
                     "board": facts.board,
+                    "profile": facts.profile,
                 },
                 "internalParameters": {"switches": facts.switches},
                 "resolvedDependencies": [

@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from firmware.mpy import MpyFormatError
 from firmware.object_cache import write_atomically
 from firmware.sources import Tree
 from firmware.toolchain import CompileJob
@@ -37,11 +38,24 @@ _BY_NAME = frozenset({"getattr", "hasattr", "setattr", "delattr"})
 _LISTING = frozenset({"dir", "__dict__"})
 # A line of mpy-tool's output that is one instruction: bytes, then the opcode's name.
 _INSTRUCTION = re.compile(r"^    0x[0-9a-f]{2}(?:,0x[0-9a-f]{2})*, // ([A-Z_]+)", re.MULTILINE)
+# Where py/vm.c notes a frame of an exception, and where py/obj.c prints it.
+_FRAMES_MAX = 16
+_PLACES = {
+    "vm.c": {
+        "nlr.ret_val), source_file, source_line, block_name);": (
+            "nlr.ret_val), MP_QSTRnull, (size_t)code_state->ip, MP_QSTRnull);"
+        )
+    },
+    "obj.c": {
+        'mp_printf(print, "  File \\"%q\\"", values[i]);': (
+            'mp_printf(print, "  at %x", (unsigned int)values[i + 1]);'
+        ),
+        "for (int i = n - 3; i >= 0; i -= 3) {": (
+            f"for (int i = MIN(n, {3 * _FRAMES_MAX}) - 3; i >= 0; i -= 3) {{"
+        ),
+    },
+}
 _CASE = re.compile(r"\bENTRY\(MP_BC_(\w+)\):")
-
-
-class MpyFormatError(Exception):
-    """A file is not an .mpy of version 6, or is cut short."""
 
 
 def static_names(tree: Tree) -> Sequence[str]:
@@ -51,41 +65,6 @@ def static_names(tree: Tree) -> Sequence[str]:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "static_qstr_list":
             return [str(name) for name in ast.literal_eval(node.value)]
     raise MpyFormatError(f"{script} has no static_qstr_list")
-
-
-def names_of(mpy: bytes, static: Sequence[str]) -> frozenset[str]:
-    """Every name and short string of a compiled module, those the compiler adds included. Raises
-    MpyFormatError.
-    """
-    if mpy[:2] != b"M\x06":
-        raise MpyFormatError("not an .mpy file of version 6")
-    position = 4
-
-    def number() -> int:
-        nonlocal position
-        value = 0
-        while True:
-            byte = mpy[position]
-            position += 1
-            value = value << 7 | byte & 0x7F
-            if not byte & 0x80:
-                return value
-
-    found = set()
-    try:
-        count = number()
-        number()  # of objects: constants that are not names
-        for _ in range(count):
-            length = number()
-            if length & 1:
-                found.add(static[(length >> 1) - 1])  # 0 is "no name"
-                continue
-            end = position + (length >> 1)
-            found.add(mpy[position:end].decode())
-            position = end + 1
-    except (IndexError, UnicodeDecodeError):
-        raise MpyFormatError("the name table is cut short") from None
-    return frozenset(found)
 
 
 def names_reached(sources: Iterable[bytes]) -> frozenset[str] | None:
@@ -175,6 +154,25 @@ def jobs_without_unused_opcodes(
         else job
         for job in jobs
     ]
+
+
+def jobs_with_places(jobs: Sequence[CompileJob], work: Path) -> list[CompileJob]:
+    """The jobs for modules without line numbers: a traceback names the address of each frame's
+    bytecode instead (firmware/symbols.py), and at most the innermost frames.
+    """
+    return [
+        _with_copy(job, _with_places(job.source), work) if job.source.name in _PLACES else job
+        for job in jobs
+    ]
+
+
+def _with_places(source: Path) -> str:
+    text = source.read_text(encoding="utf-8")
+    for before, after in _PLACES[source.name].items():
+        if text.count(before) != 1:
+            raise MpyFormatError(f"{source} has not once: {before}")
+        text = text.replace(before, after)
+    return text
 
 
 def _with_copy(job: CompileJob, text: str, work: Path) -> CompileJob:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from firmware.bundle import Bundle
 
 # What a person without the signing key cannot make again: what is signed with it, and boot, which
-# has the keys it trusts in it. The images' code is compared as elf/slot_a.elf and elf/slot_b.elf.
+# has the keys it trusts in it; symbols.json names the images' digests. The images' code is compared
+# as elf/slot_a.elf and elf/slot_b.elf.
 _KEYED_FILES = frozenset(
     (
-        *("slot_a.bin", "slot_b.bin", "corim.cbor", "provenance.intoto.jsonl"),
+        *("symbols.json", "slot_a.bin", "slot_b.bin", "corim.cbor", "provenance.intoto.jsonl"),
         *("signing.pub.pem", "boot.elf", "boot.bin"),
     )
 )

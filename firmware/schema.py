@@ -22,6 +22,7 @@ from pydantic import (
 
 from enclaves import budgets
 from enclaves.tags import is_tag_name
+from firmware.profile import DEFAULT, Profile
 
 MAX_MESSAGE_BYTES = 1024
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,23}")
@@ -126,6 +127,7 @@ class Appliance(Table):
         le=0x7FFFFFFF,
         description="a whole number from 0 that never falls; raise it to forbid older versions",
     )
+    profile: Profile = Field(default=DEFAULT, description='"release" or "debug"')
     revokes_below: int = Field(
         default=0,
         ge=0,

@@ -11,6 +11,7 @@ import rich_click as click
 
 from boards.errors import NO, CoffretError
 from boards.transports import TransportName
+from flasher.trace_cli import trace_command
 
 if TYPE_CHECKING:
     from flasher.virtual import VirtualBoard
@@ -37,7 +38,8 @@ def mount(group: click.Group) -> None:
     from flasher.fleet import cli_records  # noqa: PLC0415
     from flasher.fleet.cli import fleet  # noqa: PLC0415
 
-    for verb in (run, flash, logs, provision, decommission, attest, demo, fleet):
+    verbs = (run, flash, logs, trace_command, provision, decommission, attest, demo, fleet)
+    for verb in verbs:
         group.add_command(verb)
     cli_records.mount(fleet)
     from flasher import cli_devices  # noqa: PLC0415 - it uses this module's options
@@ -146,8 +148,14 @@ def flash(
 
 @click.command()
 @PORT
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write it to FILE too, with the image it is of: for `coffret trace --log`.",
+)
 @JSON
-def logs(port: str | None, as_json: bool) -> None:
+def logs(port: str | None, save: Path | None, as_json: bool) -> None:
     """Show what a board's log remembers: seconds since its reset, who, and what."""
     from dataclasses import asdict  # noqa: PLC0415
 
@@ -156,7 +164,12 @@ def logs(port: str | None, as_json: bool) -> None:
     from flasher.smp import Board  # noqa: PLC0415
 
     with Board.open(choose(port)) as board:
-        entries = device_log.read(board)
+        if save is None:
+            entries = device_log.read(board)
+        else:
+            dump = device_log.Dump.of(board)
+            dump.save(save)
+            entries = dump.entries
     lines = [device_log.line(entry) for entry in entries] or ["the log is empty"]
     _result([asdict(entry) for entry in entries], lines, as_json)
 

@@ -138,6 +138,11 @@ def log(text: str, /) -> None:
     drops the text of an enclave whose secrecy label is not empty.
     """
 
+def debug(text: str, /) -> None:
+    """The same in an image of the debug profile; nothing at all in a release, where a line that is
+    just this call is not even compiled: `text` is not computed there.
+    """
+
 def ticks_ms() -> int:
     """Milliseconds since boot; grows, never wraps."""
 

@@ -44,8 +44,8 @@ _MODULES = (
         ("PY_ENCLAVE",),
         # Time since boot outgrows 30 bits in twelve days.
         _members(
-            "Caller Denied Gate Input Output Service account caller gate input integrity log name "
-            "output secrecy service setting sleep_ms wait",
+            "Caller Denied Gate Input Output Service account caller debug gate input integrity log "
+            "name output secrecy service setting sleep_ms wait",
             ticks_ms=_BIG,
         ),
         "",

@@ -200,6 +200,7 @@ class Run:
             "input": lambda frm: Receiver(find(lambda c: (c.source, c.target) == (frm, name))),
             "wait": wait,
             "log": log,
+            "debug": log,
             "ticks_ms": lambda: run.now_ms,
             "sleep_ms": lambda ms: run._pause(name, run.now_ms + ms),
             "name": lambda: name,

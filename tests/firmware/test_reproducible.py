@@ -28,7 +28,7 @@ EVERY = [
             ("heart_diary", "mps2-an385"),
             ("heart_diary", "rpi-pico"),
             ("thermometer", "mps2-an385"),
-            ("thermometer", "rpi-pico"),
+            ("thermometer", "mps2-an505"),
         )
     ),
 ]

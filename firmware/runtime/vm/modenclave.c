@@ -316,6 +316,12 @@ static mp_obj_t enclave_log(mp_obj_t text_in) {
 }
 MP_DEFINE_CONST_FUN_OBJ_1(enclave_log_obj, enclave_log);
 
+// Lines and debugging go together: see firmware/profile.py.
+static mp_obj_t enclave_debug(mp_obj_t text_in) {
+    return MICROPY_ENABLE_SOURCE_LINE ? enclave_log(text_in) : mp_const_none;
+}
+MP_DEFINE_CONST_FUN_OBJ_1(enclave_debug_obj, enclave_debug);
+
 static mp_obj_t enclave_ticks_ms(void) {
     return mp_obj_new_int_from_ull(syscall_time() / US_PER_MS);
 }
@@ -386,6 +392,7 @@ static const mp_rom_map_elem_t enclave_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR_input), MP_ROM_PTR(&enclave_input_obj)},
     {MP_ROM_QSTR(MP_QSTR_integrity), MP_ROM_PTR(&enclave_integrity_obj)},
     {MP_ROM_QSTR(MP_QSTR_log), MP_ROM_PTR(&enclave_log_obj)},
+    {MP_ROM_QSTR(MP_QSTR_debug), MP_ROM_PTR(&enclave_debug_obj)},
     {MP_ROM_QSTR(MP_QSTR_name), MP_ROM_PTR(&enclave_name_obj)},
     {MP_ROM_QSTR(MP_QSTR_output), MP_ROM_PTR(&enclave_output_obj)},
     {MP_ROM_QSTR(MP_QSTR_secrecy), MP_ROM_PTR(&enclave_secrecy_obj)},
