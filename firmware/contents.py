@@ -226,6 +226,7 @@ def _facts(
             "micropython": parts.trees.micropython.identity,
             "mbedtls": parts.trees.mbedtls.identity,
             **{f"{module.name}.py": module.digest.hex() for module in parts.modules},
+            **{f"package {each.name}": each.digest.hex() for each in parts.manifest.packages},
         },
         switches=dict(sorted(parts.switches.items())),
         tools={tool.name: tool.version for tool in _tools(parts)},
@@ -270,6 +271,10 @@ def _bill(parts: Parts) -> list[Part]:
         *(
             Part("file", f"{module.name}.py", parts.plan.version, module.digest)
             for module in parts.modules
+        ),
+        *(
+            Part("library", package.name, package.version, package.digest)
+            for package in parts.manifest.packages
         ),
         *_assertions(parts),
     ]

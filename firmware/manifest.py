@@ -13,6 +13,7 @@ from enclaves.budgets import Budget, parse_rate
 from firmware import schema
 from firmware.lines import KeyPath, key_lines, line_of
 from firmware.modules import Module
+from firmware.packages import Package
 from firmware.problems import ApplianceError, Problem
 from firmware.profile import Profile
 
@@ -79,6 +80,7 @@ class Manifest:
     gates: tuple[Gate, ...]
     channels: tuple[Channel, ...]
     modules: Mapping[str, tuple[Module, ...]]  # by enclave, the main module first
+    packages: tuple[Package, ...] = ()
     bodies: Mapping[str, str] = field(default_factory=dict)  # by role of a worker: its enclave
     lines: Mapping[KeyPath, int] = field(repr=False, default_factory=dict)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from boards.model import ROOT as BOARDS
 from boards.model import Board
+from firmware.cut_check import check_names, check_numbers
 from firmware.freeze import CompiledModule, FrozenModule, compile_modules, freeze
 from firmware.mpy import names_of
 from firmware.object_cache import Roots, write_atomically, write_if_new
@@ -212,6 +213,13 @@ def build_vm(
     frozen = work / "frozen.c"
     text = freeze(compiled, switches, headers.qstrs, tree)
     write_atomically(frozen, text)
+    check_numbers(text.decode(), switches)
+    check_names(
+        text.decode(),
+        {item.module.name: item.module.path.read_bytes() for item in compiled},
+        headers.qstrs.read_text(encoding="utf-8"),
+        lambda: (p.read_text(encoding="utf-8") for p in tree.path.rglob("*.c")),
+    )
     # With computed goto the cases are labels that a table names.
     if prune and switches.get("MICROPY_OPT_COMPUTED_GOTO", "0") == "0":
         jobs = jobs_without_unused_opcodes(jobs, used_opcodes(text.decode()), work)

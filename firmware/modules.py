@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 MAX_SOURCE_BYTES = 256 * 1024
 
@@ -33,10 +34,13 @@ class Module:
     imports: tuple[str, ...]  # every name imported, local or built in
 
 
-def enclave_modules(main: Path) -> tuple[Module, ...]:
+def enclave_modules(
+    main: Path, packaged: Mapping[str, Path] = MappingProxyType({})
+) -> tuple[Module, ...]:
     """The main module first, then what it imports from its own folder, and so on.
 
-    Imports that no file beside `main` answers are built in: the specialiser decides on them.
+    What no file beside `main` answers may be in `packaged`, by its import name; imports that
+    nothing answers are built in: the specialiser decides on them.
     Raises ModuleError for a file that cannot be read or parsed, OSError when `main` is missing.
     """
     found: dict[str, Module] = {}
@@ -51,6 +55,8 @@ def enclave_modules(main: Path) -> tuple[Module, ...]:
             local = main.with_name(f"{imported}.py")
             if local.is_file():
                 waiting.append((imported, local))
+            elif imported in packaged:
+                waiting.append((imported, packaged[imported]))
     return tuple(found.values())
 
 

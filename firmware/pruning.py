@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from firmware.cut_check import with_needed_opcodes
 from firmware.mpy import MpyFormatError
 from firmware.object_cache import write_atomically
 from firmware.sources import Tree
@@ -113,9 +114,10 @@ def prune_opcodes(text: str, opcodes: Collection[str]) -> str:
     """py/vm.c without the case labels of other opcodes.
 
     The compiler drops the code behind them. Such an opcode would be answered like any unknown one,
-    with NotImplementedError.
+    with NotImplementedError. If the switches leave one of those out, it does not compile.
     """
-    return _CASE.sub(lambda match: match[0] if match[1] in opcodes else "", text)
+    kept = _CASE.sub(lambda match: match[0] if match[1] in opcodes else "", text)
+    return with_needed_opcodes(kept, opcodes)
 
 
 def jobs_without_unused_names(

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from firmware import schema
 from firmware.lines import KeyPath
 from firmware.manifest import Channel, Gate, Manifest, gate_of, problem_at
 from firmware.modules import Module, ModuleError, enclave_modules
+from firmware.packages import Package, PackageError, from_folder, from_wheel
 from firmware.problems import Problem
 from firmware.sections import MAX_CHANNELS, Sections, did_you_mean
 
@@ -38,7 +39,8 @@ def resolve(
     resolver.gates_lead_somewhere(gates, channels)
     channels += resolver.supervision(len(sections.channels))
     resolver.slices()
-    modules = resolver.modules()
+    packages = resolver.packages()
+    modules = resolver.modules(packages)
     if sections.appliance is None or resolver.problems:
         return None, resolver.problems
     manifest = Manifest(
@@ -52,6 +54,7 @@ def resolve(
         gates=tuple(gates.values()),
         channels=tuple(channels),
         modules=modules,
+        packages=packages,
         bodies=sections.bodies,
         lines=lines,
     )
@@ -327,15 +330,30 @@ class _Resolver:
                 mend = "a gate has one channel: declare a second gate, which needs its own grant"
                 self._say(("channel", channel.index, "from"), what, mend)
 
-    def modules(self) -> dict[str, tuple[Module, ...]]:
+    def packages(self) -> tuple[Package, ...]:
+        """Those that are what the manifest pins."""
+        found = []
+        for name, table in self._sections.packages.items():
+            try:
+                if table.folder is not None:
+                    folder = self._path.parent / table.folder
+                    found.append(from_folder(name, folder, table.sha256))
+                else:
+                    found.append(from_wheel(name, str(table.wheel), table.sha256))
+            except PackageError as error:
+                self._say(("package", name, error.key), error.what, error.mend)
+        return tuple(found)
+
+    def modules(self, packages: Sequence[Package]) -> dict[str, tuple[Module, ...]]:
         """The source files of every enclave; one import name means one file in the whole image."""
+        packaged = {n: path for package in packages for n, path in package.modules.items()}
         modules: dict[str, tuple[Module, ...]] = {}
         files: dict[str, Module] = {}
         for name, enclave in self._sections.enclaves.items():
             key = ("enclave", name, "module")
             main = self._path.parent / enclave.module
             try:
-                modules[name] = enclave_modules(main)
+                modules[name] = enclave_modules(main, packaged)
             except ModuleError as error:
                 what = f"enclave.{name}"
                 self.problems.append(Problem(error.path, error.line, what, error.what, error.mend))

@@ -148,6 +148,29 @@ class Requires(Table):
     devices: Names = Field(default=(), description='a list of device names, such as ["usb"]')
 
 
+class Package(Table):
+    """`[package.NAME]`: Python that is not the appliance's own, pinned."""
+
+    folder: RelativePath | None = Field(
+        default=None, description='a folder of modules, such as "vendor/filters"; or `wheel`'
+    )
+    wheel: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.+!-]*$",
+        description='a project and its version, such as "micro-filters==1.2"; or `folder`',
+    )
+    sha256: str = Field(
+        pattern=r"^[0-9a-f]{64}$",
+        description="64 hex digits: SHA-256 of the wheel, or the folder's digest",
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Package:
+        if (self.folder is None) == (self.wheel is None):
+            raise ValueError("give either `folder` or `wheel`")
+        return self
+
+
 class Owner(Table):
     """`[owner.NAME]`."""
 
@@ -323,6 +346,7 @@ class Channel(Table):
 SECTIONS: dict[str, type[Table]] = {
     "appliance": Appliance,
     "requires": Requires,
+    "package": Package,
     "owner": Owner,
     "tag": Tag,
     "enclave": Enclave,

@@ -20,6 +20,7 @@ from firmware.problems import Problem
 
 MAX_ENCLAVES = 16
 MAX_CHANNELS = 32  # SYS_WAIT takes a mask of channel numbers (include/coffret/syscall.h)
+MAX_PACKAGES = 32
 MAX_SINKS = 8
 
 # pydantic's words for Python values, in TOML's.
@@ -43,6 +44,7 @@ class Sections:
 
     appliance: schema.Appliance | None = None
     requires: schema.Requires = field(default_factory=schema.Requires)
+    packages: dict[str, schema.Package] = field(default_factory=dict)
     owners: dict[str, schema.Owner] = field(default_factory=dict)
     tags: dict[str, schema.Tag] = field(default_factory=dict)
     enclaves: dict[str, schema.Enclave] = field(default_factory=dict)
@@ -134,6 +136,7 @@ def validate(
     if "requires" in raw:
         requires = check.table(schema.Requires, ("requires",), raw["requires"])
         sections.requires = requires or sections.requires
+    sections.packages = check.named(schema.Package, "package", MAX_PACKAGES)
     sections.owners = check.named(schema.Owner, "owner", MAX_TAGS)
     sections.tags = check.named(schema.Tag, "tag", MAX_TAGS)
     sections.enclaves = check.named(schema.Enclave, "enclave", MAX_ENCLAVES)

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure-Python packages that an appliance depends on: a folder, or a wheel of the package index.
+
+A package is its top-level modules. The manifest pins its digest: of a folder that of its modules,
+of a wheel the file's SHA-256. Wheels are fetched by pip into the user's cache, never run, and
+unpacked by us; what is in the image is compiled, analysed and listed like the appliance's own
+modules.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from boards.errors import ENVIRONMENT, CoffretError
+from firmware.modules import MAX_SOURCE_BYTES
+from firmware.object_cache import user_cache
+
+_MODULE = re.compile(r"[a-z_][a-z0-9_]{0,30}\.py")
+_FILES_MAX = 256
+
+
+class PackageError(ValueError):
+    """A package is not what the manifest says; `key` of its table, and the mend."""
+
+    def __init__(self, key: str, what: str, mend: str) -> None:
+        super().__init__(what)
+        self.key = key
+        self.what = what
+        self.mend = mend
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A package as it was verified. `modules`: its files by import name; `digest`: 32 bytes."""
+
+    name: str
+    version: str
+    digest: bytes
+    modules: Mapping[str, Path]
+
+
+def from_folder(name: str, folder: Path, sha256: str) -> Package:
+    """The modules in a folder. Raises PackageError."""
+    if not folder.is_dir():
+        raise PackageError("folder", f"{folder}: is no folder", "correct the path")
+    modules = _modules(folder)
+    found = folder_digest(modules)
+    if found.hex() != sha256:
+        what = f"{folder} has the digest {found.hex()}"
+        raise PackageError("sha256", what, "look at what changed; then write that digest here")
+    return Package(name, "0", found, modules)
+
+
+def folder_digest(modules: Mapping[str, Path]) -> bytes:
+    """SHA-256 over the files, sorted by name: `name || 0x00 || SHA-256(file bytes)` each."""
+    digest = hashlib.sha256()
+    for name, path in sorted(modules.items()):
+        digest.update(name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return digest.digest()
+
+
+def from_wheel(name: str, requirement: str, sha256: str) -> Package:
+    """The modules in the wheel `NAME==VERSION`. Raises PackageError, or CoffretError: no pip."""
+    project, _, version = requirement.partition("==")
+    folder = user_cache() / "packages" / f"{project}-{version}-{sha256}"
+    if not folder.is_dir():
+        _fetch(requirement, sha256, folder)
+    return Package(name, version, bytes.fromhex(sha256), _modules(folder))
+
+
+def _modules(folder: Path) -> dict[str, Path]:
+    found = {path.stem: path for path in sorted(folder.glob("*.py")) if _MODULE.match(path.name)}
+    if not found:
+        mend = "name a package of plain modules; an image has no packages within packages"
+        raise PackageError("folder", f"{folder.name}: has no module at its top", mend)
+    return found
+
+
+def _fetch(requirement: str, sha256: str, folder: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="coffret-package-") as directory:
+        wanted = Path(directory) / "requirements.txt"
+        wanted.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="ascii")
+        # Wheels only: to look at anything else, pip would run it.
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+        command += ["--disable-pip-version-check", "--only-binary", ":all:", "--require-hashes"]
+        done = subprocess.run(
+            [*command, "--dest", directory, "--requirement", str(wanted)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        wheels = list(Path(directory).glob("*.whl"))
+        if "HASHES" in done.stderr or "hash" in done.stderr.lower():
+            what = f"the wheel of {requirement} has another digest"
+            mend = "take the digest from who vouches for the package; never from this message"
+            raise PackageError("sha256", what, mend)
+        if done.returncode != 0 or len(wheels) != 1:
+            said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+            raise CoffretError(
+                f"cannot fetch {requirement}: {said[0] if said else 'it has no wheel'}",
+                "run this once where pip reaches its index, or use `folder`",
+                ENVIRONMENT,
+            )
+        _unpack(wheels[0], folder)
+
+
+def _unpack(wheel: Path, folder: Path) -> None:
+    """The wheel's modules into the cache, in one step."""
+    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}")
+    temporary.mkdir(parents=True)
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            for entry in archive.infolist()[:_FILES_MAX]:
+                if _MODULE.fullmatch(entry.filename) and entry.file_size <= MAX_SOURCE_BYTES:
+                    (temporary / entry.filename).write_bytes(archive.read(entry))
+        try:
+            temporary.rename(folder)
+        except OSError:  # another process was faster
+            if not folder.is_dir():
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
