@@ -334,4 +334,6 @@ def test_pruning_takes_whole_lines_of_tables_only() -> None:
     )
     kept = prune_tables(text, {"used"})
     assert kept == text.replace(text.splitlines()[1], "")
-    assert prune_opcodes("ENTRY(MP_BC_A): ENTRY(MP_BC_B):", {"B"}) == " ENTRY(MP_BC_B):"
+    text = "switch (*ip++) { ENTRY(MP_BC_A): ENTRY(MP_BC_B):"
+    kept = "switch (*ip++) { goto opcode_B;  ENTRY(MP_BC_B): opcode_B:;"
+    assert prune_opcodes(text, {"B"}) == kept
