@@ -188,6 +188,7 @@ def test_another_images_log_and_another_images_symbols_are_refused(
     assert swapped.exception.exit_code == 1  # type: ignore[attr-defined]
 
 
+@pytest.mark.all
 @needs_qemu
 def test_an_image_has_no_lines_and_no_assertions_unless_it_is_for_debugging(
     crash: Crash, tmp_path: Path
