@@ -18,7 +18,7 @@ OTHERS = (
     pytest.param("mps2-an386", marks=pytest.mark.all),  # mps2-an385's family and drivers
     "mps2-an505",
     pytest.param("nano-rp2040", marks=pytest.mark.all),  # rpi-pico's family and processor
-    "pyboard-v1.1",
+    pytest.param("pyboard-v1.1", marks=pytest.mark.all),
     "rpi-pico",
 )
 PATIENCE_S = 60.0

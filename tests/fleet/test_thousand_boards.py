@@ -14,7 +14,7 @@ from tests.postgresql import server
 
 
 @pytest.mark.parametrize(
-    ("workers", "boards"), [(2, 4), pytest.param(10, 100, marks=pytest.mark.all)]
+    ("workers", "boards"), [(2, 2), pytest.param(10, 100, marks=pytest.mark.all)]
 )
 def test_workers_share_a_fleet_and_provision_every_board_once(
     hello: Path, place: Path, workers: int, boards: int

@@ -63,7 +63,7 @@ def test_a_port_that_is_not_there_is_an_environment_error() -> None:
     assert missing.value.exit_code == 3
 
 
-@pytest.mark.parametrize("part", [1, 11])
+@pytest.mark.parametrize("part", [1, pytest.param(11, marks=pytest.mark.all)])
 def test_esptool_cable_pulled_during_the_transfer(part: int) -> None:
     _pull(part)
 
