@@ -81,7 +81,8 @@ class Manifest:
     channels: tuple[Channel, ...]
     modules: Mapping[str, tuple[Module, ...]]  # by enclave, the main module first
     packages: tuple[Package, ...] = ()
-    bodies: Mapping[str, str] = field(default_factory=dict)  # by role of a worker: its enclave
+    # By role of a worker whose roles take turns in one memory: its enclave.
+    bodies: Mapping[str, str] = field(default_factory=dict)
     lines: Mapping[KeyPath, int] = field(repr=False, default_factory=dict)
 
     @property

@@ -55,7 +55,11 @@ def resolve(
         channels=tuple(channels),
         modules=modules,
         packages=packages,
-        bodies=sections.bodies,
+        bodies={
+            role: enclave
+            for role, enclave in sections.bodies.items()
+            if not sections.enclaves[role].apart
+        },
         lines=lines,
     )
     return manifest, []

@@ -279,6 +279,10 @@ class Enclave(Table):
         default_factory=dict,
         description="tables [enclave.NAME.role.ROLE], the labels that a worker may run with",
     )
+    apart: bool = Field(
+        default=False,
+        description="true where each role has memory of its own, so that none waits for another",
+    )
     supervises: Annotated[tuple[str, ...], Strict(False)] = Field(
         default=(), description='enclaves whose faults it is told, such as ["diary"]'
     )

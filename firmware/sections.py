@@ -163,6 +163,8 @@ def _roles(check: _Validator, sections: Sections) -> None:
     for name, enclave in sections.enclaves.items():
         key: KeyPath = ("enclave", name)
         if not enclave.role:
+            if enclave.apart:
+                check.say((*key, "apart"), "there are no roles", "remove it, or declare the roles")
             expanded[name] = enclave
             continue
         if enclave.runs == "always":

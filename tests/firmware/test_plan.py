@@ -36,6 +36,48 @@ def plan(tmp_path: Path) -> Plan:
     return make_plan(load(write_appliance(tmp_path)), BOARD)
 
 
+ROLES = """
+[appliance]
+name = "roles"
+version = "1.0.0"
+[enclave.sensor]
+module = "sensor.py"
+slice_ms = 5
+[enclave.reader]
+module = "diary.py"
+runs = "worker"
+slice_ms = 5
+[enclave.reader.role.alice]
+[enclave.reader.role.bob]
+[[channel]]
+from = "sensor"
+to = "reader.bob"
+size = 8
+"""
+
+
+def test_roles_take_turns_in_one_memory_and_one_slice_or_have_their_own_apart(
+    tmp_path: Path,
+) -> None:
+    together = make_plan(load(write_appliance(tmp_path / "together", ROLES)), BOARD)
+    text = ROLES.replace('runs = "worker"', 'runs = "worker"\napart = true')
+    apart = make_plan(load(write_appliance(tmp_path / "apart", text)), BOARD)
+    alice, bob = (together.task(f"reader.{role}") for role in ("alice", "bob"))
+    assert alice.memory == bob.memory
+    assert (bob.body, bob.partition, bob.slice_ms) == (alice.number, alice.number, 0)
+    alice, bob = (apart.task(f"reader.{role}") for role in ("alice", "bob"))
+    assert alice.memory.end <= bob.memory.base or bob.memory.end <= alice.memory.base
+    assert (bob.body, bob.partition, bob.slice_ms) == (bob.number, bob.number, 5)
+
+
+def test_only_a_worker_with_roles_has_them_apart(tmp_path: Path) -> None:
+    text = ROLES.replace('module = "sensor.py"', 'module = "sensor.py"\napart = true')
+    with pytest.raises(ApplianceError) as caught:
+        load(write_appliance(tmp_path, text))
+    (problem,) = caught.value.problems
+    assert "there are no roles; remove it" in str(problem)
+
+
 def test_calls_have_the_numbers_of_the_header() -> None:
     text = (INCLUDE / "syscall.h").read_text()
     header = {m[1]: int(m[2]) for m in re.finditer(r"SYS_([A-Z_]+) = ([0-9]+)", text)}

@@ -150,3 +150,19 @@ def test_summoned_worker_has_one_message_a_life_and_loses_none(household: Outcom
 def test_enclave_knows_what_it_has_used(household: Outcome) -> None:
     account = next(text for text in household.texts if text.startswith("account"))
     assert re.fullmatch(r"account \((24576|32768), True, True, 0, 0\)", account), account
+
+
+@pytest.mark.all
+@pytest.mark.parametrize("apart", [True, False])
+def test_role_with_memory_of_its_own_waits_for_no_other_role(
+    tmp_path: Path, *, apart: bool
+) -> None:
+    shutil.copytree(HERE / "shelf", tmp_path / "shelf")
+    manifest = tmp_path / "shelf/appliance.toml"
+    text = manifest.read_text()
+    assert text.count("apart = true") == 1
+    manifest.write_text(text.replace("apart = true", f"apart = {str(apart).lower()}"))
+    said = run(tmp_path / "shelf", tmp_path, "end").texts
+    shelf = [text for text in said if text.startswith("shelf")]
+    second = ["shelf.two has go", "shelf.two has on"]
+    assert shelf == ["shelf.one has hold", *(second if apart else [])]
