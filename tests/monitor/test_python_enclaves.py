@@ -99,8 +99,8 @@ def test_each_wild_pointer_of_python_is_attributed(outcome: Outcome) -> None:
         "fault attacker memory 0x21000300",
         "fault attacker memory 0x21080000",
         "fault attacker memory 0x40004000",
-        "fault attacker memory 0x00000100",
-        "fault attacker memory 0x00000000",
+        "fault attacker memory 0x100",
+        "fault attacker memory 0x0",
         "fault attacker bus 0xe000ed94",
         "fault attacker exception",  # recursion: RuntimeError
         "fault attacker out of memory",
