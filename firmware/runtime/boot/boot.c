@@ -70,7 +70,7 @@ static bool ordered(const uint8_t *uds) {
     struct image_limits limits;
     size_t length;
     const uint8_t *order = store_find(&store, STORE_ORDER, &length);
-    if (uds == NULL || order == NULL || length == 0u || dice_identify(uds, facts) != 0) {
+    if (uds == NULL || order == NULL || length == 0u || dice_identify(uds, &store, facts) != 0) {
         return false;
     }
     load_limits(&store, &limits);
@@ -106,7 +106,7 @@ static struct recovery_facts recovery;
 __attribute__((noreturn)) static void recover(const uint8_t *uds) {
     struct handoff *facts = handoff();
     if (uds != NULL) {
-        (void)dice_identify(uds, facts);
+        (void)dice_identify(uds, &store, facts);
     }
     wipe(facts->boot_seed, sizeof facts->boot_seed);
     boot_lock_secrets();

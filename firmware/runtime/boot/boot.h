@@ -93,7 +93,7 @@ const uint8_t *dice_device_secret(void);
 void dice_derive_secret(const uint8_t secret[32], const char *purpose, const void *salt, size_t salt_length,
                         uint8_t derived[32]);
 // The device identity: public key and instance id. 0 on success.
-int dice_identify(const uint8_t uds[32], struct handoff *handoff);
+int dice_identify(const uint8_t uds[32], const struct store *store, struct handoff *handoff);
 // Identity, alias key and certificate for what was measured (already in the handoff): from the copy in the store if
 // it is this image's, else derived and kept there. 0 on success.
 int dice_certify(const uint8_t uds[32], struct store *store, struct handoff *handoff);

@@ -10,10 +10,11 @@
 #include "coffret/flash.h"
 #include "coffret/section.h"
 
+_Static_assert(sizeof BOARD_NAME - 1u <= 32u, "so that HANDOFF_CERTIFICATE_MAX is enough");
+
 #define SECRETS_MAGIC "CFUDS1\0" // eight bytes with the NUL
 #define UDS_SIZE 32u
 #define ID_SIZE 20u
-#define PROFILE_NAME "coffret.p256.sha256"
 
 // Section "Salt".
 BOOT_LOW static const uint8_t asym_salt[64] = {
@@ -26,19 +27,6 @@ BOOT_LOW static const uint8_t id_salt[64] = {
     0x42, 0x86, 0xDF, 0xC2, 0x63, 0x03, 0x1E, 0x32, 0x9B, 0x4D, 0xA1, 0x48, 0x43, 0x06, 0x59, 0xFE,
     0x62, 0xCD, 0xB5, 0xB7, 0xE1, 0xE0, 0x0F, 0xC6, 0x80, 0x30, 0x67, 0x11, 0xEB, 0x44, 0x4A, 0xF7,
     0x72, 0x09, 0x35, 0x94, 0x96, 0xFC, 0xFF, 0x1D, 0xB9, 0x52, 0x0B, 0xA5, 0x1C, 0x7B, 0x29, 0xEA};
-
-// Labels of the CWT, section "CBOR CDI Certificates". The profile's own go down from -4670545.
-enum cwt_label { CWT_ISSUER = 1, CWT_SUBJECT = 2, CWT_PROFILE_FIRST = -4670545 };
-enum profile_label {
-    PROFILE_CODE = 0,
-    PROFILE_CONFIGURATION_HASH = 2,
-    PROFILE_CONFIGURATION = 3,
-    PROFILE_AUTHORITY = 4,
-    PROFILE_MODE = 6,
-    PROFILE_PUBLIC_KEY = 7,
-    PROFILE_KEY_USAGE = 8,
-    PROFILE_NAME_LABEL = 9
-};
 
 const uint8_t *dice_device_secret(void) {
     const uint8_t *secrets = flash_address(BOARD_SECRETS_OFFSET);
@@ -79,220 +67,244 @@ static void name_instance(struct handoff *handoff) {
     handoff->identity.instance_id[0] = 1u;
 }
 
-// The identity with its private key, which the caller wipes.
-static int identify(const uint8_t uds[32], struct handoff *handoff, uint8_t private_key[32]) {
-    int error = derive_private_key(uds, private_key);
-    if (error == 0) {
-        error = p256_public_from(private_key, handoff->identity.key);
+// ---- the copy of what costs public-key arithmetic ----
+
+// The record: a MAC that only this device can make, the CDI's input that the certificate was made for, and of the handoff
+// the identity's key, the alias' and the certificate with its length.
+#define MAC_SIZE 32u
+#define INPUT_SIZE 32u
+#define KEPT_START offsetof(struct handoff, identity.key)
+#define KEPT_FIXED (offsetof(struct handoff, certificate) - KEPT_START)
+#define COPY_MAX (MAC_SIZE + INPUT_SIZE + KEPT_FIXED + HANDOFF_CERTIFICATE_MAX)
+
+static void mac_copy(const uint8_t uds[32], const uint8_t *record, size_t length, uint8_t mac[MAC_SIZE]) {
+    struct hmac_context hmac;
+    uint8_t key[32];
+    dice_derive_secret(uds, "coffret certificate copy", "", 0u, key);
+    hmac_init(&hmac, key, sizeof key);
+    wipe(key, sizeof key);
+    hmac_update(&hmac, record + MAC_SIZE, length - MAC_SIZE);
+    hmac_finish(&hmac, mac);
+}
+
+// The record from the CDI's input on, if its MAC is right; else NULL.
+static const uint8_t *load_copy(const uint8_t uds[32], const struct store *store, size_t *length) {
+    const uint8_t *record = store_find(store, STORE_CERTIFICATE, length);
+    if (record == NULL || *length < MAC_SIZE + INPUT_SIZE + KEPT_FIXED || *length > COPY_MAX) {
+        return NULL;
+    }
+    uint8_t mac[MAC_SIZE];
+    mac_copy(uds, record, *length, mac);
+    return memory_compare(mac, record, sizeof mac) == MEMORY_EQUAL ? record + MAC_SIZE : NULL;
+}
+
+static void save_copy(const uint8_t uds[32], struct store *store, const uint8_t input[INPUT_SIZE],
+                      const struct handoff *handoff) {
+    static uint8_t record[COPY_MAX];
+    size_t length = KEPT_FIXED + handoff->certificate_length;
+    memcpy(record + MAC_SIZE, input, INPUT_SIZE);
+    memcpy(record + MAC_SIZE + INPUT_SIZE, (const uint8_t *)handoff + KEPT_START, length);
+    length += MAC_SIZE + INPUT_SIZE;
+    mac_copy(uds, record, length, record);
+    // Refused by the flash, the next start takes the slow way again.
+    (void)store_put(store, STORE_CERTIFICATE, record, length);
+}
+
+// The identity's key from the copy, whichever image that was made for, or derived.
+BOOT_STEP int dice_identify(const uint8_t uds[32], const struct store *store, struct handoff *handoff) {
+    uint8_t private_key[32];
+    size_t length;
+    int error = 0;
+    const uint8_t *copy = load_copy(uds, store, &length);
+    if (copy != NULL) {
+        memcpy(handoff->identity.key, copy + INPUT_SIZE, P256_PUBLIC_SIZE);
+    } else {
+        error = derive_private_key(uds, private_key);
+        if (error == 0) {
+            error = p256_public_from(private_key, handoff->identity.key);
+        }
+        wipe(private_key, sizeof private_key);
     }
     name_instance(handoff);
     return error;
 }
 
-BOOT_STEP int dice_identify(const uint8_t uds[32], struct handoff *handoff) {
-    uint8_t private_key[32];
-    int error = identify(uds, handoff, private_key);
-    wipe(private_key, sizeof private_key);
-    return error;
-}
+// ---- the certificate ----
 
-static void write_id(struct cbor_writer *writer, const uint8_t public_key[64]) {
+struct inputs {
+    char issuer[2u * ID_SIZE];
+    char subject[2u * ID_SIZE];
+    uint8_t mode;
+    uint8_t configuration_hash[32];
+    uint8_t configuration_length;
+    uint8_t configuration[127];
+};
+
+static void name_key(char name[2u * ID_SIZE], const uint8_t public_key[64]) {
     uint8_t id[ID_SIZE];
-    char hex[2u * ID_SIZE];
     hkdf(id, sizeof id, public_key, 64u, id_salt, sizeof id_salt, "ID");
     id[0] &= 0x7Fu;
-    for (uint32_t i = 0; i < sizeof hex; i++) {
+    for (uint32_t i = 0; i < 2u * ID_SIZE; i++) {
         uint32_t digit = (uint32_t)id[i / 2u] >> (i % 2u == 0u ? 4 : 0) & 15u;
-        hex[i] = (char)(digit < 10u ? '0' + digit : 'a' + digit - 10u);
+        name[i] = (char)(digit < 10u ? '0' + digit : 'a' + digit - 10u);
     }
-    cbor_write_text_length(writer, hex, sizeof hex);
 }
 
-static void write_labelled(struct cbor_writer *writer, int32_t label, const void *data, size_t length) {
-    cbor_write_int(writer, label);
-    cbor_write_bytes(writer, data, length);
+// A document is a text with holes, since the encoder's calls would be longer: so many bytes of the text, then so many of
+// the handoff or of the inputs.
+struct hole {
+    uint8_t before;
+    uint8_t length; // WITH_LENGTH: of a byte that says how many there are, and those. 0: the document ends here
+    uint16_t from;
+};
+#define WITH_LENGTH 0xFFu
+#define IN_INPUTS 0x8000u
+#define HANDOFF(member) offsetof(struct handoff, member)
+#define INPUT(member) (IN_INPUTS | offsetof(struct inputs, member))
+
+// Returns the end of the document.
+static uint8_t *fill(uint8_t *at, const char *text, const struct hole *hole, const struct handoff *handoff,
+                     const struct inputs *inputs) {
+    for (;; hole++) {
+        memcpy(at, text, hole->before);
+        at += hole->before;
+        text += hole->before;
+        if (hole->length == 0u) {
+            return at;
+        }
+        const uint8_t *base = (hole->from & IN_INPUTS) != 0u ? (const uint8_t *)inputs : (const uint8_t *)handoff;
+        const uint8_t *field = base + (hole->from & ~IN_INPUTS);
+        uint32_t length = hole->length == WITH_LENGTH ? 1u + *field : hole->length;
+        memcpy(at, field, length);
+        at += length;
+    }
 }
 
-static void write_claim(struct cbor_writer *writer, enum profile_label label, const void *data, size_t length) {
-    write_labelled(writer, CWT_PROFILE_FIRST - (int32_t)label, data, length);
-}
-
-// {1: boot digest, 2: policy digest, 3: security counter, 4: board name}. Returns its length.
-static size_t encode_configuration(const struct handoff *handoff, uint8_t *buffer, size_t capacity) {
+// The configuration descriptor {1: boot digest, 2: policy digest, 3: security counter, 4: board name}.
+static void encode_configuration(const struct handoff *handoff, struct inputs *inputs) {
+    static const char text[] = "\xA4\x01\x58\x20"
+                               "\x02\x58\x20";
+    static const struct hole holes[] = {{4, 32, HANDOFF(identity.boot_digest)}, {3, 32, HANDOFF(policy_digest)}, {0}};
+    uint8_t *end = fill(inputs->configuration, text, holes, handoff, inputs);
     struct cbor_writer writer;
-    cbor_writer_start(&writer, buffer, capacity);
-    cbor_write_map(&writer, 4u);
-    write_labelled(&writer, 1, handoff->identity.boot_digest, 32u);
-    write_labelled(&writer, 2, handoff->policy_digest, 32u);
+    cbor_writer_start(&writer, end, sizeof inputs->configuration - (size_t)(end - inputs->configuration));
     cbor_write_uint(&writer, 3u);
     cbor_write_uint(&writer, handoff->security_counter);
     cbor_write_uint(&writer, 4u);
     cbor_write_text(&writer, BOARD_NAME);
-    return cbor_writer_length(&writer);
+    inputs->configuration_length = (uint8_t)(end - inputs->configuration + cbor_writer_length(&writer));
 }
-
-// COSE_Key (RFC 9053 section 7.1.1): {kty: EC2, alg: ES256, key_ops: [verify], crv: P-256, x, y}.
-static size_t encode_public_key(const uint8_t key[64], uint8_t *buffer, size_t capacity) {
-    static const uint8_t head[] = {0xA6, 0x01, 0x02, 0x03, 0x26, 0x04, 0x81, 0x02, 0x20, 0x01};
-    struct cbor_writer writer;
-    memcpy(buffer, head, sizeof head);
-    cbor_writer_start(&writer, buffer + sizeof head, capacity - sizeof head);
-    write_labelled(&writer, -2, key, 32u);
-    write_labelled(&writer, -3, key + 32, 32u);
-    return sizeof head + cbor_writer_length(&writer);
-}
-
-struct inputs {
-    uint8_t configuration[128];
-    size_t configuration_length;
-    uint8_t configuration_hash[32];
-    uint8_t mode;
-};
 
 static void collect_inputs(const struct handoff *handoff, struct inputs *inputs) {
-    inputs->configuration_length =
-        encode_configuration(handoff, inputs->configuration, sizeof inputs->configuration);
+    encode_configuration(handoff, inputs);
     sha256(inputs->configuration, inputs->configuration_length, inputs->configuration_hash);
     inputs->mode = (handoff->identity.lifecycle & 0xFF00u) == 0x3000u ? 1u : 2u; // normal, debug
 }
 
-// CDI_Attest = KDF(32, UDS, H(code + configuration + authority + mode + hidden), "CDI_Attest"), hidden 64 zeros.
-static void derive_cdi(const uint8_t uds[32], const struct handoff *handoff, const struct inputs *inputs,
-                       uint8_t cdi[32]) {
+// The CDI's input: H(code + configuration + authority + mode + hidden), hidden 64 zeros.
+static void hash_inputs(const struct handoff *handoff, const struct inputs *inputs, uint8_t digest[INPUT_SIZE]) {
     struct sha256_context hash;
-    uint8_t digest[32] = {0};
+    memset(digest, 0, INPUT_SIZE);
     sha256_init(&hash);
     sha256_update(&hash, handoff->image_digest, 32u);
     sha256_update(&hash, inputs->configuration_hash, 32u);
     sha256_update(&hash, handoff->signer_id, 32u);
     sha256_update(&hash, &inputs->mode, 1u);
-    sha256_update(&hash, digest, sizeof digest); // hidden: 64 zeros
-    sha256_update(&hash, digest, sizeof digest);
+    sha256_update(&hash, digest, INPUT_SIZE);
+    sha256_update(&hash, digest, INPUT_SIZE);
     sha256_finish(&hash, digest);
-    dice_derive_secret(uds, "CDI_Attest", digest, sizeof digest, cdi);
 }
 
-static size_t encode_claims(const struct handoff *handoff, const struct inputs *inputs, uint8_t *buffer,
-                            size_t capacity) {
-    struct cbor_writer writer;
-    uint8_t key[96];
-    cbor_writer_start(&writer, buffer, capacity);
-    cbor_write_map(&writer, 10u);
-    cbor_write_int(&writer, CWT_ISSUER);
-    write_id(&writer, handoff->identity.key);
-    cbor_write_int(&writer, CWT_SUBJECT);
-    write_id(&writer, handoff->alias_public);
-    write_claim(&writer, PROFILE_CODE, handoff->image_digest, 32u);
-    write_claim(&writer, PROFILE_CONFIGURATION_HASH, inputs->configuration_hash, 32u);
-    write_claim(&writer, PROFILE_CONFIGURATION, inputs->configuration, inputs->configuration_length);
-    write_claim(&writer, PROFILE_AUTHORITY, handoff->signer_id, 32u);
-    write_claim(&writer, PROFILE_MODE, &inputs->mode, 1u);
-    write_claim(&writer, PROFILE_PUBLIC_KEY, key, encode_public_key(handoff->alias_public, key, sizeof key));
-    write_claim(&writer, PROFILE_KEY_USAGE, "\x20", 1u); // keyCertSign
-    cbor_write_int(&writer, CWT_PROFILE_FIRST - PROFILE_NAME_LABEL);
-    cbor_write_text(&writer, PROFILE_NAME);
-    return cbor_writer_length(&writer);
-}
+// What is signed: the Sig_structure (RFC 9052 section 4.4) ["Signature1", << {alg: ES256} >>, h'', payload]. The payload is the
+// CWT of section "CBOR CDI Certificates", a byte string of 256..65535 bytes, as ours always has. The profile's labels go
+// down from -4670545 (0x3A464450); its subject public key is a COSE_Key (RFC 9053 section 7.1.1).
+#define LABEL(last) "\x3A\x00\x47\x44" last
+static const char to_sign_text[] = "\x84\x6ASignature1\x43\xA1\x01\x26\x40\x59\x00\x00"
+                                   "\xAA\x01\x78\x28"             // issuer
+                                   "\x02\x78\x28"                 // subject
+                                   LABEL("\x50") "\x58\x20"        // code
+                                   LABEL("\x52") "\x58\x20"        // configuration's hash
+                                   LABEL("\x53") "\x58"            // configuration
+                                   LABEL("\x54") "\x58\x20"        // authority
+                                   LABEL("\x56") "\x41"            // mode
+                                   LABEL("\x57") "\x58\x50"        // {kty: EC2, alg: ES256, key_ops: [verify], crv: P-256,
+                                   "\xA6\x01\x02\x03\x26\x04\x81\x02\x20\x01\x21\x58\x20" // x,
+                                   "\x22\x58\x20"                 // y}
+                                   LABEL("\x58") "\x41\x20"        // key usage: keyCertSign
+                                   LABEL("\x59") "\x73"            // profile name
+                                   "coffret.p256.sha256";
+#define PAYLOAD_AT 20u
+static const struct hole to_sign_holes[] = {
+    {24, sizeof(((struct inputs *)0)->issuer), INPUT(issuer)},
+    {3, sizeof(((struct inputs *)0)->subject), INPUT(subject)},
+    {7, 32, HANDOFF(image_digest)},
+    {7, 32, INPUT(configuration_hash)},
+    {6, WITH_LENGTH, INPUT(configuration_length)},
+    {7, 32, HANDOFF(signer_id)},
+    {6, 1, INPUT(mode)},
+    {20, 32, HANDOFF(alias_public)},
+    {3, 32, HANDOFF(alias_public[32])},
+    {32, 0, 0}};
 
-// The Sig_structure (RFC 9052 section 4.4) up to the payload's length: ["Signature1", << {alg: ES256} >>, h'', payload].
-// The head of the payload's byte string is that of 256..65535 bytes, as ours always has.
-static const uint8_t signature_head[] = {0x84, 0x6A, 'S', 'i',  'g',  'n',  'a',  't', 'u',
-                                         'r',  'e',  '1', 0x43, 0xA1, 0x01, 0x26, 0x40, 0x59};
-// COSE_Sign1 (RFC 9052 section 4.2) up to that byte string: an array of four, << {alg: ES256} >>, no unprotected headers.
-static const uint8_t sign1_head[] = {0x84, 0x43, 0xA1, 0x01, 0x26, 0xA0};
-#define BYTES_HEAD_SIZE 3u
-
-// What room the certificate leaves for its payload.
-#define PAYLOAD_MAX (HANDOFF_CERTIFICATE_MAX - sizeof sign1_head - BYTES_HEAD_SIZE - 2u - P256_SIGNATURE_SIZE)
-
-// The slow way: two public keys and a signature. The alias' private key is in the handoff.
-static int make_certificate(const uint8_t uds[32], const struct inputs *inputs, struct handoff *handoff) {
-    static uint8_t to_sign[sizeof signature_head + 2u + PAYLOAD_MAX];
-    static const uint8_t bytes_64[] = {0x58, 64};
-    uint8_t *payload = to_sign + sizeof signature_head + 2u;
+// The slow way: a public key or two and a signature. The alias' private key is in the handoff.
+static int make_certificate(const uint8_t uds[32], const struct store *store, struct inputs *inputs,
+                            struct handoff *handoff) {
+    // COSE_Sign1 (RFC 9052 section 4.2) around the payload: an array of four, << {alg: ES256} >>, no unprotected headers.
+    static const uint8_t head[] = {0x84, 0x43, 0xA1, 0x01, 0x26, 0xA0};
+    static const uint8_t tail[] = {0x58, P256_SIGNATURE_SIZE};
+    static uint8_t to_sign[PAYLOAD_AT + HANDOFF_CERTIFICATE_MAX];
+    uint8_t *certificate = handoff->certificate;
     uint8_t digest[32];
     uint8_t private_key[32];
-    int error = identify(uds, handoff, private_key);
+    int error = dice_identify(uds, store, handoff);
     if (error == 0) {
         error = p256_public_from(handoff->alias_private, handoff->alias_public);
     }
-    size_t length = encode_claims(handoff, inputs, payload, PAYLOAD_MAX);
-    memcpy(to_sign, signature_head, sizeof signature_head);
-    payload[-2] = (uint8_t)(length >> 8);
-    payload[-1] = (uint8_t)length;
-    sha256(to_sign, (size_t)(payload - to_sign) + length, digest);
+    if (error == 0) {
+        error = derive_private_key(uds, private_key);
+    }
+    name_key(inputs->issuer, handoff->identity.key);
+    name_key(inputs->subject, handoff->alias_public);
+    size_t length = (size_t)(fill(to_sign, to_sign_text, to_sign_holes, handoff, inputs) - to_sign);
+    to_sign[PAYLOAD_AT - 2u] = (uint8_t)((length - PAYLOAD_AT) >> 8);
+    to_sign[PAYLOAD_AT - 1u] = (uint8_t)(length - PAYLOAD_AT);
+    sha256(to_sign, length, digest);
 
-    uint8_t *certificate = handoff->certificate;
-    memcpy(certificate, sign1_head, sizeof sign1_head);
-    certificate += sizeof sign1_head;
-    memcpy(certificate, payload - BYTES_HEAD_SIZE, BYTES_HEAD_SIZE + length);
-    certificate += BYTES_HEAD_SIZE + length;
-    memcpy(certificate, bytes_64, sizeof bytes_64);
-    certificate += sizeof bytes_64;
+    memcpy(certificate, head, sizeof head);
+    certificate += sizeof head;
+    length -= PAYLOAD_AT - 3u; // from the head of the byte string on, they are the same
+    memcpy(certificate, to_sign + PAYLOAD_AT - 3u, length);
+    certificate += length;
+    memcpy(certificate, tail, sizeof tail);
+    certificate += sizeof tail;
     if (error == 0) {
         error = p256_sign(private_key, digest, certificate);
     }
     wipe(private_key, sizeof private_key);
     handoff->certificate_length = (uint16_t)(certificate + P256_SIGNATURE_SIZE - handoff->certificate);
-    return length != 0u ? error : -1;
-}
-
-// What of the handoff is kept: the public keys, and the certificate with its length.
-#define KEPT_START offsetof(struct handoff, identity.key)
-#define KEPT_FIXED (offsetof(struct handoff, certificate) - KEPT_START)
-#define MAC_SIZE 32u
-
-// The copy is whole and this image's on this device if its MAC is right: the key comes from the CDI, and that from
-// every input of the certificate.
-static void mac_copy(const uint8_t key[32], const void *kept, size_t length, uint8_t mac[MAC_SIZE]) {
-    struct hmac_context hmac;
-    hmac_init(&hmac, key, 32u);
-    hmac_update(&hmac, kept, length);
-    hmac_finish(&hmac, mac);
-}
-
-static bool load_copy(const struct store *store, const uint8_t key[32], struct handoff *handoff) {
-    size_t length;
-    const uint8_t *record = store_find(store, STORE_CERTIFICATE, &length);
-    if (record == NULL || length <= MAC_SIZE + KEPT_FIXED ||
-        length > MAC_SIZE + KEPT_FIXED + HANDOFF_CERTIFICATE_MAX) {
-        return false;
-    }
-    uint8_t mac[MAC_SIZE];
-    mac_copy(key, record + MAC_SIZE, length - MAC_SIZE, mac);
-    if (memory_compare(mac, record, MAC_SIZE) != MEMORY_EQUAL) {
-        return false;
-    }
-    memcpy((uint8_t *)handoff + KEPT_START, record + MAC_SIZE, length - MAC_SIZE);
-    name_instance(handoff);
-    return true;
-}
-
-static void save_copy(struct store *store, const uint8_t key[32], const struct handoff *handoff) {
-    static uint8_t record[MAC_SIZE + KEPT_FIXED + HANDOFF_CERTIFICATE_MAX];
-    size_t length = KEPT_FIXED + handoff->certificate_length;
-    memcpy(record + MAC_SIZE, (const uint8_t *)handoff + KEPT_START, length);
-    mac_copy(key, record + MAC_SIZE, length, record);
-    // Refused by the flash, the next start takes the slow way again.
-    (void)store_put(store, STORE_CERTIFICATE, record, MAC_SIZE + length);
+    return error;
 }
 
 BOOT_STEP int dice_certify(const uint8_t uds[32], struct store *store, struct handoff *handoff) {
     struct inputs inputs;
-    uint8_t cdi[32];
-    uint8_t key[32];
+    uint8_t input[INPUT_SIZE];
+    uint8_t cdi[32]; // CDI_Attest
+    size_t length;
     collect_inputs(handoff, &inputs);
-    derive_cdi(uds, handoff, &inputs, cdi);
-    dice_derive_secret(cdi, "coffret certificate copy", "", 0u, key);
+    hash_inputs(handoff, &inputs, input);
+    dice_derive_secret(uds, "CDI_Attest", input, sizeof input, cdi);
     int error = derive_private_key(cdi, handoff->alias_private);
     wipe(cdi, sizeof cdi);
-    if (error == 0 && !load_copy(store, key, handoff)) {
-        error = make_certificate(uds, &inputs, handoff);
+    const uint8_t *copy = load_copy(uds, store, &length);
+    if (copy != NULL && memory_compare(copy, input, INPUT_SIZE) == MEMORY_EQUAL) {
+        memcpy((uint8_t *)handoff + KEPT_START, copy + INPUT_SIZE, length - MAC_SIZE - INPUT_SIZE);
+        name_instance(handoff);
+    } else if (error == 0) {
+        error = make_certificate(uds, store, &inputs, handoff);
         if (error == 0) {
-            save_copy(store, key, handoff);
+            save_copy(uds, store, input, handoff);
         }
     }
-    wipe(key, sizeof key);
     if (error != 0) {
         wipe(handoff->alias_private, sizeof handoff->alias_private);
     }

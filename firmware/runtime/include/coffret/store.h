@@ -14,7 +14,7 @@ enum store_key {
     STORE_LIFECYCLE = 3,        // uint16_t, PSA value
     STORE_ENDORSEMENT = 4,      // bytes, at most 1,024
     STORE_BOOT_COUNT = 5,       // uint32_t
-    STORE_CERTIFICATE = 6,      // cached DICE certificate
+    STORE_CERTIFICATE = 6,      // cached DICE certificate and public keys
     STORE_IMAGE_MAC = 7,
     STORE_BUDGETS = 8,          // what gates used of their windows (monitor/gate.c)
     STORE_KEY_FLOOR = 9,        // uint16_t: signing keys of an older generation are revoked
