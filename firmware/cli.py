@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -194,15 +194,16 @@ def inspect_command(bundle: Path, as_json: bool) -> None:
 
 @click.command("rebuild")
 @click.argument("bundle", type=click.Path(path_type=Path))
-@click.argument("appliance", type=click.Path(path_type=Path))
+@click.argument("appliance", type=click.Path(path_type=Path), required=False)
 @click.option("--key", metavar="KEY", help="The private signing key: a PEM file or a pkcs11: URI.")
 @JSON
-def rebuild_command(bundle: Path, appliance: Path, key: str | None, as_json: bool) -> None:
-    """Build APPLIANCE again for BUNDLE's board, and say whether the result is the same.
+def rebuild_command(bundle: Path, appliance: Path | None, key: str | None, as_json: bool) -> None:
+    """Build BUNDLE again from the sources in it, and say whether the result is the same.
 
-    With another signing key than BUNDLE's, everything is compared but what depends on the key: the
-    signatures, and boot, which has the keys it trusts in it. Exit 0: the same. 1: something
-    differs, and what, inputs first.
+    With APPLIANCE: from that folder instead, whose sources are compared too. With another signing
+    key than BUNDLE's, everything is compared but what depends on the key: the signatures, and boot,
+    which has the keys it trusts in it. Exit 0: the same. 1: something differs, and what, inputs
+    first.
     """
     from boards.errors import NO  # noqa: PLC0415
     from boards.model import load as load_board  # noqa: PLC0415
@@ -211,14 +212,17 @@ def rebuild_command(bundle: Path, appliance: Path, key: str | None, as_json: boo
     from firmware.bundle import load_bundle  # noqa: PLC0415
     from firmware.manifest import load  # noqa: PLC0415
     from firmware.problems import ApplianceError  # noqa: PLC0415
-    from firmware.rebuild import differences, same_key  # noqa: PLC0415
+    from firmware.rebuild import differences, recorded_appliance, same_key  # noqa: PLC0415
 
     found = load_bundle(bundle)
     board = load_board(found.facts.board)
     with tempfile.TemporaryDirectory() as folder:
         try:
+            if appliance is None:
+                appliance = recorded_appliance(found, Path(folder) / "sources")
             manifest = load(appliance).with_profile(found.facts.profile)
-            with _means(manifest, board, Signing(key)) as means:
+            with _means(manifest, board, Signing(key)) as usual:
+                means = replace(usual, work=Path(folder) / "work")
                 again = build(manifest, board, Path(folder) / "b", means)
         except ApplianceError as error:
             refuse(error, as_json)

@@ -46,6 +46,7 @@ from firmware.manifest import Manifest
 from firmware.modules import Module
 from firmware.plan import Plan
 from firmware.provenance import provenance
+from firmware.recorded_sources import SOURCES_FILE, recorded_sources
 from firmware.sbom import APACHE, MIT, Part, Tool, sbom
 from firmware.sources import Trees
 from firmware.symbols import SYMBOLS_FILE, Named, symbols
@@ -107,6 +108,7 @@ def assemble(
         _FILES.policy: parts.policy.document,
         _FILES.sbom: bill,
         SIGNING_KEY: pem,
+        SOURCES_FILE: recorded_sources(parts.manifest),
     }
     if parts.functions:
         files[SYMBOLS_FILE] = _symbols(parts, signed)

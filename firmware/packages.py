@@ -41,12 +41,16 @@ class PackageError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A package as it was verified. `modules`: its files by import name; `digest`: 32 bytes."""
+    """A package as it was verified. `modules`: its files by import name; `digest`: 32 bytes.
+
+    `fetched`: it came from the package index, and can come from there again.
+    """
 
     name: str
     version: str
     digest: bytes
     modules: Mapping[str, Path]
+    fetched: bool
 
 
 def from_folder(name: str, folder: Path, sha256: str) -> Package:
@@ -58,7 +62,7 @@ def from_folder(name: str, folder: Path, sha256: str) -> Package:
     if found.hex() != sha256:
         what = f"{folder} has the digest {found.hex()}"
         raise PackageError("sha256", what, "look at what changed; then write that digest here")
-    return Package(name, "0", found, modules)
+    return Package(name, "0", found, modules, fetched=False)
 
 
 def folder_digest(modules: Mapping[str, Path]) -> bytes:
@@ -75,7 +79,7 @@ def from_wheel(name: str, requirement: str, sha256: str) -> Package:
     folder = user_cache() / "packages" / f"{project}-{version}-{sha256}"
     if not folder.is_dir():
         _fetch(requirement, sha256, folder)
-    return Package(name, version, bytes.fromhex(sha256), _modules(folder))
+    return Package(name, version, bytes.fromhex(sha256), _modules(folder), fetched=True)
 
 
 def _modules(folder: Path) -> dict[str, Path]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+from boards.errors import USAGE, CoffretError
 from firmware.bundle import Bundle
+from firmware.recorded_sources import SOURCES_FILE, unpack_sources
 
 # What a person without the signing key cannot make again: what is signed with it, and boot, which
 # has the keys it trusts in it; symbols.json names the images' digests. The images' code is compared
@@ -39,6 +42,18 @@ def differences(bundle: Bundle, again: Bundle) -> tuple[Difference, ...]:
     With another signing key, what depends on it is left out: see `same_key`.
     """
     return tuple(_differences(bundle, again))
+
+
+def recorded_appliance(bundle: Bundle, folder: Path) -> Path:
+    """The manifest of the appliance in the bundle, unpacked into a new folder.
+
+    Raises CoffretError: the bundle has no sources (2), or they cannot be unpacked (1).
+    """
+    if SOURCES_FILE not in bundle.facts.contents:
+        what = f"{bundle.folder}: has no {SOURCES_FILE}: an older coffret built it"
+        raise CoffretError(what, "name the appliance's folder behind the bundle", USAGE)
+    folder.mkdir()
+    return unpack_sources(bundle.folder / SOURCES_FILE, folder)
 
 
 def same_key(bundle: Bundle, again: Bundle) -> bool:

@@ -134,7 +134,7 @@ def tell_all(teller: Teller) -> None:
     teller.tell("sign", unsigned)
     teller.tell("inspect", bundle)
     teller.tell("audit", bundle)
-    teller.tell("rebuild", bundle, folder / "hello")
+    teller.tell("rebuild", bundle)
     _log(teller, bundle)
     with board_of(read_bundle(bundle), state=folder / "kitchen") as board:
         wait_for(board.port, 30, lambda answering: answering.mode())

@@ -66,8 +66,7 @@ def test_another_user_elsewhere_at_another_time_builds_the_same_bits(
         key = _key(other)
         cold = _build(other, key, example, board)
         brought = other.give(tmp_path / "bundle", "brought")
-        appliance = other.checkout / "examples" / example
-        warm = other.coffret("rebuild", brought, appliance, "--key", key)
+        warm = other.coffret("rebuild", brought, "--key", key)
     assert len(mine) > 10
     assert set(mine) == set(cold)
     assert [name for name in mine if mine[name] != cold[name]] == []
