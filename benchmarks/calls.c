@@ -10,7 +10,9 @@
 #define TIMER ((volatile uint32_t *)0x40001000u) // CMSDK timer: control, value, reload
 #define CALL 0u     // enclave 0 -> 1
 #define SEND 1u     // enclave 0 -> 0
+#define GATE 2u     // enclave 0 -> 1, through a gate
 #define LENGTH 16u
+#define ROUNDS 7u
 
 static volatile uint32_t window[80]; // 320 bytes
 
@@ -23,10 +25,63 @@ __attribute__((noinline)) static int32_t function(uint32_t a, uint32_t b, uint32
     return (int32_t)a;
 }
 
-// As the monitor has them: through a pointer that the compiler cannot see through.
-typedef bool check(const struct label *from, const struct gate *gate, const struct label *to);
-static check *volatile const secrecy = secrecy_may_flow;
-static check *volatile const integrity = integrity_may_flow;
+// What is measured: each a function that is called at one place, so that the compiler gives all the same frame.
+typedef int32_t measured(uint8_t *message);
+
+static const struct label label = {{1, 1}};
+
+static int32_t nothing(uint8_t *message) {
+    (void)message;
+    return 0;
+}
+
+static int32_t plain_function(uint8_t *message) {
+    (void)message;
+    int32_t result = function(1, 2, 3);
+    __asm__ volatile("" : "+r"(result)); // it returns here
+    return result;
+}
+
+static int32_t call_and_reply(uint8_t *message) {
+    return syscall3(SYS_CALL, CALL, (uint32_t)message, LENGTH | LENGTH << 16);
+}
+
+static int32_t send(uint8_t *message) {
+    return syscall3(SYS_SEND, SEND, (uint32_t)message, LENGTH);
+}
+
+static int32_t receive(uint8_t *message) {
+    return syscall3(SYS_RECEIVE, SEND, (uint32_t)message, LENGTH);
+}
+
+static int32_t smallest_call(uint8_t *message) {
+    (void)message;
+    return syscall3(SYS_DROPPED, SEND, 0, 0);
+}
+
+static int32_t gate(uint8_t *message) {
+    return syscall3(SYS_SEND, GATE, (uint32_t)message, LENGTH);
+}
+
+static int32_t secrecy_check(uint8_t *message) {
+    (void)message;
+    return secrecy_may_flow(&label, 0, &label);
+}
+
+static int32_t integrity_check(uint8_t *message) {
+    (void)message;
+    return integrity_may_flow(&label, 0, &label);
+}
+
+static measured *const all[] = {
+    nothing, plain_function, call_and_reply, send, receive, smallest_call, gate, secrecy_check, integrity_check,
+};
+
+__attribute__((noinline)) static void measure(measured *what, uint8_t *message, volatile struct result *result) {
+    result->ticks[0] = TIMER[1];
+    result->result = what(message);
+    result->ticks[1] = TIMER[1];
+}
 
 static void serve(void) {
     uint8_t buffer[LENGTH];
@@ -37,32 +92,20 @@ static void serve(void) {
     }
 }
 
-#define MEASURE(number, what)                       \
-    PAGE->results[number].ticks[0] = TIMER[1];      \
-    PAGE->results[number].result = (what);          \
-    PAGE->results[number].ticks[1] = TIMER[1];
-
 _Noreturn void vm_main(const struct task *self) {
     if (self != coffret_tasks) {
         serve();
     }
-    uint8_t buffer[LENGTH] = {1};
+    uint8_t message[LENGTH] = {1}; // on the stack: a call waits, so its buffer may not be in the window
     TIMER[2] = 0xFFFFFFFFu;
     TIMER[1] = 0xFFFFFFFFu;
     TIMER[0] = 1u;
     window[0] = 1;
-    const struct label label = {{1, 1}};
-    check *const may_see = secrecy, *const may_trust = integrity;
     syscall3(SYS_WAIT, 0, 5, 0);
-    for (uint32_t i = 0; i < 8u; i++) {
-        MEASURE(0u + i, 0)
-        MEASURE(8u + i, function(1, 2, 3))
-        MEASURE(16u + i, syscall3(SYS_CALL, CALL, (uint32_t)buffer, LENGTH | LENGTH << 16))
-        MEASURE(24u + i, syscall3(SYS_SEND, SEND, (uint32_t)buffer, LENGTH))
-        MEASURE(32u + i, syscall3(SYS_RECEIVE, SEND, (uint32_t)buffer, LENGTH))
-        MEASURE(40u + i, syscall3(SYS_DROPPED, SEND, 0, 0))
-        MEASURE(48u + i, may_see(&label, 0, &label))
-        MEASURE(56u + i, may_trust(&label, 0, &label))
+    for (uint32_t i = 0; i < ROUNDS; i++) {
+        for (uint32_t number = 0; number < sizeof all / sizeof *all; number++) {
+            measure(all[number], message, &PAGE->results[number * ROUNDS + i]);
+        }
     }
     for (;;) {
         syscall3(SYS_WAIT, 0, FOREVER, 0);
