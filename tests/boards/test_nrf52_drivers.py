@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 import boards
 from firmware.monitor_features import EVERYTHING, HEADER, constants, image_config
 from tests.boards.simulated_nrf52 import (
+    APPROTECT,
     CLOCK,
     FLASH_SIZE,
+    NVMC,
     P0,
     PAGE,
     UART0,
@@ -119,6 +121,14 @@ def test_boot_and_secret_are_closed_until_the_next_reset(part: SimulatedNrf52) -
     assert erase(part, STORE, PAGE) == program(part, STORE, b"fine") == OK
     part.library.board_lock_flash()  # cannot be taken back either, whatever is written there
     assert erase(part, 0, PAGE) == FAILED
+
+
+def test_debug_port_is_closed_once_and_the_flash_is_read_only_again(part: SimulatedNrf52) -> None:
+    assert part.registers[APPROTECT] & 0xFF == 0xFF  # open, as it left the factory
+    for _ in range(2):
+        part.library.board_lock_debug()
+        assert part.registers[APPROTECT] == 0xFFFF_FF00
+        assert part.registers[NVMC + 0x504] == 0
 
 
 def test_the_management_port_moves_bytes_both_ways(part: SimulatedNrf52) -> None:

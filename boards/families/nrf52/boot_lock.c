@@ -11,3 +11,12 @@ void board_lock_flash(void) {
     acl_close(1u, BOARD_FLASH_BASE + BOARD_SECRETS_OFFSET, BOARD_SECRETS_SIZE, ACL_NO_WRITE | ACL_NO_READ);
     cpu_data_barrier();
 }
+
+// In effect from the next reset on; only an erase of the whole part by its control access port takes it back.
+void board_lock_debug(void) {
+    if ((register_read(UICR_APPROTECT) & 0xFFu) != 0u) {
+        nvmc_mode(NVMC_WRITE);
+        nvmc_write(UICR_APPROTECT, 0xFFFFFF00u);
+        nvmc_mode(NVMC_READ);
+    }
+}

@@ -51,6 +51,9 @@ static inline void nvmc_write(uint32_t address, uint32_t word) {
     nvmc_wait();
 }
 
+// The debug port's protection, kept as flash is (section 4.5.1.4): zeros in the lowest byte close it in every revision.
+#define UICR_APPROTECT 0x10001208u
+
 // ---- access control lists, section 4.4.4: ADDR 0x800, SIZE 0x804, PERM 0x808, 16 bytes a region ----
 
 #define ACL_NO_WRITE (1u << 1)

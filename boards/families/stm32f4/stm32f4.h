@@ -61,8 +61,10 @@ static inline void clock_use_pll(void) {
 
 #define FLASH_ACR 0x40023C00u
 #define FLASH_KEYR 0x40023C04u
+#define FLASH_OPTKEYR 0x40023C08u
 #define FLASH_SR 0x40023C0Cu
 #define FLASH_CR 0x40023C10u
+#define FLASH_OPTCR 0x40023C14u
 
 #define FLASH_ACR_CACHES (1u << 9 | 1u << 10) // instructions, data
 #define FLASH_ACR_FORGET (1u << 11 | 1u << 12)
@@ -73,6 +75,11 @@ static inline void clock_use_pll(void) {
 #define FLASH_CR_WORDS (2u << 8) // 32 bits at once: 2.7 to 3.6 V (section 3.6.2)
 #define FLASH_CR_START (1u << 16)
 #define FLASH_CR_LOCK (1u << 31)
+#define FLASH_OPTCR_LOCK 1u
+#define FLASH_OPTCR_START (1u << 1)
+#define FLASH_OPTCR_LEVELS (0xFFu << 8)
+#define FLASH_OPTCR_LEVEL_0 (0xAAu << 8)
+#define FLASH_OPTCR_LEVEL_1 (0x55u << 8)
 
 // `wait_states` by table 10: five for 150 to 168 MHz at 2.7 to 3.6 V.
 static inline void flash_interface_start(uint32_t wait_states) {

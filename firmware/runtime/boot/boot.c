@@ -182,6 +182,9 @@ void boot_main(bool faulted) {
 
     const uint8_t *uds = dice_device_secret();
     describe_device(uds, handoff());
+    if (is_secured(handoff()->identity.lifecycle)) {
+        board_lock_debug();
+    }
     bool asked = (state.flags & BOOT_RECOVERY) != 0u;
     if (asked) {
         // Cleared before it is obeyed: once is once, even if the power goes.

@@ -13,6 +13,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 PAGE, FLASH_SIZE = 0x1000, 0x8_0000
+APPROTECT = 0x1000_1208
 NVMC, CLOCK, UART0, UARTE1 = 0x4001_E000, 0x4000_0000, 0x4000_2000, 0x4002_8000
 TIMER0, RNG, WDT, GPIOTE, P0 = 0x4000_8000, 0x4000_D000, 0x4001_0000, 0x4000_6000, 0x5000_0000
 _READ = ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_uint32)
@@ -40,6 +41,7 @@ class SimulatedNrf52:
 
     def __post_init__(self) -> None:
         self.registers[NVMC + 0x400] = 1  # always ready: it takes no time here
+        self.registers[APPROTECT] = 0xFFFF_FFFF
         for base in (UART0, UARTE1):
             self.sent[base], self.coming[base] = bytearray(), deque()
         self._callbacks = _READ(self._read), _WRITE(self._write)  # kept: C calls them
@@ -109,6 +111,9 @@ class SimulatedNrf52:
     def _write(self, address: int, value: int) -> None:
         if address < FLASH_SIZE:
             self._program(address, value)
+        elif address == APPROTECT:  # written as flash is
+            if self.registers.get(NVMC + 0x504) == 1:
+                self.registers[address] = self.registers[address] & value
         elif NVMC + 0x800 <= address < NVMC + 0x880:
             if not self.registers.get(address):  # once until the next reset
                 self.registers[address] = value

@@ -58,6 +58,9 @@ size_t board_stream_read(uint32_t stream, uint8_t *data, size_t capacity);
 
 // Boot only: closes boot and the device secret until the next reset, where the part can (boards/families/*/boot_lock.c).
 void board_lock_flash(void);
+// Boot only, at each start of a secured device: closes the debug port for good, where the part can. What opens it again
+// erases the flash, and the device secret with it.
+void board_lock_debug(void);
 
 // What an interrupt changed, so that the monitor knows whom to wake.
 enum board_event {
