@@ -33,7 +33,7 @@ from firmware.link import LinkedImage, link_image
 from firmware.manifest import Manifest
 from firmware.micropython import baseline_switches, build_vm, native_code_switches
 from firmware.monitor_features import constants
-from firmware.native import compile_native, compile_tables, layout_of, runtime_digest
+from firmware.native import DELTAS, compile_native, compile_tables, layout_of, runtime_digest
 from firmware.plan import SLOTS, Plan, make_plan
 from firmware.problems import ApplianceError
 from firmware.profile import profile_switches
@@ -163,8 +163,9 @@ def compile_and_link(made: Design, means: Means, folder: Path) -> Linked:
             board=board,
         )
     with _step(means.say, "compiled monitor and services"):
-        native = compile_native(board, toolchain, means.work, made.monitor)
-    every = {**made.switches, **made.monitor}
+        deltas = made.plan.delta_updates
+        native = compile_native(board, toolchain, means.work, made.monitor, deltas=deltas)
+    every = {**made.switches, **made.monitor, **({DELTAS: "1"} if deltas else {})}
     digest = runtime_digest(board, means.trees.micropython.identity, every)
     runtime = Component("runtime", RUNTIME_VERSION, digest)
     images: list[LinkedImage] = []

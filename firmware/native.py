@@ -21,6 +21,10 @@ _SOURCE_SUFFIXES = frozenset((".c", ".h", ".S", ".ld"))
 _SERVICES = ("manager_main", "attester_main")
 
 
+# Boot has the same sources and never this: delta updates, firmware/runtime/smp/delta.h.
+DELTAS = "SMP_DELTA"
+
+
 def native_sources(board: Board) -> tuple[Path, ...]:
     """Every C file of an image but the VM's and the tables, in a fixed order."""
     folders = (RUNTIME / "services", RUNTIME / "smp", RUNTIME / "cbor")
@@ -41,14 +45,23 @@ def layout_of(plan: Plan) -> Layout:
 
 
 def compile_native(
-    board: Board, toolchain: Toolchain, work: Path, constants: Mapping[str, str]
+    board: Board,
+    toolchain: Toolchain,
+    work: Path,
+    constants: Mapping[str, str],
+    *,
+    deltas: bool = False,
 ) -> Path:
     """Monitor, drivers and services as one object, a function of the board and our C.
 
     `constants`: what of the monitor is in the image (`firmware.monitor_features`).
+    `deltas`: the manager takes updates as the difference to what runs.
     """
     write_if_new(work / HEADER, image_config(constants).encode())
-    jobs = [_job(board, source, work, lto=True) for source in native_sources(board)]
+    defines = (DELTAS,) * deltas
+    jobs = [
+        _job(board, source, work, lto=True, defines=defines) for source in native_sources(board)
+    ]
     objects = toolchain.compile(jobs, CORES[board.core], _roots(work))
     return toolchain.optimise(objects, CORES[board.core], (*KEEP, *_SERVICES))
 
@@ -83,7 +96,9 @@ def _runtime_files(board: Board) -> Iterator[tuple[str, Path]]:
                 yield f"{label}/{path.relative_to(folder).as_posix()}", path
 
 
-def _job(board: Board, source: Path, work: Path, *, lto: bool) -> CompileJob:
+def _job(
+    board: Board, source: Path, work: Path, *, lto: bool, defines: tuple[str, ...] = ()
+) -> CompileJob:
     write_if_new(work / "board_config.h", board.config_header().encode())
     includes = (
         work,
@@ -93,7 +108,7 @@ def _job(board: Board, source: Path, work: Path, *, lto: bool) -> CompileJob:
         RUNTIME / "libc",
         *board.include_directories,
     )
-    return CompileJob(source, includes, flags=_WARNINGS, lto=lto)
+    return CompileJob(source, includes, defines=defines, flags=_WARNINGS, lto=lto)
 
 
 def _roots(work: Path) -> Roots:

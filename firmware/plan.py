@@ -178,6 +178,7 @@ class Plan:
     free_ram: int
     features: frozenset[Feature] = EVERYTHING  # of the monitor; the rest is not in the image
     log: int = LOG_BYTES
+    delta_updates: bool = False
 
     @property
     def enclaves(self) -> tuple[Task, ...]:
@@ -234,6 +235,7 @@ def make_plan(manifest: Manifest, board: Board, sizes: RuntimeSizes | None = Non
         free_ram=memory.free,
         features=features,
         log=log_bytes(manifest),
+        delta_updates=manifest.appliance.delta_updates,
     )
 
 

@@ -140,6 +140,10 @@ class Appliance(Table):
         le=16 * 1024,
         description='memory for the log, a power of two: "1K", from 512 to "16K"',
     )
+    delta_updates: bool = Field(
+        default=False,
+        description="true: a board that runs it takes updates as the difference to it",
+    )
 
 
 class Requires(Table):

@@ -38,7 +38,7 @@ def mount(group: click.Group) -> None:
     from flasher.fleet import cli_records  # noqa: PLC0415
     from flasher.fleet.cli import fleet  # noqa: PLC0415
 
-    verbs = (run, flash, logs, trace_command, provision, decommission, attest, demo, fleet)
+    verbs = (run, flash, delta, logs, trace_command, provision, decommission, attest, demo, fleet)
     for verb in verbs:
         group.add_command(verb)
     cli_records.mount(fleet)
@@ -102,6 +102,12 @@ def run(bundle: Path, state: Path | None, blank: bool, as_json: bool) -> None:
     metavar="FILE",
     help="Only write FILE (UF2 or HEX) for one new board's drive: boot, slot A, a fresh secret.",
 )
+@click.option(
+    "--delta",
+    type=click.Path(path_type=Path, exists=True),
+    metavar="FILE|BUNDLE",
+    help="Send the difference to what runs: a file of `coffret delta`, or the bundle that runs.",
+)
 @SECRETS
 @SECRET_KEY
 @JSON
@@ -112,6 +118,7 @@ def flash(
     new: bool,
     at: str | None,
     new_board: Path | None,
+    delta: Path | None,
     secrets: Path | None,
     secret_key: str | None,
     as_json: bool,
@@ -123,6 +130,7 @@ def flash(
     """
     from flasher import console, programming  # noqa: PLC0415
     from flasher.board_secrets import source_of  # noqa: PLC0415
+    from flasher.delta import from_path  # noqa: PLC0415
 
     if new_board is not None:
         from flasher.bundle import read_bundle  # noqa: PLC0415
@@ -140,10 +148,54 @@ def flash(
             _result(written.to_json(), lines, as_json)
             return
         done = programming.flash(
-            image, port, console.say, progress, transport=transport, new=new, secret=source
+            image,
+            port,
+            console.say,
+            progress,
+            transport=transport,
+            new=new,
+            secret=source,
+            deltas=None if delta is None else from_path(delta),
         )
     what = "runs" if done.changed else "already ran"
-    _result(done.to_json(), [f"slot {done.slot} {what} {done.version}"], as_json)
+    lines = [f"slot {done.slot} {what} {done.version}"]
+    if done.saved:
+        lines.append(f"{done.saved} bytes were not sent")
+    _result(done.to_json(), lines, as_json)
+
+
+@click.command()
+@click.argument("old", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("new", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    metavar="FILE",
+    help="The file to write: a zip archive with a delta for each slot.",
+)
+@JSON
+def delta(old: Path, new: Path, output: Path, as_json: bool) -> None:
+    """Make the difference between bundles OLD and NEW: what a board that runs OLD needs for NEW.
+
+    `coffret flash NEW --delta FILE` sends it.
+    """
+    from flasher.bundle import read_bundle  # noqa: PLC0415
+    from flasher.delta import between, write_deltas  # noqa: PLC0415
+
+    target = read_bundle(new)
+    made = between(read_bundle(old), target)
+    write_deltas(made, output)
+    rows = []
+    for (start, end), data in zip((("A", "B"), ("B", "A")), made.each, strict=True):
+        whole = len(target.slot_image("AB".index(end)).data)
+        rows.append({"from": start, "to": end, "delta": len(data), "image": whole})
+    lines = [
+        f"slot {row['from']} to {row['to']}: {row['delta']} bytes instead of {row['image']}"
+        for row in rows
+    ]
+    _result({"file": str(output), "deltas": rows}, lines, as_json)
 
 
 @click.command()

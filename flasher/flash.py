@@ -11,7 +11,9 @@ from pathlib import Path
 
 from flasher.answers import SLOT_NAMES, Mode, SlotImage
 from flasher.bundle import Bundle, ImageFile, read_bundle, read_image
+from flasher.delta import DeltaFor
 from flasher.errors import BadAnswerError, RefusedError, VerifyError
+from flasher.reasons import Reason
 from flasher.smp import Board, Progress, wait_for
 from flasher.transport import Guard, unguarded
 
@@ -25,13 +27,17 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Flashed:
-    """What a flash did. `changed` is False when the board ran the image already."""
+    """What a flash did. `changed` is False when the board ran the image already.
+
+    `saved`: bytes that did not have to be sent, since the board made them of what it had.
+    """
 
     slot: str
     version: str
     digest: str
     previous: str | None
     changed: bool
+    saved: int = 0
 
     def to_json(self) -> dict[str, object]:
         return asdict(self)
@@ -48,10 +54,12 @@ def flash(
     say: Say,
     progress: Progress,
     guard: Guard = unguarded,
+    deltas: DeltaFor | None = None,
 ) -> Flashed:
     """Flashes the board at `port` and leaves it running the new image, confirmed.
 
-    `say` gets one line a step, `guard` is asked before each request.
+    `say` gets one line a step, `guard` is asked before each request. `deltas` may know a shorter
+    way to an image from the digest of the one that runs.
     Raises RefusedError with the board's reason, and what `Board` does.
     """
     with Board.open(port, guard=guard) as board:
@@ -63,18 +71,46 @@ def flash(
             say(f"the board is in recovery; uploading {image.version}")
             board.upload(image.data, progress)
             _require_held(board, image, say)
-            return _start(board, image, None, say, guard)
+            return _start(board, image, None, say, guard, 0)
         running = _running(board, slots)
         say(f"slot {SLOT_NAMES[running.slot]} runs {running.version}")
         if running.digest in _digests(source):
             return _already(board, running, say)
         image = _for_slot(source, 1 - running.slot)
-        say(f"uploading {image.version} to slot {SLOT_NAMES[1 - running.slot]}")
-        board.upload(image.data, progress)
+        saved = _upload(board, image, running, deltas, say, progress)
         _require_held(board, image, say)
         board.mark_test(image.digest)
         say("the board accepted it for one trial boot")
-        return _start(board, image, running, say, guard)
+        return _start(board, image, running, say, guard, saved)
+
+
+def _upload(
+    board: Board,
+    image: ImageFile,
+    running: SlotImage,
+    deltas: DeltaFor | None,
+    say: Say,
+    progress: Progress,
+) -> int:
+    """The other slot holds the image. Returns how many bytes a delta saved."""
+    what = f"uploading {image.version} to slot {SLOT_NAMES[1 - running.slot]}"
+    delta = None if deltas is None else deltas(image, running.digest)
+    if delta is not None:
+        whole = len(image.data)
+        say(f"{what} as the difference to what runs: {len(delta)} bytes instead of {whole}")
+        try:
+            board.upload(delta, progress)
+        except RefusedError as refused:
+            if refused.reason is not Reason.NO_IMAGE:
+                raise
+            say("what runs there takes no deltas")
+        else:
+            return whole - len(delta)
+    elif deltas is not None:
+        say("no delta starts from what runs there")
+    say(what)
+    board.upload(image.data, progress)
+    return 0
 
 
 def _require_board(board: Board, source: Bundle | ImageFile) -> None:
@@ -129,7 +165,12 @@ def _already(board: Board, running: SlotImage, say: Say) -> Flashed:
 
 
 def _start(
-    board: Board, image: ImageFile, previous: SlotImage | None, say: Say, guard: Guard
+    board: Board,
+    image: ImageFile,
+    previous: SlotImage | None,
+    say: Say,
+    guard: Guard,
+    saved: int,
 ) -> Flashed:
     port = board.port
     board.reset()
@@ -153,7 +194,7 @@ def _start(
         if not running.confirmed or running.digest != image.digest:
             raise BadAnswerError(port, "confirm", "the image is not confirmed after it said so")
         say("confirmed: it stays")
-        return _result(running, previous, changed=True)
+        return _result(running, previous, changed=True, saved=saved)
 
     return wait_for(port, BACK_S, ready, guard)
 
@@ -166,13 +207,16 @@ def _fail(board: Board, what: str) -> None:
     raise RefusedError(f"{board.port}: {what}: {reason.words}", reason.mend, reason)
 
 
-def _result(image: SlotImage, previous: SlotImage | None, *, changed: bool) -> Flashed:
+def _result(
+    image: SlotImage, previous: SlotImage | None, *, changed: bool, saved: int = 0
+) -> Flashed:
     return Flashed(
         slot=SLOT_NAMES[image.slot],
         version=image.version,
         digest=image.digest.hex(),
         previous=None if previous is None else previous.version,
         changed=changed,
+        saved=saved,
     )
 
 

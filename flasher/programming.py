@@ -11,6 +11,7 @@ from flasher import board_secrets, ports, rom
 from flasher import flash as updating
 from flasher.board_secrets import SecretSource
 from flasher.bundle import read_bundle
+from flasher.delta import DeltaFor
 from flasher.discovery import SMP, Device, find
 from flasher.errors import BadFileError, NotServedError
 from flasher.flash import Flashed, Say
@@ -40,10 +41,11 @@ def flash(
     transport: str | None = None,
     new: bool = False,
     secret: SecretSource = board_secrets.fresh,
+    deltas: DeltaFor | None = None,
 ) -> Flashed:
     """Flashes the board that `port` means, by the way that serves it as it is now.
 
-    `new` and `secret`: see `rom.flash`.
+    `new` and `secret`: see `rom.flash`; `deltas`: see `flash.flash`. A ROM boot loader takes none.
     """
     device = _device(port, transport)
     if (transport or device.transport) == SMP:
@@ -53,7 +55,7 @@ def flash(
                 "leave out --new; a new board is flashed through its ROM boot loader",
             )
         source = updating.read_source(image)
-        return updating.flash(device.path, source, say, progress)
+        return updating.flash(device.path, source, say, progress, deltas=deltas)
     if not image.is_dir():
         raise BadFileError(
             f"{image}: a ROM boot loader needs boot as well, which one image file does not have",

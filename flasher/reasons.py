@@ -35,6 +35,8 @@ class Reason(IntEnum):
     REVOKES_ITSELF = 20
     FAULT = 21
     DECOMMISSIONED = 22
+    DELTA_BASE = 23
+    DELTA = 24
 
     @property
     def words(self) -> str:
@@ -72,6 +74,8 @@ IMAGE_ERRORS: dict[Reason, IMG_MGMT_ERR] = {
     Reason.THRESHOLD: IMG_MGMT_ERR.NO_TLVS,
     Reason.POST_QUANTUM: IMG_MGMT_ERR.NO_TLVS,
     Reason.REVOKES_ITSELF: IMG_MGMT_ERR.INVALID_TLV,
+    Reason.DELTA_BASE: IMG_MGMT_ERR.HASH_NOT_FOUND,
+    Reason.DELTA: IMG_MGMT_ERR.INVALID_IMAGE_HEADER,
 }
 
 # What else the board answers about images: words and a mend.
@@ -153,5 +157,13 @@ _WORDS: dict[Reason, tuple[str, str]] = {
     Reason.DECOMMISSIONED: (
         "the board is decommissioned: its secrets were erased and it has no identity any more",
         "nothing leads back; erase its whole flash to make a new board of it",
+    ),
+    Reason.DELTA_BASE: (
+        "the delta starts from another image than the one that runs",
+        "make one from the bundle that the board runs (coffret delta), or flash the whole bundle",
+    ),
+    Reason.DELTA: (
+        "the delta is malformed: it ends too early, or says what no delta may say",
+        "make it again: coffret delta",
     ),
 }

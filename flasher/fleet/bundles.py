@@ -19,7 +19,8 @@ from attest.record import insert_for
 from attest.tables import BUNDLES
 from boards.errors import ENVIRONMENT, CoffretError
 from firmware.bundle import FACTS_FILE, load_bundle
-from flasher.bundle import Bundle, read_bundle
+from flasher.bundle import Bundle, ImageFile, read_bundle
+from flasher.delta import from_bundle
 from flasher.state import runtime_root
 
 _MAX = 64 << 20
@@ -80,6 +81,7 @@ class Shelf:
         self._engine = inventory.engine
         self._folder = Path(tempfile.mkdtemp(prefix="bundles-", dir=runtime_root()))
         self._known: dict[str, FleetBundle] = {}
+        self._deltas: dict[tuple[bytes, bytes], bytes] = {}
 
     def get(self, digest: str) -> FleetBundle:
         """The bundle, from the inventory at its first use; checked like one from a stranger."""
@@ -102,6 +104,19 @@ class Shelf:
         if found.digest != digest:
             raise _damaged(digest, "its digest is another")
         return found
+
+    def delta_to(self, image: ImageFile, running: bytes) -> bytes | None:
+        """The difference to an image from what a board runs, if the inventory has that bundle."""
+        key = (running, image.digest)
+        if key not in self._deltas:
+            with self._engine.connect() as connection:
+                every = connection.execute(sa.select(BUNDLES.c.digest)).scalars().all()
+            made = (from_bundle(old.bundle)(image, running) for old in map(self.get, every))
+            found = next((delta for delta in made if delta is not None), None)
+            if found is None:
+                return None
+            self._deltas[key] = found
+        return self._deltas[key]
 
     def close(self) -> None:
         """Removes what was unpacked."""

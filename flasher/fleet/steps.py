@@ -18,6 +18,7 @@ from attest.units import Held, Unit, Units
 from boards.errors import NO, USAGE, CoffretError
 from flasher import label, provision, settings
 from flasher.attestation import UntrustedError, require_trusted
+from flasher.delta import DeltaFor
 from flasher.errors import RefusedError
 from flasher.flash import Say, flash
 from flasher.fleet.bundles import FleetBundle
@@ -41,6 +42,7 @@ class Bench:
     say: Say
     progress: Progress
     guard: Guard
+    deltas: DeltaFor
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,8 @@ def check_board(bench: Bench) -> Result:
 
 def write_image(bench: Bench) -> Result:
     """The board runs the bundle's image, confirmed."""
-    done = flash(bench.port, bench.bundle.bundle, bench.say, bench.progress, bench.guard)
+    bundle = bench.bundle.bundle
+    done = flash(bench.port, bundle, bench.say, bench.progress, bench.guard, bench.deltas)
     return done.to_json()
 
 

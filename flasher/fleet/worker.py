@@ -267,6 +267,7 @@ class Worker(DBOSConfiguredInstance):
             say=say,
             progress=progress,
             guard=attempt.grip,
+            deltas=self._shelf.delta_to,
         )
 
     def _unit(self, serial: str) -> Unit:

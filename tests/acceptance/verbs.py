@@ -148,7 +148,8 @@ def tell_all(teller: Teller) -> None:
         found = teller.tell(
             "attest", "--port", board.port, "--bundle", bundle, "--save", evidence, codes=(0, 1)
         )
-        teller.tell("flash", bundle, "--port", board.port)
+        teller.tell("delta", bundle, bundle, "-o", folder / "same.zip")
+        teller.tell("flash", bundle, "--port", board.port, "--delta", folder / "same.zip")
         teller.tell("decommission", found["device"], "--port", board.port)
     _crash(log)
     teller.tell("trace", bundle, "--log", log)

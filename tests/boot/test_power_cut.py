@@ -11,6 +11,7 @@ import ctypes
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -21,12 +22,15 @@ from firmware.boot_build import RUNTIME, keys_source
 from firmware.image import ImageContent, LocalSigner, Version, wrap_image
 from firmware.trust import Trust
 from tests.boot.host_boot import load_boot
+from tests.power_cuts import PowerCuts
 
 HERE = Path(__file__).parent
 POWER_CUT = 99
 NONE = 0xFF
 A, B, TRIAL = 0, 1, 0x100
 FLASH, NOT_CONFIRMED = 14, 15
+# Before; torn in two patterns; after.
+CUTS = ((0, 1), (1, 1), (1, 0x9E3779B9), (2, 1))
 COUNTERS = (1, 2)  # of the images in A and B
 
 
@@ -109,22 +113,31 @@ def running(device: Device) -> bytes:
     return device.flash()
 
 
-def cuts(device: Device, before: bytes, act: Callable[[], object]) -> Iterator[str]:
+class Cuts(Protocol):
     """Cuts the power at every step of `act` on the flash `before`; yields with power back."""
-    device.arm()
-    device.restore(before)
-    act()
-    steps = device.library.simulated_steps()
-    for step in range(steps):
-        for cut in range(3):
-            for seed in (1, 0x9E3779B9):
-                device.restore(before)
-                device.arm(step, cut, seed)
-                act()
-                device.arm()
-                yield f"step {step} of {steps}, cut {cut}, seed {seed:#x}"
-                if cut != 1:
-                    break  # only a torn step has anything random
+
+    def __call__(
+        self, scenario: str, before: bytes, act: Callable[[], object]
+    ) -> Iterator[str]: ...
+
+
+@pytest.fixture
+def cuts(device: Device, power_cuts: PowerCuts) -> Cuts:
+    def cut_everywhere(scenario: str, before: bytes, act: Callable[[], object]) -> Iterator[str]:
+        device.arm()
+        device.restore(before)
+        act()
+        steps = device.library.simulated_steps()
+        every = [(step, *cut) for step in range(steps) for cut in CUTS]
+        for step, cut, seed in every:
+            device.restore(before)
+            device.arm(step, cut, seed)
+            act()
+            device.arm()
+            yield f"step {step} of {steps}, cut {cut}, seed {seed:#x}"
+        power_cuts(scenario, len(every))
+
+    return cut_everywhere
 
 
 def after(device: Device, before: bytes, *acts: Callable[[], object]) -> bytes:
@@ -135,8 +148,8 @@ def after(device: Device, before: bytes, *acts: Callable[[], object]) -> bytes:
     return device.flash()
 
 
-def test_cut_while_marking_starts_old_or_trial(device: Device, running: bytes) -> None:
-    for where in cuts(device, running, lambda: device.mark(B)):
+def test_cut_while_marking_starts_old_or_trial(device: Device, running: bytes, cuts: Cuts) -> None:
+    for where in cuts("test", running, lambda: device.mark(B)):
         slot, minimum = device.start()
         assert slot in (A, B | TRIAL), where
         assert minimum == 1, where
@@ -144,47 +157,51 @@ def test_cut_while_marking_starts_old_or_trial(device: Device, running: bytes) -
             assert device.start() == (A, 1), where
 
 
-def test_cut_while_the_trial_begins_never_gives_it_two(device: Device, running: bytes) -> None:
+def test_cut_while_the_trial_begins_never_gives_it_two(
+    device: Device, running: bytes, cuts: Cuts
+) -> None:
     marked = after(device, running, lambda: device.mark(B))
-    for where in cuts(device, marked, device.start):
+    for where in cuts("test", marked, device.start):
         starts = [device.start()[0] for _ in range(3)]
         # It may have lost its turn, but it never has a second.
         assert starts in ([A, A, A], [B | TRIAL, A, A]), where
 
 
 def test_cut_while_confirming_starts_old_or_new_with_the_right_minimum(
-    device: Device, running: bytes
+    device: Device, running: bytes, cuts: Cuts
 ) -> None:
     tried = after(device, running, lambda: device.mark(B), device.start)
-    for where in cuts(device, tried, lambda: device.confirm(B)):
+    for where in cuts("confirm", tried, lambda: device.confirm(B)):
         slot, minimum = device.start()
         # A minimum of 2 with A active would leave a board that cannot start A.
         assert (slot, minimum) in ((A, 1), (B, 2)), where
         assert device.start() == (slot, minimum), where
 
 
-def test_cut_while_reverting_starts_the_old_one(device: Device, running: bytes) -> None:
+def test_cut_while_reverting_starts_the_old_one(device: Device, running: bytes, cuts: Cuts) -> None:
     tried = after(device, running, lambda: device.mark(B), device.start)
-    for where in cuts(device, tried, device.start):
+    for where in cuts("revert", tried, device.start):
         assert device.start() == (A, 1), where
         assert device.start() == (A, 1), where
 
 
-def test_cut_while_starting_as_always_changes_nothing(device: Device, running: bytes) -> None:
+def test_cut_while_starting_as_always_changes_nothing(
+    device: Device, running: bytes, cuts: Cuts
+) -> None:
     """Also the first start after a flash, which writes the state and the memory of signatures."""
     blank = bytearray(running)
     blank[0x2000:0x2400] = b"\xff" * 0x400
-    for where in cuts(device, bytes(blank), device.start):
+    for where in cuts("first flash", bytes(blank), device.start):
         assert device.start() == (B, 2), where  # the newer one
         assert device.start() == (B, 2), where
 
 
-def test_cut_twice_in_a_row_still_starts(device: Device, running: bytes) -> None:
+def test_cut_twice_in_a_row_still_starts(device: Device, running: bytes, cuts: Cuts) -> None:
     """A second cut in the start that follows the first."""
     marked = after(device, running, lambda: device.mark(B))
-    for where in cuts(device, marked, device.start):
+    for where in cuts("two cuts in a row", marked, device.start):
         once = device.flash()
-        for again in cuts(device, once, device.start):
+        for again in cuts("two cuts in a row", once, device.start):
             starts = [device.start()[0] for _ in range(2)]
             assert starts in ([A, A], [B | TRIAL, A]), f"{where}; {again}"
 

@@ -13,7 +13,9 @@ import ctypes
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -24,7 +26,10 @@ from firmware.boot_build import RUNTIME, keys_source
 from firmware.image import ImageContent, LocalSigner, Version, wrap_image
 from firmware.monitor_features import EVERYTHING, HEADER, constants, image_config
 from firmware.trust import Trust, TrustedKey
+from flasher.bundle import parse_image
+from flasher.delta import make_delta
 from tests.boot.host_boot import load_boot
+from tests.power_cuts import PowerCuts
 from tests.store.store_model import records_in
 
 HERE = Path(__file__).parent
@@ -63,6 +68,10 @@ def image(slot: int, body: bytes) -> bytes:
 
 SHORT = image(B, b"next" * 16)
 LONG = image(B, random.Random(4).randbytes(0x4400))  # beyond a mark, with a bit to go
+# What runs shares with LONG all but every 40th byte.
+SHARED = enumerate(LONG[0x200 : 0x200 + 0x4400])
+RUNNING = image(A, bytes(byte ^ (at % 40 == 0) for at, byte in SHARED))
+DELTA = make_delta(parse_image(RUNNING), parse_image(LONG))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +119,9 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Device:
     for folder in ("store", "smp", "cbor"):
         sources += sorted((RUNTIME / folder).glob("*.c"))
     sources += [RUNTIME / "monitor/storage.c", HERE / "simulated_update.c"]
-    library = load_boot(sources, directory, directory / "update.so", BOARD)
+    config = BOARD.config_header() + "#define SMP_DELTA\n"
+    (directory / "board_config.h").write_text(config)
+    library = load_boot(sources, directory, directory / "update.so")
     library.simulated_bytes.restype = ctypes.c_void_p
     return Device(library)
 
@@ -119,8 +130,7 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Device:
 def running(device: Device) -> bytes:
     """Slot A runs, confirmed and provisioned; slot B holds what an older image left there."""
     blank = bytearray(b"\xff" * BOARD.flash.size)
-    ours = image(A, b"code" * 16)
-    blank[: len(ours)] = ours
+    blank[: len(RUNNING)] = RUNNING
     blank[SLOT : 2 * SLOT] = random.Random(1).randbytes(SLOT)
     device.arm()
     device.restore(bytes(blank))
@@ -131,31 +141,42 @@ def running(device: Device) -> bytes:
     return device.flash()
 
 
-def cuts(
-    device: Device, before: bytes, act: Callable[[], object], at_most: int | None = None
-) -> Iterator[str]:
+class Cuts(Protocol):
     """Cuts the power in `act` on the flash `before`, everywhere or at a sample; yields after each.
 
     With power back, no record that stood there is lost and no counter lower.
     """
-    device.arm()
-    device.restore(before)
-    stood = device.records()
-    act()
-    steps = device.library.simulated_steps()
-    every = [(step, *cut) for step in range(steps) for cut in CUTS]
-    chosen = every if at_most is None else random.Random(7).sample(every, at_most)
-    for step, cut, seed in chosen:
-        device.restore(before)
-        device.arm(step, cut, seed)
-        act()
-        assert device.library.simulated_steps() == step + 1, "the power was not cut"
+
+    def __call__(
+        self, scenario: str, before: bytes, act: Callable[[], object], at_most: int | None = None
+    ) -> Iterator[str]: ...
+
+
+@pytest.fixture
+def cuts(device: Device, power_cuts: PowerCuts) -> Cuts:
+    def cut(
+        scenario: str, before: bytes, act: Callable[[], object], at_most: int | None = None
+    ) -> Iterator[str]:
         device.arm()
-        where = f"step {step} of {steps}, cut {cut}, seed {seed:#x}"
-        keeps(device, stood, where)
-        yield where
-        keeps(device, stood, where)
-    print(f"{len(chosen)} cuts of {len(every)}")
+        device.restore(before)
+        stood = device.records()
+        act()
+        steps = device.library.simulated_steps()
+        every = [(step, *cut) for step in range(steps) for cut in CUTS]
+        chosen = every if at_most is None else random.Random(7).sample(every, at_most)
+        for step, cut, seed in chosen:
+            device.restore(before)
+            device.arm(step, cut, seed)
+            act()
+            assert device.library.simulated_steps() == step + 1, "the power was not cut"
+            device.arm()
+            where = f"step {step} of {steps}, cut {cut}, seed {seed:#x}"
+            keeps(device, stood, where)
+            yield where
+            keeps(device, stood, where)
+        power_cuts(scenario, len(chosen))
+
+    return cut
 
 
 def keeps(device: Device, stood: dict[int, bytes], where: str) -> None:
@@ -179,9 +200,11 @@ def finish(device: Device, file: bytes, where: str) -> None:
     assert device.records()[FLOOR] == (1).to_bytes(2, "little"), where
 
 
-def cut_the_update(device: Device, running: bytes, file: bytes, at_most: int | None) -> int:
+def cut_the_update(
+    device: Device, cuts: Cuts, scenario: str, running: bytes, file: bytes, at_most: int | None
+) -> int:
     made = 0
-    for where in cuts(device, running, lambda: device.update(file), at_most):
+    for where in cuts(scenario, running, lambda: device.update(file), at_most):
         started = device.start()
         assert started in (A, B | TRIAL), where
         if started == A:
@@ -193,19 +216,53 @@ def cut_the_update(device: Device, running: bytes, file: bytes, at_most: int | N
 
 
 def test_update_arrives_though_the_power_is_cut_while_it_is_written(
-    device: Device, running: bytes
+    device: Device, running: bytes, cuts: Cuts
 ) -> None:
-    assert cut_the_update(device, running, SHORT, 40) == 40
-    assert cut_the_update(device, running, LONG, 30) == 30
+    assert cut_the_update(device, cuts, "upgrade", running, SHORT, 40) == 40
+    assert cut_the_update(device, cuts, "upgrade", running, LONG, 30) == 30
+
+
+def test_delta_update_arrives_though_the_power_is_cut_while_it_is_written(
+    device: Device, running: bytes, cuts: Cuts
+) -> None:
+    assert cut_the_update(device, cuts, "delta update", running, DELTA, 40) == 40
 
 
 @pytest.mark.all
-def test_update_arrives_wherever_the_power_is_cut(device: Device, running: bytes) -> None:
+def test_update_arrives_wherever_the_power_is_cut(
+    device: Device, running: bytes, cuts: Cuts
+) -> None:
     """Everywhere in a short update; at 1,500 of the 18,680 places of one that passes a mark."""
-    made = cut_the_update(device, running, SHORT, None)
-    made += cut_the_update(device, running, LONG, 1_500)
-    print(f"{made} cuts in all")
+    made = cut_the_update(device, cuts, "upgrade", running, SHORT, None)
+    made += cut_the_update(device, cuts, "upgrade", running, LONG, 1_500)
     assert made > 2_000
+
+
+@pytest.mark.all
+def test_delta_update_arrives_wherever_the_power_is_cut(
+    device: Device, running: bytes, cuts: Cuts
+) -> None:
+    """Everywhere in one that fits a page, and at 1,500 places of one that passes a mark."""
+    small = make_delta(parse_image(RUNNING), parse_image(SHORT))
+    made = cut_the_update(device, cuts, "delta update", running, small, None)
+    made += cut_the_update(device, cuts, "delta update", running, DELTA, 1_500)
+    assert made > 2_000
+
+
+def test_delta_update_goes_on_from_its_mark_after_a_cut(device: Device, running: bytes) -> None:
+    device.restore(running)
+    device.arm()
+    assert device.update(DELTA)[0] == 0
+    steps = device.library.simulated_steps()
+    device.restore(running)
+    device.arm(steps - 40, 1)  # in the last bytes, behind the mark
+    assert device.update(DELTA)[0] == POWER_CUT
+    device.arm()
+    assert device.start() == A
+    result, resumed = device.update(DELTA)
+    assert result == 0
+    assert 512 < resumed < len(DELTA)
+    assert device.start() == B | TRIAL
 
 
 def test_update_goes_on_from_its_mark_after_a_cut(device: Device, running: bytes) -> None:
@@ -224,14 +281,14 @@ def test_update_goes_on_from_its_mark_after_a_cut(device: Device, running: bytes
 
 
 def test_cut_while_confirming_revokes_and_raises_together_in_the_end(
-    device: Device, running: bytes
+    device: Device, running: bytes, cuts: Cuts
 ) -> None:
     device.arm()
     device.restore(running)
     assert device.update(SHORT)[0] == 0
     assert device.start() == B | TRIAL
     tried = device.flash()
-    for where in cuts(device, tried, device.confirm):
+    for where in cuts("confirm", tried, device.confirm):
         started = device.start()
         assert started in (A, B), where
         if started == B:  # confirmed: the next start mended what the cut left undone
@@ -243,19 +300,21 @@ def test_cut_while_confirming_revokes_and_raises_together_in_the_end(
 
 
 def test_cut_in_the_start_that_revokes_still_starts_the_new_image(
-    device: Device, running: bytes
+    device: Device, running: bytes, cuts: Cuts
 ) -> None:
     device.arm()
     device.restore(running)
     assert device.update(SHORT)[0] == 0
     assert device.start() == B | TRIAL
     assert device.confirm() == 0
-    for where in cuts(device, device.flash(), device.start):
+    for where in cuts("key revocation", device.flash(), device.start):
         assert device.start() == B, where
         assert device.records()[FLOOR] == (1).to_bytes(2, "little"), where
 
 
-def test_cut_while_a_service_writes_a_record_loses_none(device: Device, running: bytes) -> None:
+def test_cut_while_a_service_writes_a_record_loses_none(
+    device: Device, running: bytes, cuts: Cuts
+) -> None:
     """Until the bank is full, and through the compaction that follows."""
     device.arm()
     device.restore(running)
@@ -270,7 +329,8 @@ def test_cut_while_a_service_writes_a_record_loses_none(device: Device, running:
     device.restore(before)
     stood = device.records()
     old = stood.get(SETTING + 1)
-    for where in cuts(device, before, lambda: device.record(SETTING + 1, payload)):
+    put = partial(device.record, SETTING + 1, payload)
+    for where in cuts("record-store compaction", before, put):
         assert device.records()[SETTING + 1] in (old, payload), where
         assert device.start() == A, where
         assert device.record(SETTING + 1, payload) == 0, where

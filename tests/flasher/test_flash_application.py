@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flasher import flash as flashing
-from flasher.bundle import Bundle, parse_image
+from flasher.bundle import Bundle, ImageFile, parse_image
 from flasher.errors import BadAnswerError, NoAnswerError, RefusedError
 from flasher.flash import flash
 from flasher.reasons import Reason
@@ -44,6 +44,22 @@ def test_an_update_goes_to_the_slot_that_does_not_run_and_is_confirmed(
     assert application.slots[running] == image(running, OLD)
     assert (application.running, application.active) == (other, other)
     assert application.resets == 1
+
+
+def test_where_no_delta_starts_from_what_runs_all_of_it_is_sent(bundle: Bundle) -> None:
+    application = Application([image(0, OLD), None])
+    asked, said = [], []
+
+    def deltas(wanted: ImageFile, running: bytes) -> None:
+        asked.append((wanted.digest, running))
+
+    with application.board() as board:
+        done = flash(board.port, bundle, said.append, lambda _done, _total: None, deltas=deltas)
+    new, old = (parse_image(data).digest for data in (image(1, NEW, b"new code"), image(0, OLD)))
+    assert asked == [(new, old)]
+    assert "no delta starts from what runs there" in said
+    assert (done.changed, done.saved) == (True, 0)
+    assert application.slots[1] == image(1, NEW, b"new code")
 
 
 def test_an_image_is_confirmed_only_after_it_ran(bundle: Bundle) -> None:

@@ -102,6 +102,68 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length) {
     return 0;
 }
 
+#elif defined(TARGET_DELTA)
+#include "coffret/reason.h"
+#include "smp/delta.h"
+
+struct made {
+    uint32_t bytes;
+    uint32_t most;
+    bool ended;
+};
+
+static bool count(void *context, const uint8_t *data, uint32_t length) {
+    struct made *made = context;
+    uint8_t seen = 0;
+    for (uint32_t i = 0; i < length; i++) {
+        seen ^= data[i];
+    }
+    made->bytes += length;
+    if (made->ended || made->bytes > made->most) {
+        abort(); // beyond the target, or behind a unit that was not whole
+    }
+    made->ended = length % BOARD_FLASH_PROGRAM_SIZE != 0;
+    return seen != 0x5A; // a flash that refuses now and then
+}
+
+// One byte says how long the base is, another how long a packet; the base is the input itself.
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length) {
+    struct delta_header header;
+    static struct delta delta;
+    if (length < 2u || delta_header(data + 2, length - 2u, &header) != REASON_OK || header.length > BOARD_SLOT_SIZE) {
+        return 0;
+    }
+    uint32_t base_length = (uint32_t)length * data[0] / 255u;
+    uint8_t *bytes = malloc(base_length + 1u);
+    memcpy(bytes, data, base_length);
+    struct delta_base base = {.bytes = bytes, .length = base_length, .address = 0x21000000u, .move = 0x80000u};
+    struct made made = {.most = header.length};
+    delta_open(&delta, &header, data + 2, &base);
+    uint32_t at = 2u + delta_header_size(&header);
+    uint8_t reason = REASON_OK;
+    while (reason == REASON_OK && at < length) {
+        uint32_t packet = (uint32_t)length - at < data[1] + 1u ? (uint32_t)length - at : data[1] + 1u;
+        uint32_t before = delta.made;
+        uint32_t taken;
+        uint8_t *copy = malloc(packet);
+        memcpy(copy, data + at, packet);
+        reason = delta_take(&delta, copy, packet, &taken, count, &made);
+        free(copy);
+        if (taken == 0 && reason == REASON_OK) {
+            abort(); // it would never end
+        }
+        if (delta.made - before > DELTA_PAGE || delta.made > header.length) {
+            abort();
+        }
+        at += taken;
+    }
+    if (delta_complete(&delta) && made.bytes != header.length && reason == REASON_OK) {
+        abort();
+    }
+    free(bytes);
+    return 0;
+}
+
 #elif defined(TARGET_SLOT)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length) {
     struct slot_image image;

@@ -94,8 +94,9 @@ def host_board() -> Board:
 
 def write_config(kind: str, directory: Path) -> None:
     """Its `board_config.h`, and the slot that a manager runs from."""
-    slot = f"#define SIMULATED_SLOT {int(kind == MANAGER_B)}\n"
-    (directory / "board_config.h").write_text(config_header(host_board()) + slot)
+    more = f"#define SIMULATED_SLOT {int(kind == MANAGER_B)}\n"
+    more += "#define SMP_DELTA\n" * (kind != RECOVERY)
+    (directory / "board_config.h").write_text(config_header(host_board()) + more)
     (directory / HEADER).write_text(image_config(constants(EVERYTHING)))
 
 

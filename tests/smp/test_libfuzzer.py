@@ -18,6 +18,8 @@ from firmware.boot_build import keys_source
 from firmware.object_cache import user_cache
 from firmware.sources import MBEDTLS, find_tree
 from firmware.trust import Trust
+from flasher.bundle import parse_image
+from flasher.delta import make_delta
 from tests.boot.skips.test_skips import FOREIGN
 from tests.boot.test_power_cut import small_board
 from tests.smp.simulated_board import RECOVERY, make_image, write_config
@@ -31,6 +33,7 @@ TARGETS: dict[str, list[str]] = {
     "MAP": ["cbor/reader.c"],
     "FRAME": ["smp/frame.c"],
     "SLOT": ["smp/slot_image.c"],
+    "DELTA": ["smp/delta.c"],
 }
 
 
@@ -47,6 +50,7 @@ def build(target: str, out: Path) -> Path:
     includes += [RUNTIME / "crypto/shim", tree / "include", tree / "library"]
     command = ["clang", "-g", "-O1", "-std=gnu11", "-fsanitize=fuzzer,address,undefined"]
     command += ["-fno-sanitize-recover=all", "-DCOFFRET_HOST", f"-DTARGET_{target}"]
+    command += ["-DSMP_DELTA"] if target == "DELTA" else []
     command += ['-DMBEDTLS_CONFIG_FILE="crypto_config.h"']
     command += [part for include in includes for part in ("-I", str(include))]
     program = out / target.lower()
@@ -69,6 +73,9 @@ def test_fuzzer_finds_nothing(target: str, tmp_path: Path) -> None:
     corpus.mkdir(parents=True, exist_ok=True)
     seeds = tmp_path / "seeds"
     seeds.mkdir()
+    if target == "DELTA":
+        images = [parse_image(make_image(slot, bytes([slot]) * 900)) for slot in (0, 1)]
+        (seeds / "delta").write_bytes(b"\xff\xff" + make_delta(*images))
     if target in ("IMAGE", "SLOT"):
         (seeds / "image").write_bytes(make_image(0, b"code"))
     done = subprocess.run(

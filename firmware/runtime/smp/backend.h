@@ -47,7 +47,9 @@ bool smp_slot_program(uint8_t slot, uint32_t offset, const uint8_t *data, uint32
 // hashed again, and the finished image is checked as any other.
 struct upload_mark {
     uint32_t length;        // of the file
-    uint32_t offset;        // so much of it is in the slot; 0: nothing is kept
+    uint32_t offset;        // so much of it has been taken; 0: nothing is kept
+    uint32_t written;       // bytes in the slot: as many, if the file is an image
+    uint32_t cursor;        // in the base, if it is a delta
     uint8_t sha[32];
     uint8_t slot;
     uint8_t reserved[3];

@@ -88,7 +88,11 @@ int smp_image_refuse(struct smp_server *server, uint8_t slot, uint8_t reason) {
         [REASON_SIGNATURE] = IMAGE_INVALID_TLV,    [REASON_COUNTER] = IMAGE_CURRENT_NEWER,
         [REASON_NO_POLICY] = IMAGE_NO_TLVS,        [REASON_FLASH] = IMAGE_FLASH_READ,
         [REASON_REVOKED] = IMAGE_INVALID_TLV,      [REASON_THRESHOLD] = IMAGE_NO_TLVS,
-        [REASON_POST_QUANTUM] = IMAGE_NO_TLVS,     [REASON_REVOKES_ITSELF] = IMAGE_INVALID_TLV};
+        [REASON_POST_QUANTUM] = IMAGE_NO_TLVS,     [REASON_REVOKES_ITSELF] = IMAGE_INVALID_TLV,
+#ifdef SMP_DELTA
+        [REASON_DELTA_BASE] = IMAGE_HASH_NOT_FOUND, [REASON_DELTA] = IMAGE_INVALID_HEADER,
+#endif
+    };
     server->refused_slot = slot;
     server->refused_reason = reason;
     smp_refused(slot, reason);

@@ -10,6 +10,7 @@
 
 #include "coffret/boot_services.h"
 #include "coffret/cbor.h"
+#include "smp/delta.h"
 #include "smp/frame.h"
 
 #define SMP_HEADER 8u
@@ -96,10 +97,15 @@ struct smp_upload {
     bool hashed;                // the host gave `sha`
     uint8_t slot;
     uint32_t length;            // of the file
-    uint32_t offset;            // next byte
-    uint32_t erased;            // end of what has been erased
+    uint32_t offset;            // next byte of the file
+    uint32_t written;           // bytes in the slot: as many, if the file is an image
+    uint32_t erased;            // end of what has been erased there
     uint8_t sha[32];
-    struct sha256_context hash; // of the bytes so far
+    struct sha256_context hash; // of what is in the slot
+#ifdef SMP_DELTA
+    bool is_delta;              // the file is the difference to what runs (delta.h)
+    struct delta delta;
+#endif
 };
 
 struct smp_server {

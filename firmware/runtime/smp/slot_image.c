@@ -78,6 +78,11 @@ const uint8_t *slot_image_digest(const uint8_t *slot, uint32_t size, struct slot
     return NULL;
 }
 
+uint32_t slot_image_size(const uint8_t *slot, const struct slot_image *image) {
+    uint32_t end = image->header_size + image->image_size + image->protected_size;
+    return end + load16(slot + end + 2);
+}
+
 int slot_image_compare(const struct slot_image *a, const struct slot_image *b) {
     uint32_t left = (uint32_t)a->major << 24 | (uint32_t)a->minor << 16 | a->revision;
     uint32_t right = (uint32_t)b->major << 24 | (uint32_t)b->minor << 16 | b->revision;

@@ -42,6 +42,8 @@ uint8_t slot_image_hint(const uint8_t *bytes, uint32_t length, uint32_t minimum_
 uint8_t slot_image_header(const uint8_t *bytes, uint32_t limit, struct slot_image *image);
 // Header and digest (SHA256 TLV) of the image in a slot of `size` bytes. NULL: there is no whole one.
 const uint8_t *slot_image_digest(const uint8_t *slot, uint32_t size, struct slot_image *image);
+// Bytes of the image that slot_image_digest() found.
+uint32_t slot_image_size(const uint8_t *slot, const struct slot_image *image);
 // -1, 0, 1, as the version numbers compare without the build number, as mcumgr does.
 int slot_image_compare(const struct slot_image *a, const struct slot_image *b);
 

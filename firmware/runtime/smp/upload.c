@@ -32,12 +32,30 @@ static bool same_upload(const struct smp_upload *upload, const struct cbor_value
 // A mark is written so often; whole erase blocks, so that behind a mark everything is erased anew.
 #define MARK_EVERY (BOARD_FLASH_ERASE_SIZE * ((0x4000u + BOARD_FLASH_ERASE_SIZE - 1u) / BOARD_FLASH_ERASE_SIZE))
 
-static void save_mark(const struct smp_upload *upload, uint32_t offset) {
-    struct upload_mark mark = {.length = upload->length, .offset = offset, .slot = upload->slot};
-    if (upload->hashed && upload->length > MARK_EVERY) {
-        memcpy(mark.sha, upload->sha, sizeof mark.sha);
-        smp_mark_save(&mark);
+// `offset` bytes of the file have become `written` bytes in the slot; 0: forget it.
+static void save_mark(const struct smp_upload *upload, uint32_t offset, uint32_t written) {
+    struct upload_mark mark = {.length = upload->length, .offset = offset, .written = written, .slot = upload->slot};
+    if (!upload->hashed || upload->written < MARK_EVERY) {
+        return; // there is none of it
     }
+#ifdef SMP_DELTA
+    mark.cursor = upload->delta.cursor;
+#endif
+    memcpy(mark.sha, upload->sha, sizeof mark.sha);
+    smp_mark_save(&mark);
+}
+
+// Whether a mark that names this file can be one of it: the name is the host's word.
+static bool mark_fits(const struct smp_upload *upload, const struct upload_mark *mark) {
+    if (mark->offset >= upload->length || mark->written % MARK_EVERY != 0 || mark->written == 0) {
+        return false;
+    }
+#ifdef SMP_DELTA
+    if (upload->is_delta) {
+        return mark->written < upload->delta.length;
+    }
+#endif
+    return mark->written == mark->offset;
 }
 
 // The same file as before a reset: on from the mark.
@@ -45,14 +63,36 @@ static void resume(struct smp_server *server) {
     struct smp_upload *upload = &server->upload;
     struct upload_mark mark;
     if (!upload->hashed || !smp_mark_load(&mark) || mark.slot != upload->slot || mark.length != upload->length ||
-        memcmp(mark.sha, upload->sha, sizeof mark.sha) != 0 || mark.offset >= upload->length ||
-        mark.offset % MARK_EVERY != 0) {
+        memcmp(mark.sha, upload->sha, sizeof mark.sha) != 0 || !mark_fits(upload, &mark)) {
         return;
     }
     upload->offset = mark.offset;
-    upload->erased = mark.offset;
-    server->services->sha256_update(&upload->hash, smp_slot_address(upload->slot), mark.offset);
+    upload->written = mark.written;
+    upload->erased = mark.written;
+#ifdef SMP_DELTA
+    upload->delta.made = mark.written;
+    upload->delta.cursor = mark.cursor;
+    upload->delta.gathered = 0;
+#endif
+    server->services->sha256_update(&upload->hash, smp_slot_address(upload->slot), mark.written);
 }
+
+#ifdef SMP_DELTA
+// Whether it starts from the image that runs, which `base` gets.
+static uint8_t find_base(const struct delta_header *header, uint8_t slot, struct delta_base *base) {
+    struct slot_image image;
+    uint8_t running = slot == 0 ? 1 : 0;
+    base->bytes = smp_slot_address(running);
+    const uint8_t *digest = slot_image_digest(base->bytes, BOARD_SLOT_SIZE, &image);
+    if (digest == NULL || memcmp(digest, header->base, sizeof header->base) != 0) {
+        return REASON_DELTA_BASE;
+    }
+    base->length = slot_image_size(base->bytes, &image);
+    base->address = BOARD_FLASH_BASE + (running == 0 ? BOARD_SLOT_A_OFFSET : BOARD_SLOT_B_OFFSET);
+    base->move = (uint32_t)(smp_slot_address(slot) - base->bytes);
+    return REASON_OK;
+}
+#endif
 
 // The first packet: refuse here what can be known to be refused in the end.
 static int begin(struct smp_server *server, const struct cbor_value *fields) {
@@ -74,8 +114,24 @@ static int begin(struct smp_server *server, const struct cbor_value *fields) {
     if (data->length < IMAGE_HEADER_SIZE) {
         return IMAGE_INVALID_HEADER;
     }
-    uint8_t reason = slot_image_header(data->data, length, &image);
+    // The image's first bytes, and its length: the file's, or what a delta says of its target.
+    const uint8_t *head = data->data;
+    size_t head_length = data->length;
+    uint32_t image_length = length;
     uint8_t slot = 0;
+#ifdef SMP_DELTA
+    struct delta_header delta;
+    const bool is_delta = delta_is(data->data, data->length);
+    if (is_delta) {
+        if (delta_header(data->data, data->length, &delta) != REASON_OK) {
+            return smp_image_refuse(server, slot, REASON_DELTA);
+        }
+        head = delta.start;
+        head_length = sizeof delta.start;
+        image_length = delta.length;
+    }
+#endif
+    uint8_t reason = slot_image_header(head, image_length, &image);
     if (reason == REASON_TOO_LARGE) {
         reason = REASON_HEADER; // it says more than the file holds
     }
@@ -85,7 +141,7 @@ static int begin(struct smp_server *server, const struct cbor_value *fields) {
         } else if (image.load_address != BOARD_FLASH_BASE + BOARD_SLOT_A_OFFSET) {
             reason = REASON_SLOT_ADDRESS;
         }
-        if (length > BOARD_SLOT_SIZE) {
+        if (image_length > BOARD_SLOT_SIZE) {
             reason = REASON_TOO_LARGE;
         }
         if (slot == smp_running_slot()) {
@@ -95,8 +151,14 @@ static int begin(struct smp_server *server, const struct cbor_value *fields) {
     if (reason == REASON_OK) {
         struct image_limits limits;
         smp_limits(&limits);
-        reason = slot_image_hint(data->data, data->length, limits.minimum_counter);
+        reason = slot_image_hint(head, head_length, limits.minimum_counter);
     }
+#ifdef SMP_DELTA
+    struct delta_base base = {.length = 0};
+    if (reason == REASON_OK && is_delta) {
+        reason = find_base(&delta, slot, &base);
+    }
+#endif
     if (reason != REASON_OK) {
         return smp_image_refuse(server, slot, reason);
     }
@@ -116,13 +178,20 @@ static int begin(struct smp_server *server, const struct cbor_value *fields) {
         memcpy(upload->sha, sha->data, sizeof upload->sha);
     }
     server->services->sha256_init(&upload->hash);
+#ifdef SMP_DELTA
+    upload->is_delta = is_delta;
+    if (is_delta) {
+        delta_open(&upload->delta, &delta, data->data, &base);
+    }
+#endif
     resume(server);
     return SMP_OK;
 }
 
 // Erases ahead and programs. What is left of the last program unit is filled with 0xFF.
-static int program(struct smp_upload *upload, const uint8_t *data, uint32_t length) {
-    while (upload->erased < upload->offset + length) {
+static int program(struct smp_server *server, const uint8_t *data, uint32_t length) {
+    struct smp_upload *upload = &server->upload;
+    while (upload->erased < upload->written + length) {
         if (!smp_slot_erase(upload->slot, upload->erased, BOARD_FLASH_ERASE_SIZE)) {
             return IMAGE_FLASH_ERASE;
         }
@@ -130,27 +199,38 @@ static int program(struct smp_upload *upload, const uint8_t *data, uint32_t leng
     }
     uint32_t rest = length % BOARD_FLASH_PROGRAM_SIZE;
     uint32_t whole = length - rest;
-    if (whole != 0 && !smp_slot_program(upload->slot, upload->offset, data, whole)) {
+    if (whole != 0 && !smp_slot_program(upload->slot, upload->written, data, whole)) {
         return IMAGE_FLASH_WRITE;
     }
     if (rest != 0) {
         uint8_t unit[BOARD_FLASH_PROGRAM_SIZE];
         memset(unit, 0xFF, sizeof unit);
         memcpy(unit, data + whole, rest);
-        if (!smp_slot_program(upload->slot, upload->offset + whole, unit, sizeof unit)) {
+        if (!smp_slot_program(upload->slot, upload->written + whole, unit, sizeof unit)) {
             return IMAGE_FLASH_WRITE;
         }
     }
+    server->services->sha256_update(&upload->hash, data, length);
+    upload->written += length;
     return SMP_OK;
 }
 
 static int finish(struct smp_server *server, struct cbor_writer *reply) {
     struct smp_upload *upload = &server->upload;
+    const uint8_t *wanted = upload->sha;
     uint8_t digest[32];
     upload->open = false;
-    save_mark(upload, 0); // finished, or wrong from the start: not to be gone on with
+    save_mark(upload, 0, 0); // finished, or wrong from the start: not to be gone on with
     server->services->sha256_finish(&upload->hash, digest);
-    bool match = memcmp(digest, upload->sha, sizeof digest) == 0;
+#ifdef SMP_DELTA
+    if (upload->is_delta) {
+        wanted = upload->delta.target;
+        if (!delta_complete(&upload->delta) || memcmp(digest, wanted, sizeof digest) != 0) {
+            return smp_image_refuse(server, upload->slot, delta_complete(&upload->delta) ? REASON_HASH : REASON_DELTA);
+        }
+    }
+#endif
+    bool match = memcmp(digest, wanted, sizeof digest) == 0;
     if (match || !upload->hashed) {
         int error = smp_image_check(server, upload->slot);
         if (error != SMP_OK) {
@@ -163,6 +243,65 @@ static int finish(struct smp_server *server, struct cbor_writer *reply) {
         smp_put_bool(reply, "match", match);
     }
     return SMP_OK;
+}
+
+static int take_image(struct smp_server *server, const uint8_t *data, uint32_t length) {
+    struct smp_upload *upload = &server->upload;
+    uint32_t before = upload->offset;
+    if (length != upload->length - before) {
+        length -= length % BOARD_FLASH_PROGRAM_SIZE; // the rest comes again with the next packet
+        if (length == 0) {
+            return IMAGE_INVALID_LENGTH;
+        }
+    }
+    int error = program(server, data, length);
+    if (error != SMP_OK) {
+        return error;
+    }
+    upload->offset += length;
+    if (upload->offset / MARK_EVERY != before / MARK_EVERY && upload->offset != upload->length) {
+        uint32_t mark = upload->offset / MARK_EVERY * MARK_EVERY;
+        save_mark(upload, mark, mark);
+    }
+    return SMP_OK;
+}
+
+#ifdef SMP_DELTA
+static bool write_made(void *server, const uint8_t *data, uint32_t length) {
+    return program(server, data, length) == SMP_OK;
+}
+
+static int take_delta(struct smp_server *server, const uint8_t *data, uint32_t length) {
+    struct smp_upload *upload = &server->upload;
+    uint32_t skipped = 0;
+    if (upload->offset == 0) {
+        struct delta_header header;
+        if (delta_header(data, length, &header) != REASON_OK) { // begin() saw it, but perhaps in another packet
+            return smp_image_refuse(server, upload->slot, REASON_DELTA);
+        }
+        skipped = delta_header_size(&header);
+    }
+    uint32_t taken;
+    uint8_t reason = delta_take(&upload->delta, data + skipped, length - skipped, &taken, write_made, server);
+    if (reason != REASON_OK) {
+        save_mark(upload, 0, 0);
+        return reason == REASON_FLASH ? (int)IMAGE_FLASH_WRITE : smp_image_refuse(server, upload->slot, reason);
+    }
+    upload->offset += skipped + taken;
+    if (upload->delta.state == DELTA_TOKEN && upload->delta.made % MARK_EVERY == 0 && upload->offset != upload->length) {
+        save_mark(upload, upload->offset, upload->written);
+    }
+    return SMP_OK;
+}
+#endif
+
+static int take(struct smp_server *server, const uint8_t *data, uint32_t length) {
+#ifdef SMP_DELTA
+    if (server->upload.is_delta) {
+        return take_delta(server, data, length);
+    }
+#endif
+    return take_image(server, data, length);
 }
 
 int smp_image_upload(struct smp_server *server, const struct cbor_value *fields, struct cbor_writer *reply) {
@@ -183,26 +322,16 @@ int smp_image_upload(struct smp_server *server, const struct cbor_value *fields,
     if (!upload->open || offset != upload->offset) {
         return reply_offset(upload, reply); // the host goes on from what we answer
     }
-    const uint8_t *data = fields[FIELD_DATA].data;
-    uint32_t length = fields[FIELD_DATA].length;
-    if (length > upload->length - offset) {
+    if (fields[FIELD_DATA].length > upload->length - offset) {
         return IMAGE_OVERRUN;
     }
-    if (length != upload->length - offset) {
-        length -= length % BOARD_FLASH_PROGRAM_SIZE; // the rest comes again with the next packet
-        if (length == 0) {
-            return IMAGE_INVALID_LENGTH;
-        }
+    int error = take(server, fields[FIELD_DATA].data, fields[FIELD_DATA].length);
+    if (error == IMAGE_INVALID_LENGTH) {
+        return error; // nothing was taken
     }
-    int error = program(upload, data, length);
     if (error != SMP_OK) {
         upload->open = false;
         return error;
-    }
-    server->services->sha256_update(&upload->hash, data, length);
-    upload->offset += length;
-    if (upload->offset / MARK_EVERY != offset / MARK_EVERY && upload->offset != upload->length) {
-        save_mark(upload, upload->offset / MARK_EVERY * MARK_EVERY);
     }
     return upload->offset == upload->length ? finish(server, reply) : reply_offset(upload, reply);
 }

@@ -19,6 +19,7 @@ import pytest
 from firmware.image import ImageContent, LocalSigner, Version, wrap_image
 from tests.boot.skips.skips import Cut, Outcome, Rig
 from tests.boot.skips.test_skips import BOARD, KEY, flash_with, forged, signed, with_slot
+from tests.power_cuts import PowerCuts
 
 A, B = Outcome.STARTED_A, Outcome.STARTED_B
 NONE = 0xFF
@@ -126,10 +127,18 @@ def lost_slot(rig: Rig, running: bytes) -> Story:
     return Story(flash, frozenset({(B, B)}))
 
 
-STORIES: tuple[Callable[[Rig, bytes], Story], ...] = (
-    *(first_flash, always, compaction, trial, revert, refused_trial),
-    *(confirmed, revocation, lost_slot),
-)
+# Of the boot that runs on the board, under emulation; the scenario that each belongs to.
+STORIES: dict[Callable[[Rig, bytes], Story], str] = {
+    first_flash: "first flash",
+    always: "a start as always",
+    compaction: "record-store compaction",
+    trial: "test",
+    revert: "revert",
+    refused_trial: "test of a forged image",
+    confirmed: "rollback-counter rise",
+    revocation: "key revocation",
+    lost_slot: "a start with a damaged slot",
+}
 
 
 # Of each step: before, after, and torn in six patterns of bits.
@@ -170,21 +179,22 @@ def cut_everywhere(rig: Rig, story: Story, share: float) -> int:
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
 def test_sampled_power_cut_leaves_a_board_that_starts(
-    rig: Rig, running: bytes, story: Callable[[Rig, bytes], Story]
+    rig: Rig, running: bytes, story: Callable[[Rig, bytes], Story], power_cuts: PowerCuts
 ) -> None:
     told = story(rig, running)
     steps = rig.steps(told.flash)
     made = cut_everywhere(rig, told, min(1.0, 25 / (len(CUTS) * steps)))
-    print(f"{story.__name__}: {made} cuts of {len(CUTS) * steps}")
+    power_cuts(STORIES[story], made)
     assert made > 5
 
 
 @pytest.mark.all
-def test_power_cut_at_every_step_leaves_a_board_that_starts(rig: Rig, running: bytes) -> None:
+def test_power_cut_at_every_step_leaves_a_board_that_starts(
+    rig: Rig, running: bytes, power_cuts: PowerCuts
+) -> None:
     total = 0
-    for story in STORIES:
+    for story, scenario in STORIES.items():
         made = cut_everywhere(rig, story(rig, running), 1.0)
-        print(f"{story.__name__}: {made} cuts")
+        power_cuts(scenario, made)
         total += made
-    print(f"{total} cuts in all")
     assert total > 2_000

@@ -26,7 +26,9 @@ enum reason {
     REASON_POST_QUANTUM = 19,   // the LMS signature that boot asks for is missing or false
     REASON_REVOKES_ITSELF = 20, // it would revoke a key that signed it
     REASON_FAULT = 21,          // the check contradicts itself: an instruction went wrong, perhaps on purpose
-    REASON_DECOMMISSIONED = 22  // the device's secrets were erased for good: boot stops in recovery
+    REASON_DECOMMISSIONED = 22, // the device's secrets were erased for good: boot stops in recovery
+    REASON_DELTA_BASE = 23,     // a delta for another image than the one that runs
+    REASON_DELTA = 24           // a delta that breaks its own rules
 };
 
 #endif
