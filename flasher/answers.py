@@ -67,13 +67,19 @@ class LogEntry:
 
 @dataclass(frozen=True, slots=True)
 class EnclaveState:
-    """How one enclave is."""
+    """How one enclave is.
+
+    `cpu_ms`: processor time since the reset, 0 where there is a secrecy label (it would tell of
+    the data). `memory`: bytes that it owns. Both are 0 if the image does not tell.
+    """
 
     name: str
     state: str
     faults: int
     restarts: int
     last: str
+    cpu_ms: int = 0
+    memory: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,19 @@ def mount(group: click.Group) -> None:
     from flasher.fleet import cli_records  # noqa: PLC0415
     from flasher.fleet.cli import fleet  # noqa: PLC0415
 
-    verbs = (run, flash, delta, logs, trace_command, provision, decommission, attest, demo, fleet)
+    verbs = (
+        run,
+        flash,
+        delta,
+        logs,
+        enclaves,
+        trace_command,
+        provision,
+        decommission,
+        attest,
+        demo,
+        fleet,
+    )
     for verb in verbs:
         group.add_command(verb)
     cli_records.mount(fleet)
@@ -224,6 +236,30 @@ def logs(port: str | None, save: Path | None, as_json: bool) -> None:
             entries = dump.entries
     lines = [device_log.line(entry) for entry in entries] or ["the log is empty"]
     _result([asdict(entry) for entry in entries], lines, as_json)
+
+
+@click.command()
+@PORT
+@JSON
+def enclaves(port: str | None, as_json: bool) -> None:
+    """Show how a board's enclaves are, and what each has used since the board's reset.
+
+    Of an enclave with a secrecy label the processor time is not told.
+    """
+    from dataclasses import asdict  # noqa: PLC0415
+
+    from flasher.ports import choose  # noqa: PLC0415
+    from flasher.smp import Board  # noqa: PLC0415
+
+    with Board.open(choose(port)) as board:
+        told = board.enclaves()
+    lines = [f"slot {'AB'[told.slot]}, {told.uptime_ms / 1000:.1f} s since the reset"]
+    lines += [
+        f"{each.name:<16} {each.state:<8} {each.cpu_ms:>10,} ms {each.memory:>10,} B"
+        f"  faults {each.faults}, restarts {each.restarts}"
+        for each in told.enclaves
+    ]
+    _result(asdict(told), lines, as_json)
 
 
 @click.command()

@@ -290,6 +290,8 @@ class EnclaveFacts(BaseModel):
     faults: UInt32
     restarts: UInt32
     last: UInt32 | Text
+    cpu_ms: UInt32 = 0  # an image made before these two were told says nothing
+    memory: UInt32 = 0
 
 
 class EnclavesResponse(message.ReadResponse):

@@ -297,6 +297,8 @@ class Board:
                 faults=facts.faults,
                 restarts=facts.restarts,
                 last=answers.clean(str(facts.last)),
+                cpu_ms=facts.cpu_ms,
+                memory=facts.memory,
             )
             for facts in answer.enclaves
         )

@@ -20,4 +20,7 @@ def test_hello_says_its_line_in_the_boards_log(user: User, hello: Path) -> None:
             answer = user.coffret("logs", "--port", board.port, "--json")
             assert answer.code == 0, answer.err
             said = [(entry["who"], entry["text"]) for entry in json.loads(answer.out)]
+        used = user.coffret("enclaves", "--port", board.port)
     assert ("hello", "hello from coffret") in said
+    assert used.code == 0, used.err
+    assert "\nhello " in used.out

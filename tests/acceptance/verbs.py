@@ -142,6 +142,7 @@ def tell_all(teller: Teller) -> None:
         teller.tell("devices", "--ask")
         log = folder / "log.json"
         teller.tell("logs", "--port", board.port, "--save", log)
+        teller.tell("enclaves", "--port", board.port)
         teller.tell("provision", "--port", board.port, "--name", "kitchen")
         teller.tell("provision", "--port", board.port, "--bundle", bundle)
         evidence = folder / "evidence.cbor"

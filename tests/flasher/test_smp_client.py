@@ -42,7 +42,9 @@ def test_a_good_board_is_understood() -> None:
         (WRITE, 65, 1): lambda _: {},
         (READ, 66, 0): lambda asked: {"next": 7, "entries": [[asked["from"], 12, "coach", "hi"]]},
         (READ, 67, 0): lambda _: {
-            "enclaves": [{"name": "coach", "state": 1, "faults": 2, "restarts": 1, "last": 3}],
+            "enclaves": [
+                {"name": "coach", "state": 1, "faults": 2, "restarts": 1, "last": 3, "cpu_ms": 40},
+            ],
             "slot": 1,
             "uptime_ms": 5000,
         },
@@ -58,7 +60,8 @@ def test_a_good_board_is_understood() -> None:
         assert board.endorsement() == b"signed"
         board.endorse(b"new")
         assert board.log(6)[1][0].sequence == 6
-        assert board.enclaves().enclaves[0].state == "waiting"
+        (enclave,) = board.enclaves().enclaves
+        assert (enclave.state, enclave.cpu_ms, enclave.memory) == ("waiting", 40, 0)
         board.reset()
     assert (WRITE, 65, 1, {"endorsement": b"new"}) in fake.asked
 

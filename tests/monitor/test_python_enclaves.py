@@ -120,6 +120,12 @@ def test_labelled_enclave_leaves_no_text_in_the_log(outcome: Outcome) -> None:
     assert not any("42" in text for text in outcome.texts)
 
 
+def test_port_tells_what_each_has_used_but_no_time_of_who_holds_secrets(outcome: Outcome) -> None:
+    assert all(enclave.memory > 0 for enclave in outcome.enclaves.values())
+    assert outcome.enclaves["attacker"].cpu_ms > 0
+    assert outcome.enclaves["keeper"].cpu_ms == 0
+
+
 def test_calls_are_answered_and_a_dead_peer_is_told(household: Outcome) -> None:
     calls = [text for text in household.texts if "total" in text or text == "too long"]
     assert calls == ["total 3", "total 765", "no total 104", "total 5", "too long"]

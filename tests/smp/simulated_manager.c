@@ -13,7 +13,7 @@
 
 void manager_main(const struct task *self);
 
-const struct task coffret_tasks[] = {{.name = "sensor"}, {.name = "coach"}, {.name = "manager"}, {.name = "attester"}};
+const struct task coffret_tasks[] = {{.name = "sensor", .memory_size = 32768}, {.name = "coach"}, {.name = "manager"}, {.name = "attester"}};
 const struct system_counts coffret_counts = {.tasks = 4, .enclaves = 2, .slot = SIMULATED_SLOT};
 
 #define OTHER_OFFSET (SIMULATED_SLOT == 0 ? BOARD_SLOT_B_OFFSET : BOARD_SLOT_A_OFFSET)
@@ -123,7 +123,7 @@ int32_t syscall3(uint32_t number, uintptr_t a, uintptr_t b, uintptr_t c) {
         return log_read((uint32_t)a, (uint8_t *)b, (uint32_t)c);
     case SYS_TASK_INFO:
         *(struct task_info *)b = (struct task_info){
-            .faults = 10u + (uint32_t)a, .restarts = 20u + (uint32_t)a, .state = 1, .last_fault = FAULT_MEMORY};
+            .faults = 10u + (uint32_t)a, .restarts = 20u + (uint32_t)a, .state = 1, .last_fault = FAULT_MEMORY, .cpu_ms = 30u + (uint32_t)a};
         return 0;
     case SYS_EVIDENCE:
         return evidence((const struct evidence_request *)a);

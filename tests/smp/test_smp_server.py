@@ -636,8 +636,24 @@ def test_enclaves_are_told_with_their_faults(manager: SimulatedBoard) -> None:
     manager.library.simulated_time(ctypes.c_uint64(uptime * 1000 + 999))
     assert manager.ask(READ, 67, 0) == {
         "enclaves": [
-            {"name": "sensor", "state": 1, "faults": 10, "restarts": 20, "last": 1},
-            {"name": "coach", "state": 1, "faults": 11, "restarts": 21, "last": 1},
+            {
+                "name": "sensor",
+                "state": 1,
+                "faults": 10,
+                "restarts": 20,
+                "last": 1,
+                "cpu_ms": 30,
+                "memory": 32768,
+            },
+            {
+                "name": "coach",
+                "state": 1,
+                "faults": 11,
+                "restarts": 21,
+                "last": 1,
+                "cpu_ms": 31,
+                "memory": 0,
+            },
         ],
         "slot": 0,
         "uptime_ms": uptime,

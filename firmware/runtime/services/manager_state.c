@@ -109,12 +109,14 @@ int manager_enclaves(struct smp_server *server, const struct cbor_value *given, 
         struct task_info info;
         memset(&info, 0, sizeof info);
         (void)syscall3(SYS_TASK_INFO, task, (uintptr_t)&info, 0);
-        cbor_write_map(reply, 5);
+        cbor_write_map(reply, 7);
         smp_put_text(reply, "name", task_name(task));
         smp_put_uint(reply, "state", info.state);
         smp_put_uint(reply, "faults", info.faults);
         smp_put_uint(reply, "restarts", info.restarts);
         smp_put_uint(reply, "last", info.last_fault);
+        smp_put_uint(reply, "cpu_ms", info.cpu_ms);
+        smp_put_uint(reply, "memory", coffret_tasks[task].memory_size);
     }
     smp_put_uint(reply, "slot", coffret_counts.slot);
     cbor_write_text(reply, "uptime_ms");
