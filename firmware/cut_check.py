@@ -12,18 +12,80 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from boards.errors import ENVIRONMENT, CoffretError
+from firmware.features.catalogue import ATTRIBUTES, FLOAT, METHODS, switch
+from firmware.features.library import LIBRARY
 
 _MEND = "report it, with the module; until then write it in another way"
 # mpy-tool's comment behind an instruction: the opcode, then the name it is about.
 _USES = re.compile(
     r"// (?:LOAD_(?:NAME|GLOBAL|ATTR|METHOD|SUPER_METHOD)|IMPORT_\w+) '(\w+)'$", re.M
 )
-_DIVIDES = re.compile(r"// BINARY_OP \d+ __i?truediv__")
 _INTERNED = re.compile(r"^Q\((\w+)\)$", re.M)
 _NAMED = re.compile(r"\bMP_QSTR_(\w+)")
 _WORD = re.compile(r"[^\W\d]\w*")
+
+# Attributes that are read. Before an assignment such as `self.count += 1` the object is doubled.
+_ASKED = re.compile(r"(?<!^DUP_TOP\n)^LOAD_(?:METHOD|ATTR) '(\w+)'$", re.M)
+_IMPORTED = re.compile(r"^IMPORT_NAME '(\w+)'$", re.M)
+_OF_OBJECTS = re.compile(r"CPYTHON_COMPAT|PY_BUILTINS_|PY_FUNCTION_ATTRS")
+_STORED = re.compile(r"// STORE_NAME '(__\w+__)'$", re.M)
+_INSTRUCTION = re.compile(r"^    (?:0x[0-9a-f]{2},)+ // ([A-Z_]+\b.*)$", re.M)
+_ONE = r"LOAD_(?!ATTR|METHOD|SUBSCR|SUPER)\w+(?: .*)?\n"  # it leaves one value more
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Instructions, one a line, that do what a feature is for. `builtin`: what they call, if any,
+    which a module may have replaced by its own.
+    """
+
+    switch: str
+    what: str
+    text: str
+    builtin: str = ""
+
+    def __contains__(self, instructions: str) -> bool:
+        return re.search(rf"^(?:{self.text})$", instructions, re.M) is not None
+
+
+def _call(switch: str, builtin: str, arguments: int) -> _Run:
+    """A builtin is called with so many plain arguments."""
+    loads = rf"LOAD_(?:NAME|GLOBAL) '{builtin}'\n(?:{_ONE}){{{arguments}}}"
+    what = f"call `{builtin}` with {arguments} arguments"
+    return _Run(switch, what, rf"{loads}CALL_FUNCTION {arguments}", builtin)
+
+
+def _class(bases: int) -> str:
+    """A class statement with so many plain bases."""
+    # Behind the function that is the class's body: its name and its bases.
+    loads = rf"(?:{_ONE}){{{1 + bases}}}"
+    return rf"LOAD_BUILD_CLASS\nMAKE_FUNCTION \d+\n{loads}CALL_FUNCTION {2 + bases}"
+
+
+_RUNS = (
+    _Run(FLOAT, "divide by `/`", r"BINARY_OP \d+ __i?truediv__"),
+    _Run(
+        "PY_ARRAY_SLICE_ASSIGN",
+        "assign to slices",
+        r"BUILD_SLICE \d\n(?:LOAD_NULL\nROT_THREE\n)?STORE_SUBSCR",
+    ),
+    _Run(
+        "MULTIPLE_INHERITANCE",
+        "have classes with several bases",
+        "|".join(map(_class, range(2, 6))),
+    ),
+    _Run(
+        "PY_BUILTINS_STR_OP_MODULO",
+        "format texts with `%`",
+        rf"LOAD_CONST_STRING .*\n{_ONE}BINARY_OP \d+ __i?mod__",
+    ),
+    _call("PY_BUILTINS_NEXT2", "next", 2),
+    _call("PY_BUILTINS_POW3", "pow", 3),
+    _call("PY_BUILTINS_ROUND_INT", "round", 2),
+)
 
 # In py/vm.c: the labels of opcodes, and where control never comes.
 _CASE = re.compile(r"\bENTRY\(MP_BC_(\w+)\):")
@@ -60,10 +122,31 @@ def check_names(
         raise WrongCutError(f"the runtime was built without {names}, which the modules use")
 
 
-def check_numbers(frozen: str, switches: Mapping[str, str]) -> None:
-    """Raises WrongCutError for a division in a runtime without floating point."""
-    if switches.get("MICROPY_FLOAT_IMPL", "").endswith("_NONE") and _DIVIDES.search(frozen):
-        raise WrongCutError("the runtime was built without floats, and the modules divide by `/`")
+def check_instructions(
+    frozen: str, sources: Mapping[str, bytes], compiled: str, switches: Mapping[str, str]
+) -> None:
+    """Raises WrongCutError for instructions that do what the runtime's switches leave out.
+
+    The arguments are those of `check_names`. What has a name of its own is found there; this is for
+    features that have none: operators, special methods, forms of a call.
+    """
+    text = "\n".join(_INSTRUCTION.findall(frozen))
+    needed = {(run.switch, run.what, run.builtin) for run in _RUNS if text in run}
+    for asked in set(_ASKED.findall(text)):
+        switches_of = filter(_OF_OBJECTS.match, ATTRIBUTES.get(asked, ()))
+        needed |= {(name, f"use `{asked}`", asked) for name in switches_of}
+    for module in set(_IMPORTED.findall(text)) & LIBRARY.keys() - sources.keys():
+        needed |= {(name, f"import {module}", "") for name in LIBRARY[module].switches}
+    for name, what, word in sorted(needed):
+        value = switches.get(switch(name), "0")
+        off = value == "0" or value.endswith("_NONE")
+        if off and word not in _spelled(sources.values()):
+            message = f"the runtime was built without {switch(name)}: its modules {what}"
+            raise WrongCutError(message)
+    defined = set(_STORED.findall(frozen)) & METHODS.keys()
+    missing = ", ".join(sorted(defined - set(_INTERNED.findall(compiled))))
+    if missing:
+        raise WrongCutError(f"the runtime was built without {missing}, which a class defines")
 
 
 def _spelled(sources: Iterable[bytes]) -> frozenset[str]:

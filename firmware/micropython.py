@@ -11,7 +11,7 @@ from pathlib import Path
 
 from boards.model import ROOT as BOARDS
 from boards.model import Board
-from firmware.cut_check import check_names, check_numbers
+from firmware.cut_check import check_instructions, check_names
 from firmware.freeze import CompiledModule, FrozenModule, compile_modules, freeze
 from firmware.mpy import names_of
 from firmware.object_cache import Roots, write_atomically, write_if_new
@@ -213,11 +213,13 @@ def build_vm(
     frozen = work / "frozen.c"
     text = freeze(compiled, switches, headers.qstrs, tree)
     write_atomically(frozen, text)
-    check_numbers(text.decode(), switches)
+    sources = {item.module.name: item.module.path.read_bytes() for item in compiled}
+    interned = headers.qstrs.read_text(encoding="utf-8")
+    check_instructions(text.decode(), sources, interned, switches)
     check_names(
         text.decode(),
-        {item.module.name: item.module.path.read_bytes() for item in compiled},
-        headers.qstrs.read_text(encoding="utf-8"),
+        sources,
+        interned,
         lambda: (p.read_text(encoding="utf-8") for p in tree.path.rglob("*.c")),
     )
     # With computed goto the cases are labels that a table names.

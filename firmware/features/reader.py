@@ -292,7 +292,8 @@ class Reader(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_AsyncWith(self, node: ast.AsyncWith) -> None:
-        self.need(("PY_ASYNC_AWAIT",), node, "`async with`")
+        # The compiler asks the exception for its class, by an attribute.
+        self.need(("PY_ASYNC_AWAIT", "CPYTHON_COMPAT"), node, "`async with`")
         self.generic_visit(node)
 
     # -- expressions --

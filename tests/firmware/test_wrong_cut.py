@@ -7,50 +7,73 @@ Every switch that the specialiser turns on for one of the programs is turned off
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from boards.errors import CoffretError
-from firmware.cut_check import WrongCutError, check_names, check_numbers, with_needed_opcodes
+from firmware.cut_check import (
+    WrongCutError,
+    check_instructions,
+    check_names,
+    with_needed_opcodes,
+)
 from firmware.specialise import Source, specialise
-from tests.firmware.test_soundness import filled, programs
+from tests.firmware.test_soundness import all_switches, filled, programs
 from tests.firmware.vm_rig import build_image
+from tests.qemu import needs_qemu
 
 # What a program may need of these is a matter of values, which no instruction names: without them
-# the board raises an exception that names the reason, and never gives a wrong result.
-BY_VALUE = {
+# the board raises an exception where it should not, or none where it should.
+BY_VALUE: Mapping[str, str] = {
     "MICROPY_LONGINT_IMPL": "OverflowError: a result has more than 31 bits",
+    "MICROPY_PY_BUILTINS_RANGE_BINOP": "what is compared is a range",
 }
 
 
-def _programs() -> dict[str, str]:
-    """A program for every switch that is on for any of them."""
-    found: dict[str, str] = {}
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A program for which a switch is on, and not only because nothing could be decided."""
+
+    program: str
+    switches: Mapping[str, str]
+
+    def without(self, switch: str) -> dict[str, str]:
+        return {name: value for name, value in self.switches.items() if name != switch}
+
+
+@cache
+def _needs() -> Mapping[str, Need]:
+    """By switch, the shortest program that needs it."""
+    found: dict[str, Need] = {}
     for group, texts in programs().items():
         for number, text in enumerate(texts):
             program = filled(text, random.Random(f"{group}{number}"))
-            switches = specialise([Source("main", Path("main.py"), program.encode())]).switches
-            for switch, value in switches.items():
-                if value != "0" and len(program) < len(found.get(switch, " " * 10_000)):
-                    found[switch] = program
+            made = specialise([Source("main", Path("main.py"), program.encode())])
+            for switch, reasons in made.reasons.items():
+                undecided = all(each.what.endswith(("so kept", "is kept")) for each in reasons)
+                known = found.get(switch)
+                if not undecided and (known is None or len(program) < len(known.program)):
+                    found[switch] = Need(program, made.switches)
     return found
 
 
-def _without(program: str, switch: str) -> dict[str, str]:
-    switches = dict(specialise([Source("main", Path("main.py"), program.encode())]).switches)
-    del switches[switch]
-    return switches
-
-
 @pytest.mark.all
-@pytest.mark.parametrize("switch", sorted(_programs()))
-def test_every_wrong_cut_is_noticed_at_build(switch: str, tmp_path: Path) -> None:
-    program = _programs()[switch]
-    if switch in BY_VALUE:
-        pytest.skip(BY_VALUE[switch])
-    with pytest.raises(CoffretError):
-        build_image({"main": program}, tmp_path, _without(program, switch))
+@needs_qemu
+@pytest.mark.parametrize("switch", sorted(_needs()))
+def test_a_wrong_cut_is_noticed_at_build_or_changes_nothing(switch: str, tmp_path: Path) -> None:
+    need = _needs()[switch]
+    modules = {"main": need.program}
+    try:
+        cut = build_image(modules, tmp_path / "cut", need.without(switch))
+    except CoffretError:
+        return
+    said = cut.run()
+    whole = build_image(modules, tmp_path / "whole", need.switches).run()
+    assert said == whole or switch in BY_VALUE, f"{need.program}\n{said}\n{whole}"
 
 
 FROZEN = "    0x11,0x05, // LOAD_GLOBAL '{}'\n"
@@ -90,8 +113,63 @@ def test_an_opcode_without_its_case_does_not_compile() -> None:
         with_needed_opcodes("", {"A"})
 
 
-def test_a_division_needs_floats() -> None:
-    text = "  0xf7, // BINARY_OP 11 __truediv__\n"
-    check_numbers(text, {"MICROPY_FLOAT_IMPL": "MICROPY_FLOAT_IMPL_FLOAT"})
-    with pytest.raises(WrongCutError):
-        check_numbers(text, {"MICROPY_FLOAT_IMPL": "MICROPY_FLOAT_IMPL_NONE"})
+NAMES = {"x": "LOAD_NAME 'x'", "y": "LOAD_FAST 1", "1": "LOAD_CONST_SMALL_INT 1"}
+
+
+def _instructions(*lines: str, source: str = "", compiled: str = "", **switches: str) -> None:
+    text = "".join(f"    0x11,0x05, // {NAMES.get(line, line)}\n" for line in lines)
+    named = {f"MICROPY_{name}": value for name, value in switches.items()}
+    check_instructions(text, {"main": source.encode()}, compiled, named)
+
+
+ALL = [name.removeprefix("MICROPY_") for name in all_switches()]
+CLASS = ("LOAD_BUILD_CLASS", "MAKE_FUNCTION 2", "LOAD_CONST_STRING 'C'")
+
+
+@pytest.mark.parametrize(
+    ("switch", "lines"),
+    [
+        ("FLOAT_IMPL", ("x", "y", "BINARY_OP 11 __truediv__")),
+        ("PY_ARRAY_SLICE_ASSIGN", ("x", "1", "1", "BUILD_SLICE 2", "STORE_SUBSCR")),
+        (
+            "PY_ARRAY_SLICE_ASSIGN",
+            ("x", "1", "1", "BUILD_SLICE 2", "LOAD_NULL", "ROT_THREE", "STORE_SUBSCR"),
+        ),
+        ("MULTIPLE_INHERITANCE", (*CLASS, "x", "y", "CALL_FUNCTION 4")),
+        ("PY_BUILTINS_STR_OP_MODULO", ("LOAD_CONST_STRING '%d'", "1", "BINARY_OP 33 __mod__")),
+        ("PY_BUILTINS_NEXT2", ("LOAD_NAME 'next'", "x", "1", "CALL_FUNCTION 2")),
+        ("CPYTHON_COMPAT", ("x", "LOAD_METHOD 'encode'", "CALL_METHOD 0")),
+        ("CPYTHON_COMPAT", ("x", "LOAD_ATTR '__class__'")),
+        ("PY_BUILTINS_STR_COUNT", ("x", "LOAD_METHOD 'count'", "x", "CALL_METHOD 1")),
+        ("PY_BUILTINS_SLICE_ATTRS", ("x", "LOAD_ATTR 'start'")),
+        ("PY_FUNCTION_ATTRS", ("x", "LOAD_ATTR '__name__'")),
+        ("PY_ERRNO", ("IMPORT_NAME 'errno'",)),
+        ("PY_BUILTINS_POW3", ("LOAD_GLOBAL 'pow'", "x", "1", "1", "CALL_FUNCTION 3")),
+    ],
+)
+def test_instructions_that_need_a_feature_are_an_error_without_it(
+    switch: str, lines: Sequence[str]
+) -> None:
+    _instructions(*lines, **dict.fromkeys(ALL, "1"))
+    for off in ("0", "MICROPY_NONE"):
+        with pytest.raises(WrongCutError, match=switch):
+            _instructions(*lines, **{**dict.fromkeys(ALL, "1"), switch: off})
+
+
+def test_instructions_that_look_like_it_are_none() -> None:
+    _instructions(*CLASS, "x", "CALL_FUNCTION 3")
+    # class C(f(x, y, 1, 1)): four arguments, and one base
+    _instructions(*CLASS, "x", "x", "y", "1", "1", "CALL_FUNCTION 4", "CALL_FUNCTION 3")
+    _instructions("x", "1", "BINARY_OP 33 __mod__", "BINARY_OP 10 __floordiv__")
+    _instructions("x", "1", "1", "BUILD_SLICE 2", "LOAD_SUBSCR")
+    _instructions("LOAD_NAME 'next'", "x", "CALL_FUNCTION 1")
+    _instructions("x", "DUP_TOP", "LOAD_ATTR 'count'", "1", "BINARY_OP 14 __iadd__")
+    own = ("LOAD_NAME 'next'", "x", "1", "CALL_FUNCTION 2")
+    _instructions(*own, source="def next(a, b): ...")
+
+
+def test_a_special_method_that_nothing_calls_is_an_error() -> None:
+    with pytest.raises(WrongCutError, match="without __mul__"):
+        _instructions("STORE_NAME '__mul__'", source="class A:\n def __mul__(self, x): ...")
+    _instructions("STORE_NAME '__mul__'", compiled="Q(__mul__)\n")
+    _instructions("STORE_NAME '__mine__'")
