@@ -99,6 +99,13 @@ def test_a_name_of_the_programs_own_is_none() -> None:
     _check("nobody_has_it")
 
 
+def test_a_module_that_may_do_without_another_is_not_asked_for_names() -> None:
+    without = "    0x1b,0x05, // IMPORT_NAME 'framebuf'\n" + FROZEN.format("sorted")
+    check_names(without, {"main": b""}, "", lambda: ["MP_QSTR_sorted"])
+    with pytest.raises(WrongCutError):
+        check_names(without, {"main": b"", "framebuf": b""}, "", lambda: ["MP_QSTR_sorted"])
+
+
 def test_importing_a_name_does_not_make_it() -> None:
     with pytest.raises(WrongCutError):
         _check("sorted", "from builtins import sorted")
