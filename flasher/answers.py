@@ -84,11 +84,15 @@ class EnclaveState:
 
 @dataclass(frozen=True, slots=True)
 class Enclaves:
-    """All enclaves, the running slot and the time since the reset in ms."""
+    """All enclaves, the running slot and the time since the reset in ms.
+
+    `store_erases`: how often each bank of the record store was erased; None: the image is older.
+    """
 
     enclaves: tuple[EnclaveState, ...]
     slot: int
     uptime_ms: int
+    store_erases: tuple[int, int] | None = None
 
 
 def clean(text: str, limit: int = _TEXT_MAX) -> str:

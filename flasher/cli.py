@@ -254,6 +254,8 @@ def enclaves(port: str | None, as_json: bool) -> None:
     with Board.open(choose(port)) as board:
         told = board.enclaves()
     lines = [f"slot {'AB'[told.slot]}, {told.uptime_ms / 1000:.1f} s since the reset"]
+    if told.store_erases is not None:
+        lines.append("record store: banks erased {} and {} times".format(*told.store_erases))
     lines += [
         f"{each.name:<16} {each.state:<8} {each.cpu_ms:>10,} ms {each.memory:>10,} B"
         f"  faults {each.faults}, restarts {each.restarts}"

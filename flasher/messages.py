@@ -304,6 +304,8 @@ class EnclavesResponse(message.ReadResponse):
     enclaves: Annotated[list[EnclaveFacts], Field(max_length=ENCLAVES_MAX)]
     slot: Annotated[int, Field(ge=0, le=1)]
     uptime_ms: Annotated[int, Field(ge=0, le=0xFFFF_FFFF_FFFF_FFFF)]
+    # An image made before it was told does not say.
+    store_erases: Annotated[list[UInt32], Field(min_length=2, max_length=2)] | None = None
 
 
 class EnclavesRequest(message.ReadRequest):

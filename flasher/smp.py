@@ -302,7 +302,9 @@ class Board:
             )
             for facts in answer.enclaves
         )
-        return Enclaves(tuple(states), answer.slot, answer.uptime_ms)
+        wear = answer.store_erases
+        erases = None if wear is None else (wear[0], wear[1])
+        return Enclaves(tuple(states), answer.slot, answer.uptime_ms, erases)
 
     # How a request is made
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from boards.errors import CoffretError
+from flasher.answers import Mode
 from flasher.discovery.device import SMP, Device
 from flasher.errors import RefusedError
 from flasher.smp import Board
@@ -30,12 +31,15 @@ def ask(devices: Iterable[Device], inventory: str | None) -> dict[str, dict[str,
 def _ask(device: Device) -> dict[str, object]:
     try:
         with Board.open(device.path, _TIMEOUT_S) as board:
-            answer: dict[str, object] = {"mode": board.mode().value}
+            mode = board.mode()
+            answer: dict[str, object] = {"mode": mode.value}
             active = [image for image in board.images() if image.active]
             answer["version"] = active[0].version if active else None
             answer["image"] = active[0].digest.hex() if active else None
             with suppress(RefusedError):
                 answer["device"] = board.identity().instance_id.hex()
+            if mode is Mode.APPLICATION:
+                answer["store_erases"] = board.enclaves().store_erases
             return answer
     except CoffretError as error:
         return {"mode": "unknown", "error": error.message}

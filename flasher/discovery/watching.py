@@ -23,6 +23,9 @@ def line(device: Device, answer: dict[str, object] | None = None) -> str:
     parts.append(device.says)
     if said.get("version"):
         parts.append(f"runs {said['version']}")
+    erases = said.get("store_erases")
+    if isinstance(erases, tuple):
+        parts.append(f"record store erased {erases[0]} + {erases[1]} times")
     if said.get("trust"):
         parts.append(f"{said['trust']}")
     if device.mend:

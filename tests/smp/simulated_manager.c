@@ -104,6 +104,10 @@ int32_t syscall3(uint32_t number, uintptr_t a, uintptr_t b, uintptr_t c) {
                    ? ERR_DENIED
                    : flash_program(OTHER_OFFSET + (uint32_t)a, (const void *)b, c);
     case SYS_STORE_GET:
+        if (a == STORE_WEAR) {
+            *(struct store_wear *)b = store_wear(store);
+            return sizeof(struct store_wear);
+        }
         return store_result(store_get(store, (uint8_t)a, (void *)b, c));
     case SYS_STORE_PUT:
         return store_result(store_put(store, (uint8_t)a, (const void *)b, c));

@@ -657,4 +657,17 @@ def test_enclaves_are_told_with_their_faults(manager: SimulatedBoard) -> None:
         ],
         "slot": 0,
         "uptime_ms": uptime,
+        "store_erases": [0, 1],  # the first record made bank 1
     }
+
+
+def test_every_erase_of_the_record_store_is_counted_by_its_bank(manager: SimulatedBoard) -> None:
+    store = manager.board.flash.store
+    written, seen = [0, 0], [b"\xff" * 12] * 2
+    for number in range(60):
+        manager.ask(WRITE, 65, 1, {"endorsement": bytes([number]) * 1000})
+        headers = [manager.flash(store.offset + bank * store.bank_size, 12) for bank in (0, 1)]
+        written = [sum(at) for at in zip(written, map(bytes.__ne__, headers, seen), strict=True)]
+        seen = headers
+        assert manager.ask(READ, 67, 0)["store_erases"] == written
+    assert min(written) > 3, "both were filled again and again"

@@ -3,6 +3,8 @@
 // of the store.
 #include "monitor.h"
 
+#include <string.h>
+
 #include "board_config.h"
 #include "coffret/board.h"
 #include "coffret/boot_state.h"
@@ -56,6 +58,14 @@ static int32_t syscall_error_of(int result) {
 }
 
 RARE int32_t storage_get(uint32_t key, void *to, uint32_t capacity) {
+    if (key == STORE_WEAR) {
+        const struct store_wear wear = store_wear(&store);
+        if (capacity < sizeof wear) {
+            return ERR_SIZE;
+        }
+        memcpy(to, &wear, sizeof wear);
+        return sizeof wear;
+    }
     // Not the image MAC and nothing unknown: those are boot's.
     bool readable = (key >= STORE_BOOT_STATE && key <= STORE_BOOT_COUNT) || key == STORE_KEY_FLOOR || (key >= STORE_SERVICES && key <= SERVICES_LAST);
     return readable ? syscall_error_of(store_get(&store, (uint8_t)key, to, capacity)) : ERR_DENIED;

@@ -2,6 +2,7 @@
 // What the manager tells about the running system: the log (group 66) and the enclaves (group 67).
 #include <string.h>
 
+#include "coffret/store.h"
 #include "coffret/syscall.h"
 #include "coffret/tables.h"
 #include "services/manager.h"
@@ -102,7 +103,13 @@ int manager_log(struct smp_server *server, const struct cbor_value *from, struct
 int manager_enclaves(struct smp_server *server, const struct cbor_value *given, struct cbor_writer *reply) {
     (void)server;
     (void)given;
-    cbor_write_map(reply, 3);
+    struct store_wear wear = {{0, 0}};
+    (void)syscall3(SYS_STORE_GET, STORE_WEAR, (uintptr_t)&wear, sizeof wear);
+    cbor_write_map(reply, 4);
+    cbor_write_text(reply, "store_erases");
+    cbor_write_array(reply, 2);
+    cbor_write_uint(reply, wear.erased[0]);
+    cbor_write_uint(reply, wear.erased[1]);
     cbor_write_text(reply, "enclaves");
     cbor_write_array(reply, coffret_counts.enclaves);
     for (uint8_t task = 0; task < coffret_counts.enclaves; task++) {

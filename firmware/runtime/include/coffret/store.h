@@ -24,6 +24,8 @@ enum store_key {
     STORE_BOARD_SETTINGS = 20   // text, at most SETTINGS_MAX bytes; fixed once the board is secured
 };
 
+// Asked for like a record of the services, and none: struct store_wear. 0 is no key in flash.
+#define STORE_WEAR 0u
 #define STORE_BUDGETS_MAX 256u  // bytes
 #define STORE_ORDER_MAX 512u    // bytes
 
@@ -60,6 +62,16 @@ int store_put(struct store *store, uint8_t key, const void *data, size_t length)
 // The same, and of the other records only those remain whose bit is set in `keep` (bit n: key n). What is forgotten still
 // lies in the bank that was current before, until store_erase_old().
 int store_put_alone(struct store *store, uint32_t keep, uint8_t key, const void *data, size_t length);
+
+// How often each bank was erased to be written anew, since the store was made. Every compaction raises the sequence by one
+// and takes the other bank, bank 1 first, so the sequence counts both; one that the power cut before its end is not in it.
+struct store_wear {
+    uint32_t erased[2];
+};
+
+static inline struct store_wear store_wear(const struct store *store) {
+    return (struct store_wear){{store->sequence / 2u, store->sequence / 2u + store->sequence % 2u}};
+}
 
 // Erases the bank that is not current, unless it is blank. 0 or STORE_FLASH.
 int store_erase_old(const struct store *store);
