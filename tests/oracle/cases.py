@@ -140,6 +140,36 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 @st.composite
+def conversations(draw: st.DrawFn) -> Case:
+    """Two who call and one that answers both, with lengths about what fits: what `cases` has
+    seldom, for three have to do the right thing one after the other."""
+    callers, server = ("e0", "e1"), "e2"
+    channels = tuple(
+        Channel(f"c{n}", name, server, 0, 4, 1, kind=Way.CALL, reply_max=draw(st.integers(1, 9)))
+        for n, name in enumerate(callers)
+    )
+    tasks = (*(Task(name) for name in (*callers, server)), Task(SINK, sink=True))
+    slack = st.sampled_from([0, 0, -1, 1])
+    operations = []
+    for _ in range(draw(st.integers(3, 12))):
+        number = draw(st.integers(0, 1))
+        around = channels[number].reply_max + draw(slack)
+        kind = draw(st.sampled_from([CALL, CALL, RECEIVE, ANSWER, REPLY, REPLY]))
+        match kind:
+            case x if x == CALL:
+                length = draw(st.integers(0, 4))
+                operations.append(Operation(CALL, number, number, length, around))
+            case x if x == RECEIVE:
+                operations.append(Operation(RECEIVE, 2, number, capacity=4))
+            case x if x == ANSWER:
+                reply = draw(st.sampled_from([NO_REPLY, around]))
+                operations.append(Operation(ANSWER, 2, number, reply, 4))
+            case _:
+                operations.append(Operation(REPLY, 2, number, around))
+    return Case(System(tasks, channels), tuple(operations))
+
+
+@st.composite
 def _traces(draw: st.DrawFn, system: System) -> Case:
     operations: list[Operation] = []
     # Who can do anything at all is known from the model, so that traces are not full of the dead.

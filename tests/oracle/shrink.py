@@ -7,12 +7,14 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.strategies import SearchStrategy
 
-from tests.oracle.cases import Case, cases
+from tests.oracle.cases import Case, cases, conversations
 from tests.oracle.compare import differences
 from tests.oracle.machine import HungError, Operation, OracleBoard
 
 _ATTEMPTS = 80
+_CONVERSATIONS = 300
 
 
 class _FoundError(Exception):
@@ -29,7 +31,8 @@ def difference(board: OracleBoard, case: Case) -> str | None:
 
 
 def find(board: OracleBoard, genuine: OracleBoard, examples: int) -> tuple[Case, str] | None:
-    """The first of `examples` made cases that `board` does otherwise, shrunk; None if all agree.
+    """The first made case that `board` does otherwise, shrunk; None if all agree: some
+    conversations, then `examples` appliances of any kind.
 
     What the `genuine` monitor does otherwise too is no finding: the harness has a mistake then.
     """
@@ -38,22 +41,26 @@ def find(board: OracleBoard, genuine: OracleBoard, examples: int) -> tuple[Case,
     def differs(case: Case) -> bool:
         return difference(board, case) is not None and difference(genuine, case) is None
 
-    @seed(0)
-    @settings(
-        max_examples=examples,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(case=cases())
-    def search(case: Case) -> None:
-        if differs(case):
-            found.append(case)
-            raise _FoundError
+    def search(made: SearchStrategy[Case], count: int) -> None:
+        @seed(0)
+        @settings(
+            max_examples=count,
+            deadline=None,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=made)
+        def one_by_one(case: Case) -> None:
+            if differs(case):
+                found.append(case)
+                raise _FoundError
+
+        one_by_one()
 
     with suppress(_FoundError):
-        search()
+        search(conversations(), _CONVERSATIONS)
+        search(cases(), examples)
     if not found:
         return None
     short = shrink(found[-1], differs)
