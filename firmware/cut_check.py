@@ -136,10 +136,14 @@ def check_instructions(
     """
     text = "\n".join(_INSTRUCTION.findall(frozen))
     needed = {(run.switch, run.what, run.builtin) for run in _RUNS if text in run}
+    imported = set(_IMPORTED.findall(text))
     for asked in set(_ASKED.findall(text)):
+        # A module of the appliance has its `__name__` by itself.
+        if asked.startswith("__") and imported & sources.keys():
+            continue
         switches_of = filter(_OF_OBJECTS.match, ATTRIBUTES.get(asked, ()))
         needed |= {(name, f"use `{asked}`", asked) for name in switches_of}
-    for module in set(_IMPORTED.findall(text)) & LIBRARY.keys() - sources.keys():
+    for module in imported & LIBRARY.keys() - sources.keys():
         needed |= {(name, f"import {module}", "") for name in LIBRARY[module].switches}
     for name, what, word in sorted(needed):
         value = switches.get(switch(name), "0")

@@ -171,6 +171,7 @@ def test_instructions_that_look_like_it_are_none() -> None:
     _instructions("x", "1", "1", "BUILD_SLICE 2", "LOAD_SUBSCR")
     _instructions("LOAD_NAME 'next'", "x", "CALL_FUNCTION 1")
     _instructions("x", "DUP_TOP", "LOAD_ATTR 'count'", "1", "BINARY_OP 14 __iadd__")
+    _instructions("IMPORT_NAME 'main'", "LOAD_ATTR '__name__'")
     own = ("LOAD_NAME 'next'", "x", "1", "CALL_FUNCTION 2")
     _instructions(*own, source="def next(a, b): ...")
 
