@@ -111,6 +111,8 @@ def _devices(board: Board) -> Iterator[tuple[str, str]]:
     yield "TRIAL_MS", f"{board.watchdog.trial_ms if board.watchdog else 0}u"
     if board.watchdog is not None:
         yield "WATCHDOG_BASE", _word(board.watchdog.base)
+        if board.watchdog.secure:
+            yield "WATCHDOG_SECURE", "1"
     if board.system_controller is not None:
         yield "SYSTEM_CONTROLLER_BASE", _word(board.system_controller.base)
     for usb_id in board.host.usb_ids_of("application")[:1]:

@@ -44,9 +44,13 @@ class Timer(Facts):
 
 
 class Watchdog(Facts):
-    """`trial_ms`: so long an image on trial may leave its manager silent; milliseconds."""
+    """`trial_ms`: so long an image on trial may leave its manager silent; milliseconds.
+
+    `secure`: its block stays with the Secure world, and the image feeds it by a gateway.
+    """
 
     base: Address
+    secure: bool = False
     trial_ms: Annotated[int, Field(gt=0, le=60_000)] = 8000
 
 
@@ -126,6 +130,8 @@ class Board(Facts):
                     raise ValueError(f"flash.{part} and memory.boot overlap")
         if (self.security.root == "secure-world") != self.secure_world:
             raise ValueError("security.root secure-world and memory.secure_state go together")
+        if self.watchdog is not None and self.watchdog.secure and not self.secure_world:
+            raise ValueError("watchdog.secure without memory.secure_state")
         return self
 
     @property

@@ -52,9 +52,15 @@ class Uf2:
 def write_uf2(segments: Iterable[Segment], family: int, sector: int) -> bytes:
     """The file that programs `segments`; what is left of a sector of `sector` bytes is erased.
 
-    Whole sectors, because the RP2040's ROM erases a sector when it meets its first page (data
+    For the RP2350's family with the block in front that its first chips need. Whole sectors, because the RP2040's ROM erases a sector when it meets its first page (data
     sheet, erratum RP2040-E14). Raises Uf2Error: segments overlap, or there is none.
     """
+    if family == _RP2350_ARM_S:
+        return write_rp2350_uf2(segments, sector)
+    return _blocks(segments, family, sector)
+
+
+def _blocks(segments: Iterable[Segment], family: int, sector: int) -> bytes:
     if sector % PAYLOAD:
         raise Uf2Error(f"a sector of {sector} bytes is not made of blocks of {PAYLOAD}")
     pages = _pages(sorted(segments, key=lambda segment: segment.address), sector)
@@ -100,7 +106,7 @@ def write_rp2350_uf2(segments: Iterable[Segment], sector: int) -> bytes:
     )
     data = b"\xef" * PAYLOAD + struct.pack("<I", _IGNORED_BY_RP2)
     block = head + data.ljust(_DATA_MAX, b"\0") + _TAIL.pack(_MAGIC_END)
-    return block + write_uf2(segments, _RP2350_ARM_S, sector)
+    return block + _blocks(segments, _RP2350_ARM_S, sector)
 
 
 def read_uf2(data: bytes) -> Uf2:

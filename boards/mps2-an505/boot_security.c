@@ -92,3 +92,5 @@ void board_separate_worlds(void) {
     nvic_target_non_secure(0u, 1u << 4);     // the subsystem's own interrupts: timer 1, which an enclave can have
     nvic_target_non_secure(1u, 0xFFFFFFFFu); // the FPGA's, 32 to 63
 }
+
+void board_map_secure(uint32_t region) { (void)region; } // flash and devices are all there is

@@ -3,6 +3,7 @@
 // interrupted by the Non-secure world at any time; or in handler mode for the monitor, which waits.
 #include <string.h>
 
+#include "coffret/board.h"
 #include "coffret/boot_state.h"
 #include "coffret/crypto.h"
 #include "coffret/flash.h"
@@ -271,3 +272,20 @@ int gateway_store_put(uint32_t key, const void *data, size_t length) {
     memcpy(copy, data, length);
     return may_put(key, copy, length) ? store_put(&secure()->store, (uint8_t)key, copy, length) : GATEWAY_DENIED;
 }
+
+// ---- the watchdog, where its block is not the image's to have ----
+
+#ifdef BOARD_WATCHDOG_SECURE
+GATEWAY int gateway_watchdog(uint32_t timeout_ms);
+
+int gateway_watchdog(uint32_t timeout_ms) {
+    if (!caller_is_privileged()) {
+        return GATEWAY_DENIED;
+    }
+    if (timeout_ms == 0u) {
+        board_watchdog_feed();
+        return 0;
+    }
+    return board_watchdog_start(timeout_ms) ? 0 : GATEWAY_FAILED;
+}
+#endif

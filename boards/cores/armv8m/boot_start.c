@@ -137,9 +137,8 @@ __attribute__((naked, used)) static void memory_fault(void) {
 
 // ---- the end of boot ----
 
-static void set_region(uint32_t number, uint32_t base, uint32_t end, uint32_t rights, uint32_t kind) {
-    mpu_set_region(number, base | rights, (end - 32u) | kind);
-}
+// Boot may lie at the flash's start, and regions must not overlap.
+#define OPEN_FLASH_BASE (BOARD_FLASH_BASE + (BOARD_BOOT_BASE == BOARD_FLASH_BASE ? BOARD_BOOT_SIZE : 0u))
 
 // The Secure world's map from now on, recovery's and the gateways': what they need, code read only, nothing else
 // executed. No region has the secrets, and privileged code gets no background map.
@@ -153,12 +152,13 @@ void boot_lock_secrets(void) {
     }
     mpu_set_memory_kinds();
     // Readable by unprivileged code too, as far as this unit is concerned: it judges the fetch of a gateway's SG.
-    set_region(0, BOARD_BOOT_BASE, BOARD_BOOT_BASE + BOARD_BOOT_SIZE, 3u << 1, MPU_NORMAL);
-    set_region(1, BOARD_BOOT_RAM_BASE, BOARD_SECURE_STATE_BASE + BOARD_SECURE_STATE_SIZE,
+    secure_set_region(0, BOARD_BOOT_BASE, BOARD_BOOT_BASE + BOARD_BOOT_SIZE, 3u << 1, MPU_NORMAL);
+    secure_set_region(1, BOARD_BOOT_RAM_BASE, BOARD_SECURE_STATE_BASE + BOARD_SECURE_STATE_SIZE,
                MPU_PRIVILEGED_RW_NEVER_EXECUTED, MPU_NORMAL);
-    set_region(2, BOARD_FLASH_BASE, BOARD_FLASH_BASE + BOARD_SECRETS_OFFSET, MPU_PRIVILEGED_RW_NEVER_EXECUTED, MPU_NORMAL);
-    set_region(3, BOARD_RAM_BASE, BOARD_RAM_BASE + BOARD_RAM_SIZE, MPU_PRIVILEGED_RW_NEVER_EXECUTED, MPU_NORMAL);
-    set_region(4, 0x40000000u, 0x60000000u, MPU_PRIVILEGED_RW_NEVER_EXECUTED, MPU_DEVICE);
+    secure_set_region(2, OPEN_FLASH_BASE, BOARD_FLASH_BASE + BOARD_SECRETS_OFFSET, MPU_PRIVILEGED_RW_NEVER_EXECUTED, MPU_NORMAL);
+    secure_set_region(3, BOARD_RAM_BASE, BOARD_RAM_BASE + BOARD_RAM_SIZE, MPU_PRIVILEGED_RW_NEVER_EXECUTED, MPU_NORMAL);
+    secure_set_region(4, 0x40000000u, 0x60000000u, MPU_PRIVILEGED_RW_NEVER_EXECUTED, MPU_DEVICE);
+    board_map_secure(5);
     mpu_enable_strictly();
 }
 

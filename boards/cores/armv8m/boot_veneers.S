@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The only instructions of the Secure world that Non-secure code may jump to: SG, then the function. They stand in the
 // order of enum gateway (gateways.h) at a fixed place, which the linker's own veneers would not.
+#include "board_config.h"
+
     .syntax unified
     .thumb
 
@@ -22,8 +24,12 @@
     gateway gateway_flash_program
     gateway gateway_store_get
     gateway gateway_store_put
+#ifdef BOARD_WATCHDOG_SECURE
+    gateway gateway_watchdog
+#else
     // The granule's rest must not be code of anybody.
     udf     #0
     udf     #0
     udf     #0
     udf     #0
+#endif

@@ -2,12 +2,14 @@
 // The image's side of the gateways (gateways.h): what boot's services, the record store and the flash driver are in an
 // image without a Secure world, with the same names.
 #include "coffret/attest.h"
+#include "coffret/board.h"
 #include "coffret/boot_access.h"
 #include "coffret/flash.h"
 #include "coffret/reason.h"
 #include "coffret/store.h"
 #include "coffret/syscall.h"
 #include "gateways.h"
+#include "registers.h"
 
 // Arguments in r0-r2, the answer in r0; Secure code clears the other registers it may change.
 static int gateway(enum gateway number, uint32_t a, uint32_t b, uint32_t c) {
@@ -105,3 +107,22 @@ int store_put(struct store *store, uint8_t key, const void *data, size_t length)
     (void)store;
     return store_answer(gateway(GATEWAY_STORE_PUT, key, (uint32_t)data, length));
 }
+
+// ---- the watchdog, where its block is the Secure world's ----
+
+#ifdef BOARD_WATCHDOG_SECURE
+bool board_watchdog_start(uint32_t timeout_ms) {
+    return timeout_ms != 0u && gateway(GATEWAY_WATCHDOG, timeout_ms, 0, 0) == 0;
+}
+
+void board_watchdog_feed(void) { (void)gateway(GATEWAY_WATCHDOG, 0, 0, 0); }
+
+// Nobody feeds it any more.
+void board_reset(void) {
+    cpu_interrupts_disable();
+    (void)gateway(GATEWAY_WATCHDOG, 1u, 0, 0);
+    for (;;) {
+        cpu_data_barrier();
+    }
+}
+#endif

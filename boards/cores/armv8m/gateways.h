@@ -27,6 +27,7 @@ enum gateway {
     GATEWAY_FLASH_PROGRAM,
     GATEWAY_STORE_GET,      // as coffret/store.h: key, buffer, capacity
     GATEWAY_STORE_PUT,      // key, data, length
+    GATEWAY_WATCHDOG,       // milliseconds to start it with, 0 to feed it -> 0; where BOARD_WATCHDOG_SECURE
     GATEWAY_COUNT
 };
 

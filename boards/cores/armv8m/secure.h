@@ -25,6 +25,10 @@ static inline void sau_set_region(uint32_t number, uint32_t base, uint32_t end, 
     scs_write(SCS_SAU_RBAR, base);
     scs_write(SCS_SAU_RLAR, (end - 32u) | (uint32_t)kind);
 }
+static inline void sau_clear_region(uint32_t number) {
+    scs_write(SCS_SAU_RNR, number);
+    scs_write(SCS_SAU_RLAR, 0u);
+}
 static inline void sau_enable(void) {
     scs_write(SCS_SAU_CTRL, 1u);
     cpu_data_barrier();
@@ -78,11 +82,17 @@ static inline uint32_t non_secure_control(void) {
     return control;
 }
 
-// ---- the board's part (boards/<name>/boot_security.c) ----
+// ---- the board's part (boot_security.c of the board or its family) ----
 
 // Gives memories, devices and interrupts to the Non-secure world: SAU, protection controllers, interrupt targets.
 // Everything that is not named there stays Secure. Called first of all.
 void board_separate_worlds(void);
+
+// The Secure world's own map is almost made; `region` and those behind it are free for what else the board's drivers reach.
+void board_map_secure(uint32_t region);
+static inline void secure_set_region(uint32_t number, uint32_t base, uint32_t end, uint32_t rights, uint32_t kind) {
+    mpu_set_region(number, base | rights, (end - 32u) | kind);
+}
 
 // ---- what the Secure world keeps ----
 
