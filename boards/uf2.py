@@ -52,8 +52,9 @@ class Uf2:
 def write_uf2(segments: Iterable[Segment], family: int, sector: int) -> bytes:
     """The file that programs `segments`; what is left of a sector of `sector` bytes is erased.
 
-    For the RP2350's family with the block in front that its first chips need. Whole sectors, because the RP2040's ROM erases a sector when it meets its first page (data
-    sheet, erratum RP2040-E14). Raises Uf2Error: segments overlap, or there is none.
+    For the RP2350's family with the block in front that its first chips need. Whole sectors,
+    because the RP2040's ROM erases a sector when it meets its first page (data sheet, erratum
+    RP2040-E14). Raises Uf2Error: segments overlap, or there is none.
     """
     if family == _RP2350_ARM_S:
         return write_rp2350_uf2(segments, sector)

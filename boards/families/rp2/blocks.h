@@ -7,12 +7,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "access.h"
+
 // Peripheral registers answer at four addresses (sections 2.1.2 and 2.1.3): as they are, and as writes that flip, set or clear.
 #define ALIAS_SET 0x2000u
 #define ALIAS_CLEAR 0x3000u
 
-static inline uint32_t register_read(uint32_t address) { return *(const volatile uint32_t *)address; }
-static inline void register_write(uint32_t address, uint32_t value) { *(volatile uint32_t *)address = value; }
 static inline void register_set(uint32_t address, uint32_t bits) { register_write(address + ALIAS_SET, bits); }
 static inline void register_clear(uint32_t address, uint32_t bits) { register_write(address + ALIAS_CLEAR, bits); }
 
@@ -53,7 +53,7 @@ static inline void pll_start(uint32_t base, uint32_t feedback, uint32_t first, u
     register_clear(base + 0x04u, PLL_POST_DIVIDER_DOWN);
 }
 
-// ---- clocks, sections 2.15.7 and 8.1.6 ----
+// ---- clocks, sections 2.15.7 and 8.1.7 ----
 
 // For the two clocks that change over without a glitch.
 static inline void clock_switch(uint32_t clock, uint32_t source) {

@@ -87,7 +87,7 @@ void board_separate_worlds(void) {
     nvic_target_non_secure(1u, 1u << (UART0_IRQ - 32u) | 1u << (UART1_IRQ - 32u));
 }
 
-// For the flash driver: the boot ROM's functions, and where the cache is told to forget (section 4.4.1.1).
+// For the flash driver: the boot ROM's functions, and where the cache is told to forget (section 4.4.1).
 #define ROM_SIZE 0x8000u
 #define XIP_MAINTENANCE 0x18000000u
 #define XIP_MAINTENANCE_SIZE 0x01000000u

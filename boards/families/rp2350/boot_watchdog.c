@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Watchdog and reset of the RP2350, in the Secure world. Its block also holds the scratch registers by which the boot ROM
-// can be told to jump anywhere, in the Secure world, after a reset (data sheet, section 5.2.1, watchdog vector): the image
+// can be told to jump anywhere, in the Secure world, after a reset (data sheet, section 5.2.4): the image
 // gets a gateway instead of the block.
 #include "board_config.h"
 #include "coffret/board.h"

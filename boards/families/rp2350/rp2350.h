@@ -16,7 +16,7 @@
 #define XOSC_BASE 0x40048000u    // section 8.2
 #define PLL_SYS_BASE 0x40050000u // section 8.6
 
-// Section 8.1: a clock's CTRL, then its SELECTED (one bit a source) 8 bytes on.
+// Section 8.1.7: a clock's CTRL, then its SELECTED (one bit a source) 8 bytes on.
 #define CLOCKS_BASE 0x40010000u
 #define CLOCK_REF 0x30u
 #define CLOCK_SYS 0x3Cu

@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdint.h>
+uint32_t (*simulated_read)(uint32_t address);
+void (*simulated_write)(uint32_t address, uint32_t value);
