@@ -109,6 +109,12 @@ def run(bundle: Path, state: Path | None, blank: bool, as_json: bool) -> None:
     help="Only with --transport esptool: write the file BUNDLE at this address of the flash.",
 )
 @click.option(
+    "--sha256",
+    "pinned",
+    metavar="HEX",
+    help="Only with --at: the digest that the file must have, or nothing is written.",
+)
+@click.option(
     "--new-board",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
@@ -129,6 +135,7 @@ def flash(
     transport: str | None,
     new: bool,
     at: str | None,
+    pinned: str | None,
     new_board: Path | None,
     delta: Path | None,
     secrets: Path | None,
@@ -152,10 +159,14 @@ def flash(
         lines = [f"{new_board}: for one new board; remove it when the board has it"]
         _result({"file": str(new_board)}, lines, as_json)
         return
+    if pinned is not None and at is None:
+        raise click.UsageError("--sha256 pins a file that is written with --at")
     source = source_of(secrets, secret_key)
     with console.progress("writing") as progress:
         if at is not None:
-            written = programming.write_file(image, at, port, transport, console.say, progress)
+            written = programming.write_file(
+                image, at, port, transport, console.say, progress, pinned=pinned
+            )
             lines = [f"{written.bytes} bytes at {written.address:#x}: written and verified"]
             _result(written.to_json(), lines, as_json)
             return

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,9 +29,15 @@ class Written:
     address: int
     bytes: int
     transport: str
+    sha256: str
 
     def to_json(self) -> dict[str, object]:
-        return {"address": self.address, "bytes": self.bytes, "transport": self.transport}
+        return {
+            "address": self.address,
+            "bytes": self.bytes,
+            "transport": self.transport,
+            "sha256": self.sha256,
+        }
 
 
 def flash(
@@ -76,9 +84,20 @@ def _device(port: str | None, transport: str | None) -> Device:
 
 
 def write_file(
-    file: Path, at: str, port: str | None, transport: str | None, say: Say, progress: Progress
+    file: Path,
+    at: str,
+    port: str | None,
+    transport: str | None,
+    say: Say,
+    progress: Progress,
+    *,
+    pinned: str | None = None,
 ) -> Written:
-    """Writes one file by esptool, for a part that is not coffret's own. Raises NotServedError."""
+    """Writes one file by esptool, for a part that is not coffret's own.
+
+    `pinned`: the SHA-256 in hex that the file must have; a file of another is refused before the
+    part is touched. Raises NotServedError, BadFileError.
+    """
     from flasher.transports.esptool import Esptool  # noqa: PLC0415
     from flasher.transports.interface import program  # noqa: PLC0415
 
@@ -96,7 +115,13 @@ def write_file(
         raise BadFileError(f"{file}: {error.strerror}", "name a file to write") from error
     if not 0 < len(data) <= _FILE_MAX:
         raise BadFileError(f"{file}: has {len(data)} bytes", f"1 to {_FILE_MAX} can be written")
+    digest = hashlib.sha256(data).hexdigest()
+    if pinned is not None and not hmac.compare_digest(digest.encode(), pinned.lower().encode()):
+        raise BadFileError(
+            f"{file}: its SHA-256 is {digest}, pinned is {pinned}",
+            "take the file that was reviewed, or pin this one after a review",
+        )
     before = "no-reset" if "://" in (port or "") else "default-reset"
     with Esptool(ports.choose(port), reset_by=before) as part:
         program(part, [Segment(address, data)], say, progress)
-    return Written(address, len(data), "esptool")
+    return Written(address, len(data), "esptool", digest)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import boards
-from benchmarks.board_table import PAGE, made, measured, replaced, row, rows_of
+from benchmarks.board_table import PAGE, ROOT, made, measured, replaced, row, rows_of
 
 
 def page() -> str:
@@ -25,6 +25,20 @@ def test_every_board_has_its_row_and_says_where_it_was_run() -> None:
 def test_page_says_what_nobody_has_shown() -> None:
     text = page()
     assert replaced(text, made(rows_of(text))) == text, "python -m benchmarks.board_table --write"
+
+
+def test_a_new_board_is_one_folder_of_at_most_150_lines() -> None:
+    """As docs/porting.md says of mps2-an386: facts, no C, and no other file that knows its name."""
+    name = "mps2-an386"
+    (facts,) = (ROOT / "boards" / name).iterdir()
+    assert facts.name == "board.toml"
+    assert len(facts.read_text(encoding="utf-8").splitlines()) <= 150
+    sources = ("attest", "boards", "enclaves", "examples", "firmware", "flasher")
+    paths = [path for source in sources for path in (ROOT / source).rglob("*") if path.is_file()]
+    read = [path for path in paths if path.suffix in {".py", ".c", ".h", ".S", ".toml"}]
+    assert len(read) > 300
+    knows = [path for path in read if name.encode() in path.read_bytes()]
+    assert knows == [facts]
 
 
 @pytest.mark.all

@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import random
+from pathlib import Path
 
 import pytest
 
 from boards.uf2 import Segment
-from flasher.errors import GoneError, NoAnswerError, NoPortError, VerifyError
+from flasher.errors import BadFileError, GoneError, NoAnswerError, NoPortError, VerifyError
+from flasher.programming import Written, write_file
 from flasher.transports.esptool import Esptool
 from flasher.transports.interface import program
 from tests.transports.simulated_esp32 import FLASH_DATA, MD5, SimulatedEsp32
@@ -40,6 +44,34 @@ def test_esptool_writes_and_the_rom_hashes_what_it_holds() -> None:
         assert MD5 in rom.commands
     assert told[-1] == (31_000, 31_000)
     assert any(0 < done < 31_000 for done, _ in told)
+
+
+def _radio(path: Path, port: str, pinned: str, monkeypatch: pytest.MonkeyPatch) -> Written:
+    """As `coffret flash --at`; the simulated ROM runs no loader of esptool's."""
+    rom_only = functools.partial(Esptool, chip="esp32", stub=False)
+    monkeypatch.setattr("flasher.transports.esptool.Esptool", rom_only)
+    return write_file(
+        path, "0x10000", port, "esptool", lambda _: None, lambda _d, _t: None, pinned=pinned
+    )
+
+
+def test_a_radios_firmware_of_another_digest_never_reaches_the_radio(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    firmware = tmp_path / "radio.bin"
+    firmware.write_bytes(OTHER.data)
+    pinned = hashlib.sha256(OTHER.data).hexdigest()
+    with SimulatedEsp32() as rom:
+        for forged in (OTHER.data[:-1], OTHER.data + b"\0", b"C" + OTHER.data[1:]):
+            firmware.write_bytes(forged)
+            with pytest.raises(BadFileError, match="its SHA-256 is") as refused:
+                _radio(firmware, rom.port, pinned, monkeypatch)
+            assert refused.value.exit_code == 2
+        assert not rom.commands
+        firmware.write_bytes(OTHER.data)
+        written = _radio(firmware, rom.port, pinned.upper(), monkeypatch)
+        assert rom.flash[OTHER.address : OTHER.end] == OTHER.data
+    assert written.sha256 == pinned
 
 
 def test_a_bit_that_did_not_take_is_found_by_its_hash() -> None:
