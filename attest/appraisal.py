@@ -241,6 +241,7 @@ def _references(
     yield _measured("policy", (references.policy,), parts["policy"], boot.policy_digest, why)
     yield from policy.check_flows(rules, boot.policy_digest, flows)
     yield from _enclaves(boot, references)
+    yield from _radio(parts.get(evidence.RADIO), references.radio)
     yield _signer(boot, references)
     yield _counter(boot, references, rules)
 
@@ -301,6 +302,19 @@ def _enclaves(boot: Firmware, references: ReferenceValues) -> Iterator[Claim]:
         if name not in expected:
             why = "an enclave that the bundle does not have"
             yield Claim(f"enclave:{name}", "absent", digest.hex(), Outcome.WRONG, why)
+
+
+def _radio(part: Component | None, expected: bytes | None) -> Iterator[Claim]:
+    """What the image was built for; nothing measures the module itself."""
+    found = None if part is None else part.value
+    if found is None and expected is None:
+        return
+    wanted, told = (digest.hex() if digest else "absent" for digest in (expected, found))
+    if found == expected:
+        yield Claim(evidence.RADIO, wanted, told, Outcome.OK)
+    else:
+        why = "the image was built for other firmware in the radio module than the bundle's"
+        yield Claim(evidence.RADIO, wanted, told, Outcome.WRONG, why)
 
 
 def _signer(boot: Firmware, references: ReferenceValues) -> Claim:

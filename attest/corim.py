@@ -67,11 +67,13 @@ class ReferenceValues:
     enclaves: tuple[tuple[str, bytes], ...]  # (name, code digest), in the manifest's order
     signer_id: bytes  # SHA-256 of the signing key's SubjectPublicKeyInfo
     security_counter: int
+    radio: bytes | None = None  # of the firmware that the board's radio module must have
 
     def __post_init__(self) -> None:
         """Raises CorimError for a digest of another length or a name out of bounds."""
         digests = [self.implementation_id, self.boot, self.image_a, self.image_b, self.policy]
         digests += [self.runtime, self.signer_id, *(digest for _, digest in self.enclaves)]
+        digests += [] if self.radio is None else [self.radio]
         if any(len(digest) != 32 for digest in digests):
             raise CorimError("reference values: a digest or id that is not 32 bytes")
         names = (self.board, self.appliance, self.version, *(name for name, _ in self.enclaves))
@@ -91,6 +93,7 @@ class ReferenceValues:
             ("appliance", (self.image_a, self.image_b)[slot]),
             ("policy", self.policy),
             *((f"enclave:{name}", digest) for name, digest in self.enclaves),
+            *(() if self.radio is None else (("radio", self.radio),)),
         )
 
 
@@ -241,6 +244,7 @@ def _comid(value: object) -> ReferenceValues:
         ),
         signer_id=signer,
         security_counter=counter,
+        radio=a.get("radio"),
     )
 
 

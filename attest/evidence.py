@@ -53,14 +53,16 @@ MAX_BYTES = 4096
 MAX_COMPONENTS = 32
 MAX_TEXT = 64
 
-# The components every device lists, in this order; `enclave:NAME` ones follow.
+# The components every device lists, in this order; `enclave:NAME` ones follow, and last, where
+# the image was built for a radio module, the firmware that this must have.
 FIXED_TYPES = ("boot", "runtime", "appliance", "policy")
 ENCLAVE_PREFIX = "enclave:"
+RADIO = "radio"
 
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """One measured part: `type` is boot, runtime, appliance, policy or enclave:NAME."""
+    """One measured part: `type` is boot, runtime, appliance, policy, enclave:NAME or radio."""
 
     type: str
     value: bytes  # SHA-256
@@ -182,7 +184,8 @@ def parse(token: bytes) -> Token:
     evidence = _read(message.payload) if quick is None else Evidence(**quick)  # type: ignore[arg-type]
     if evidence.instance_id[0] != UEID_RAND:
         raise EvidenceError(f"token: instance id ({INSTANCE_ID}) is not of type RAND")
-    if len(evidence.health.counts) != len(evidence.components) - len(FIXED_TYPES):
+    listed = len(evidence.components) - (evidence.components[-1].type == RADIO)
+    if len(evidence.health.counts) != listed - len(FIXED_TYPES):
         raise EvidenceError(f"token: health ({HEALTH}) is not of each enclave that is listed")
     subject = evidence.subject
     if subject is not None and subject.type.removeprefix(ENCLAVE_PREFIX) not in evidence.enclaves:
@@ -328,6 +331,8 @@ def _components(encoded: bytes) -> tuple[Component, ...]:
     types = [component.type for component in components]
     if tuple(types[: len(FIXED_TYPES)]) != FIXED_TYPES:
         raise EvidenceError(f"token: the components do not begin with {', '.join(FIXED_TYPES)}")
+    if types[-1] == RADIO:
+        types.pop()
     for kind in types[len(FIXED_TYPES) :]:
         if not kind.startswith(ENCLAVE_PREFIX) or kind == ENCLAVE_PREFIX:
             raise EvidenceError(f"token: unknown component {kind!r}")

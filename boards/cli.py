@@ -81,6 +81,7 @@ def _capabilities(board: Board) -> dict[str, str]:
         "devices": ", ".join(f"{key} ({device.kind})" for key, device in board.device.items()),
         "pins": ", ".join(board.pins.by_name),
         "sinks": ", ".join(f"{stream.name} ({stream.says})" for stream in board.stream),
+        "radio": board.radio.title if board.radio else "",
         "reached by": ", ".join(host.transports),
         "USB": ", ".join(
             f"{one.vendor:04x}:{one.product:04x} {one.says} ({one.mode})" for one in host.usb_ids

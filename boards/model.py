@@ -71,6 +71,18 @@ class Stream(Facts):
     irq_tx: int
 
 
+class Radio(Facts):
+    """A radio module beside the processor, an Espressif part. `address`: where its image goes.
+
+    `chip` is esptool's name of it; `flash_size`, of its own flash, in bytes.
+    """
+
+    title: str
+    chip: Literal["esp32"]
+    address: Address
+    flash_size: Annotated[int, Field(gt=0, le=16 << 20)]
+
+
 class Security(Facts):
     """Where the identity's secret lives; `root` becomes a part of the implementation id."""
 
@@ -103,6 +115,7 @@ class Board(Facts):
     stream: tuple[Stream, ...] = ()
     device: dict[Identifier, Device] = Field(default_factory=dict)
     pins: Pins = Pins()
+    radio: Radio | None = None
     host: Host
     emulator: Emulator | None = None
     not_shown: Annotated[tuple[str, ...], Field(min_length=1)]

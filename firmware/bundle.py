@@ -31,6 +31,7 @@ from firmware.trust import key_hash
 
 FACTS_FILE = "bundle.json"
 SIGNING_KEY = "signing.pub.pem"
+RADIO_FILE = "radio.bin"
 FORMAT: Literal[1] = 1
 _FACTS_MAX = 4 << 20
 _FILE_MAX = 64 << 20
@@ -102,6 +103,7 @@ class Reference(_Facts):
     runtime: Digest
     signer_id: Digest
     enclaves: tuple[Enclave, ...] = Field(strict=False)  # in the manifest's order
+    radio: Digest | None = None  # of the radio module's firmware
 
 
 class Facts(_Facts):
@@ -183,6 +185,7 @@ def _check_contents(folder: Path, facts: Facts) -> None:
     for key, file, said in (
         ("digests.policy", facts.files.policy, facts.digests.policy),
         ("reference.boot", "boot.bin", facts.reference.boot),
+        ("reference.radio", RADIO_FILE, facts.reference.radio),
     ):
         if facts.contents.get(file) != said:
             raise BundleError(f"{folder / FACTS_FILE}: {key}: is not that of {file}", _MEND, NO)

@@ -323,5 +323,6 @@ def reference_values_of(facts: Facts) -> bytes:
         enclaves=tuple((e.name, bytes.fromhex(e.digest)) for e in reference.enclaves),
         signer_id=bytes.fromhex(reference.signer_id),
         security_counter=facts.security_counter,
+        radio=bytes.fromhex(reference.radio) if reference.radio is not None else None,
     )
     return corim.reference_values(values)

@@ -19,6 +19,7 @@ from firmware.assertion_file import FILE_NAME as ASSERTION_FILE
 from firmware.boot_build import Boot
 from firmware.bundle import (
     FORMAT,
+    RADIO_FILE,
     SIGNING_KEY,
     Bundle,
     Digests,
@@ -114,6 +115,8 @@ def assemble(
         files[SYMBOLS_FILE] = _symbols(parts, signed)
     if parts.policy.assertions is not None:
         files[ASSERTION_FILE] = parts.policy.assertions
+    if parts.manifest.radio is not None:
+        files[RADIO_FILE] = parts.manifest.radio.content
     if board.host.uf2_family is not None:
         files[UF2_FILE] = _uf2(board, board.host.uf2_family, files["boot.bin"], signed[0])
     if "dfu" in board.host.transports:
@@ -223,6 +226,7 @@ def _facts(
                 Enclave(name=name, digest=digest.hex())
                 for name, digest in parts.policy.code.items()
             ),
+            radio=plan.radio.hex() if plan.radio is not None else None,
         ),
         inputs={
             "micropython": parts.trees.micropython.identity,
@@ -278,8 +282,15 @@ def _bill(parts: Parts) -> list[Part]:
             Part("library", package.name, package.version, package.digest)
             for package in parts.manifest.packages
         ),
+        *_radio(parts),
         *_assertions(parts),
     ]
+
+
+def _radio(parts: Parts) -> Iterator[Part]:
+    board, digest = parts.plan.board, parts.plan.radio
+    if board.radio is not None and digest is not None:
+        yield Part("firmware", RADIO_FILE, "", digest, says=f"firmware of the {board.radio.title}")
 
 
 def _assertions(parts: Parts) -> Iterator[Part]:

@@ -21,11 +21,12 @@ _DIGEST = bytes(32)
 _SIGN1 = 1 + 1 + 4 + 1 + 3 + 2 + 64  # tag, array, protected, unprotected, two heads, signature
 
 
-def token_size(enclaves: Sequence[str], version: str, gates: int) -> int:
+def token_size(enclaves: Sequence[str], version: str, gates: int, *, radio: bool = False) -> int:
     """The most bytes of a token; `gates` is the most that one enclave has."""
     components = [_component("boot"), _component("runtime", version)]
     components += [_component("appliance", version), _component("policy")]
     components += [_component(f"enclave:{name}") for name in enclaves]
+    components += [_component("radio")] if radio else []
     longest = max((f"enclave:{name}" for name in enclaves), key=len, default="")
     claims: dict[int, object] = {
         10: bytes(64),
@@ -50,9 +51,11 @@ def token_size(enclaves: Sequence[str], version: str, gates: int) -> int:
     return len(cbor.encode(claims)) + _SIGN1
 
 
-def reply_size(enclaves: Sequence[str], version: str, gates: int, board: str) -> int:
+def reply_size(
+    enclaves: Sequence[str], version: str, gates: int, board: str, *, radio: bool = False
+) -> int:
     """The most bytes of token and certificate."""
-    return token_size(enclaves, version, gates) + CERTIFICATE + len(board)
+    return token_size(enclaves, version, gates, radio=radio) + CERTIFICATE + len(board)
 
 
 def _component(kind: str, version: str | None = None) -> dict[int, object]:

@@ -50,6 +50,7 @@ def board_problems(manifest: Manifest, board: Board) -> list[Problem]:
         problems += device_problems(manifest, board)
         problems += event_problems(manifest, granted_devices(manifest, board))
     problems += _settings_problems(manifest)
+    problems += _radio_problems(manifest, board)
     return problems + _gate_problems(manifest) + _evidence_problems(manifest, board)
 
 
@@ -60,6 +61,19 @@ def _settings_problems(manifest: Manifest) -> Iterator[Problem]:
             what = f"{enclave} takes only data that is vouched for; settings are not"
             mend = "let an enclave without integrity read them, and vouch for what it made of them"
             yield manifest.problem(("enclave", enclave, "devices"), what, mend)
+
+
+def _radio_problems(manifest: Manifest, board: Board) -> Iterator[Problem]:
+    if manifest.radio is None:
+        return
+    if board.radio is None:
+        what = f"{board.name} has no radio module"
+        yield manifest.problem(("radio",), what, "remove the table, or choose another board")
+        return
+    size, most = len(manifest.radio.content), board.radio.flash_size - board.radio.address
+    if size > most:
+        what = f"{size} bytes, the {board.radio.title} has room for {most}"
+        yield manifest.problem(("radio", "firmware"), what, "name the firmware of this module")
 
 
 def _missing_devices(manifest: Manifest, board: Board) -> Iterator[Problem]:
@@ -92,7 +106,8 @@ def _evidence_problems(manifest: Manifest, board: Board) -> list[Problem]:
     """The evidence lists every enclave, and must fit one answer of the board."""
     names = list(manifest.enclaves)
     gates = max((sum(g.enclave == name for g in manifest.gates) for name in names), default=0)
-    size = reply_size(names, manifest.appliance.version, gates, board.name)
+    radio = manifest.radio is not None
+    size = reply_size(names, manifest.appliance.version, gates, board.name, radio=radio)
     if size <= ROOM and len(names) <= MOST_ENCLAVES:
         return []
     what = f"the evidence can have {size} bytes with {len(names)} enclaves, {ROOM} fit an answer"

@@ -64,6 +64,15 @@ class Channel:
 
 
 @dataclass(frozen=True, slots=True)
+class Radio:
+    """What goes to the board's radio module: a file, and its content as it was checked."""
+
+    path: Path
+    content: bytes = field(repr=False)
+    digest: bytes  # SHA-256
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """One appliance, checked: every name refers to something, every file is there.
 
@@ -81,6 +90,7 @@ class Manifest:
     channels: tuple[Channel, ...]
     modules: Mapping[str, tuple[Module, ...]]  # by enclave, the main module first
     packages: tuple[Package, ...] = ()
+    radio: Radio | None = None
     # By role of a worker whose roles take turns in one memory: its enclave.
     bodies: Mapping[str, str] = field(default_factory=dict)
     lines: Mapping[KeyPath, int] = field(repr=False, default_factory=dict)

@@ -179,6 +179,7 @@ class Plan:
     features: frozenset[Feature] = EVERYTHING  # of the monitor; the rest is not in the image
     log: int = LOG_BYTES
     delta_updates: bool = False
+    radio: bytes | None = None  # SHA-256 of the radio module's firmware
 
     @property
     def enclaves(self) -> tuple[Task, ...]:
@@ -236,6 +237,7 @@ def make_plan(manifest: Manifest, board: Board, sizes: RuntimeSizes | None = Non
         features=features,
         log=log_bytes(manifest),
         delta_updates=manifest.appliance.delta_updates,
+        radio=manifest.radio.digest if manifest.radio is not None else None,
     )
 
 

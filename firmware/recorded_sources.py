@@ -2,9 +2,9 @@
 """The appliance as it was built, in its bundle: so that whoever has the bundle can build it again.
 
 `sources.zip` has the manifest and every file that it names: modules, packages kept in a folder,
-owners' public keys, grants, `policy.toml`. Packages from the index are fetched again; the manifest
-pins their digests. Nothing is compressed and every entry has the same date, so the same appliance
-gives the same bytes.
+owners' public keys, grants, the radio module's firmware, `policy.toml`. Packages from the index
+are fetched again; the manifest pins their digests. Nothing is compressed and every entry has the
+same date, so the same appliance gives the same bytes.
 """
 
 from __future__ import annotations
@@ -79,6 +79,8 @@ def _named(manifest: Manifest) -> Iterator[Path]:
         yield from gate.grants
     for package in manifest.packages:
         yield from (path for path in package.modules.values() if path not in fetched)
+    if manifest.radio is not None:
+        yield manifest.radio.path
     for modules in manifest.modules.values():
         yield from (module.path for module in modules if module.path not in fetched)
 
@@ -90,10 +92,12 @@ def _below(place: PurePosixPath, up: int) -> str:
 
 
 def _check_unchanged(manifest: Manifest) -> None:
-    for modules in manifest.modules.values():
-        for module in modules:
-            if hashlib.sha256(module.path.read_bytes()).digest() != module.digest:
-                raise CoffretError(f"{module.path}: changed during the build", "build it again", NO)
+    known = {m.path: m.digest for modules in manifest.modules.values() for m in modules}
+    if manifest.radio is not None:
+        known[manifest.radio.path] = manifest.radio.digest
+    for path, digest in known.items():
+        if hashlib.sha256(path.read_bytes()).digest() != digest:
+            raise CoffretError(f"{path}: changed during the build", "build it again", NO)
 
 
 def _write(folder: Path, entry: zipfile.ZipInfo, data: bytes) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from boards.devices import SHARED_DEVICES
 from enclaves import keys
 from firmware import schema
 from firmware.lines import KeyPath
-from firmware.manifest import Channel, Gate, Manifest, gate_of, problem_at
+from firmware.manifest import Channel, Gate, Manifest, Radio, gate_of, problem_at
 from firmware.modules import Module, ModuleError, enclave_modules
 from firmware.packages import Package, PackageError, from_folder, from_wheel
 from firmware.problems import Problem
@@ -22,6 +23,7 @@ from firmware.sections import MAX_CHANNELS, Sections, did_you_mean
 FAULT_REPORT = "<B3xIII"
 FAULT_REPORT_BYTES = struct.calcsize(FAULT_REPORT)
 FAULT_REPORTS = 4  # that may wait
+MAX_RADIO_BYTES = 4 << 20
 
 
 def resolve(
@@ -40,6 +42,7 @@ def resolve(
     channels += resolver.supervision(len(sections.channels))
     resolver.slices()
     packages = resolver.packages()
+    radio = resolver.radio()
     modules = resolver.modules(packages)
     if sections.appliance is None or resolver.problems:
         return None, resolver.problems
@@ -55,6 +58,7 @@ def resolve(
         channels=tuple(channels),
         modules=modules,
         packages=packages,
+        radio=radio,
         bodies={
             role: enclave
             for role, enclave in sections.bodies.items()
@@ -347,6 +351,30 @@ class _Resolver:
             except PackageError as error:
                 self._say(("package", name, error.key), error.what, error.mend)
         return tuple(found)
+
+    def radio(self) -> Radio | None:
+        """The radio module's firmware, if it is what the manifest pins."""
+        table = self._sections.radio
+        if table is None:
+            return None
+        path = self._path.parent / table.firmware
+        try:
+            with path.open("rb") as file:
+                content = file.read(MAX_RADIO_BYTES + 1)
+        except OSError as error:
+            what = f"{table.firmware}: {(error.strerror or 'cannot be read').lower()}"
+            self._say(("radio", "firmware"), what, "put the file there, or correct its path")
+            return None
+        if not 0 < len(content) <= MAX_RADIO_BYTES:
+            what = f"{table.firmware}: is empty, or longer than {MAX_RADIO_BYTES} bytes"
+            self._say(("radio", "firmware"), what, "name the radio module's firmware")
+            return None
+        digest = hashlib.sha256(content).digest()
+        if digest.hex() != table.sha256:
+            mend = "get the file that was pinned, or pin this one once you have checked it"
+            self._say(("radio", "sha256"), f"{table.firmware} has {digest.hex()}", mend)
+            return None
+        return Radio(path, content, digest)
 
     def modules(self, packages: Sequence[Package]) -> dict[str, tuple[Module, ...]]:
         """The source files of every enclave; one import name means one file in the whole image."""

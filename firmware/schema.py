@@ -103,6 +103,7 @@ RelativePath = Annotated[str, AfterValidator(_relative)]
 Tags = Annotated[tuple[TagName, ...], Strict(False)]
 Names = Annotated[tuple[Name, ...], Strict(False)]
 Size = Annotated[int, BeforeValidator(_size)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 _TAGS = 'a list of tags declared as [tag."NAME"], such as ["alice/health"]'
 NAMES = "a name of at most 24 lower-case letters, digits and _, beginning with a letter"
@@ -163,9 +164,8 @@ class Package(Table):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.+!-]*$",
         description='a project and its version, such as "micro-filters==1.2"; or `folder`',
     )
-    sha256: str = Field(
-        pattern=r"^[0-9a-f]{64}$",
-        description="64 hex digits: SHA-256 of the wheel, or the folder's digest",
+    sha256: Sha256 = Field(
+        description="64 hex digits: SHA-256 of the wheel, or the folder's digest"
     )
 
     @model_validator(mode="after")
@@ -173,6 +173,15 @@ class Package(Table):
         if (self.folder is None) == (self.wheel is None):
             raise ValueError("give either `folder` or `wheel`")
         return self
+
+
+class Radio(Table):
+    """`[radio]`: the firmware of the board's radio module, pinned."""
+
+    firmware: RelativePath = Field(
+        description='the file that goes to the radio module, such as "nina-fw.bin"'
+    )
+    sha256: Sha256 = Field(description="64 hex digits: SHA-256 of that file")
 
 
 class Owner(Table):
@@ -355,6 +364,7 @@ SECTIONS: dict[str, type[Table]] = {
     "appliance": Appliance,
     "requires": Requires,
     "package": Package,
+    "radio": Radio,
     "owner": Owner,
     "tag": Tag,
     "enclave": Enclave,

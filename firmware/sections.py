@@ -45,6 +45,7 @@ class Sections:
     appliance: schema.Appliance | None = None
     requires: schema.Requires = field(default_factory=schema.Requires)
     packages: dict[str, schema.Package] = field(default_factory=dict)
+    radio: schema.Radio | None = None
     owners: dict[str, schema.Owner] = field(default_factory=dict)
     tags: dict[str, schema.Tag] = field(default_factory=dict)
     enclaves: dict[str, schema.Enclave] = field(default_factory=dict)
@@ -136,6 +137,8 @@ def validate(
     if "requires" in raw:
         requires = check.table(schema.Requires, ("requires",), raw["requires"])
         sections.requires = requires or sections.requires
+    if "radio" in raw:
+        sections.radio = check.table(schema.Radio, ("radio",), raw["radio"])
     sections.packages = check.named(schema.Package, "package", MAX_PACKAGES)
     sections.owners = check.named(schema.Owner, "owner", MAX_TAGS)
     sections.tags = check.named(schema.Tag, "tag", MAX_TAGS)

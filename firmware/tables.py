@@ -23,7 +23,7 @@ TASK_GRANTS = 2
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A line of the evidence: `runtime`, `enclave:NAME`. `digest` has 32 bytes."""
+    """A line of the evidence: `runtime`, `enclave:NAME`, `radio`. `digest` has 32 bytes."""
 
     type: str
     version: str
@@ -31,12 +31,13 @@ class Component:
 
 
 def components(plan: Plan, runtime: Component) -> tuple[Component, ...]:
-    """What the image says of itself: the runtime, then every enclave."""
+    """What the image says of itself: the runtime, every enclave, what its radio must have."""
     enclaves = (
         Component(f"enclave:{task.name}", plan.version, task.code_digest or b"")
         for task in plan.enclaves
     )
-    return (runtime, *enclaves)
+    radio = () if plan.radio is None else (Component("radio", plan.version, plan.radio),)
+    return (runtime, *enclaves, *radio)
 
 
 def window_words(plan: Plan) -> RegionWords:

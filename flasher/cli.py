@@ -108,6 +108,7 @@ def run(bundle: Path, state: Path | None, blank: bool, as_json: bool) -> None:
     metavar="ADDRESS",
     help="Only with --transport esptool: write the file BUNDLE at this address of the flash.",
 )
+@click.option("--radio", is_flag=True, help="Write BUNDLE's radio firmware to the radio module.")
 @click.option(
     "--sha256",
     "pinned",
@@ -136,6 +137,7 @@ def flash(
     new: bool,
     at: str | None,
     pinned: str | None,
+    radio: bool,
     new_board: Path | None,
     delta: Path | None,
     secrets: Path | None,
@@ -161,12 +163,17 @@ def flash(
         return
     if pinned is not None and at is None:
         raise click.UsageError("--sha256 pins a file that is written with --at")
+    if radio and at is not None:
+        raise click.UsageError("--radio has its address from the board: leave out --at")
     source = source_of(secrets, secret_key)
     with console.progress("writing") as progress:
-        if at is not None:
-            written = programming.write_file(
-                image, at, port, transport, console.say, progress, pinned=pinned
-            )
+        if at is not None or radio:
+            if radio:
+                written = programming.write_radio(image, port, console.say, progress)
+            else:
+                written = programming.write_file(
+                    image, str(at), port, transport, console.say, progress, pinned=pinned
+                )
             lines = [f"{written.bytes} bytes at {written.address:#x}: written and verified"]
             _result(written.to_json(), lines, as_json)
             return

@@ -128,6 +128,17 @@ class BadFileError(CoffretError):
         super().__init__(message, mend, USAGE)
 
 
+class OtherFileError(CoffretError):
+    """A file is not the one that the bundle's reference values pin."""
+
+    def __init__(self, path: object, pinned: bytes) -> None:
+        super().__init__(
+            f"{path}: is not the file that is attested, SHA-256 {pinned.hex()}",
+            "do not use this bundle; build it again",
+            NO,
+        )
+
+
 class EmulatorError(CoffretError):
     """The virtual board cannot be made or started, or it died."""
 

@@ -15,7 +15,7 @@ from flasher.board_secrets import SecretSource
 from flasher.bundle import read_bundle
 from flasher.delta import DeltaFor
 from flasher.discovery import SMP, Device, find
-from flasher.errors import BadFileError, NotServedError
+from flasher.errors import BadFileError, NotServedError, OtherFileError
 from flasher.flash import Flashed, Say
 from flasher.smp import Progress
 
@@ -98,9 +98,6 @@ def write_file(
     `pinned`: the SHA-256 in hex that the file must have; a file of another is refused before the
     part is touched. Raises NotServedError, BadFileError.
     """
-    from flasher.transports.esptool import Esptool  # noqa: PLC0415
-    from flasher.transports.interface import program  # noqa: PLC0415
-
     if transport != "esptool":
         raise NotServedError(
             "--at writes a file where you say, which coffret's own boards never need",
@@ -121,7 +118,49 @@ def write_file(
             f"{file}: its SHA-256 is {digest}, pinned is {pinned}",
             "take the file that was reviewed, or pin this one after a review",
         )
-    before = "no-reset" if "://" in (port or "") else "default-reset"
-    with Esptool(ports.choose(port), reset_by=before) as part:
-        program(part, [Segment(address, data)], say, progress)
+    _by_esptool(Segment(address, data), port, say, progress)
     return Written(address, len(data), "esptool", digest)
+
+
+def write_radio(folder: Path, port: str | None, say: Say, progress: Progress) -> Written:
+    """Writes a bundle's radio firmware to the module, and has its ROM compare what it holds.
+
+    Raises BundleError, NotServedError: there is none in the bundle; OtherFileError: it is not what
+    the bundle's reference values pin; and what the transport raises.
+    """
+    import attest  # noqa: PLC0415
+    import boards  # noqa: PLC0415
+    from firmware.bundle import RADIO_FILE, load_bundle  # noqa: PLC0415
+
+    if port is None:
+        what = "--radio: the module's port cannot be told from the board's own"
+        raise NotServedError(what, "name it with --port")
+    bundle = load_bundle(folder)
+    module = boards.load(bundle.facts.board).radio
+    pinned = attest.load_bundle(folder).radio
+    if module is None or pinned is None:
+        raise NotServedError(
+            f"{folder}: has no firmware for a radio module",
+            "leave out --radio, or name it in the manifest's [radio] and build again",
+        )
+    data = (folder / RADIO_FILE).read_bytes()
+    if hashlib.sha256(data).digest() != pinned:
+        raise OtherFileError(folder / RADIO_FILE, pinned)
+    _by_esptool(Segment(module.address, data), port, say, progress, chip=module.chip)
+    return Written(module.address, len(data), "esptool", pinned.hex())
+
+
+def _by_esptool(
+    segment: Segment, port: str | None, say: Say, progress: Progress, *, chip: str | None = None
+) -> None:
+    """`chip`: the one whose own ROM writes and hashes, without a loader in the part's RAM."""
+    from flasher.transports.esptool import Esptool  # noqa: PLC0415
+    from flasher.transports.interface import program  # noqa: PLC0415
+
+    where, before = ports.choose(port), "no-reset" if "://" in (port or "") else "default-reset"
+    if chip is None:
+        part = Esptool(where, reset_by=before)
+    else:
+        part = Esptool(where, chip=chip, reset_by=before, stub=False)
+    with part:
+        program(part, [segment], say, progress)

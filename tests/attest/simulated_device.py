@@ -63,6 +63,7 @@ class SimulatedDevice:
     mode: int = int(dice.Mode.NORMAL)
     runtime: bytes = REFERENCES.runtime
     enclaves: tuple[tuple[str, bytes], ...] = REFERENCES.enclaves
+    radio: bytes | None = None
     version: str | None = REFERENCES.version
     token_changes: dict[str, object] = field(default_factory=dict)
 
@@ -107,6 +108,8 @@ class SimulatedDevice:
             ("policy", self.policy, None),
             *((f"enclave:{name}", code, None) for name, code in self.enclaves),
         ]
+        if self.radio is not None:
+            parts.append(("radio", self.radio, None))
         honest = Evidence(
             nonce=nonce,
             instance_id=self.identity_facts.instance_id,

@@ -105,6 +105,7 @@ def test_token_lists_what_runs(board: Board) -> None:
         ("policy", b"\x11" * 32, None),
         ("enclave:sensor", bytes([4]).ljust(32, b"\0"), None),
         ("enclave:coach", bytes([5]).ljust(32, b"\0"), None),
+        ("radio", bytes([6]).ljust(32, b"\0"), None),
     ]
     assert {c.signer_id for c in evidence.components} == {p256.key_hash(board.kit.key.public_key())}
     assert document.image_digest == facts.digest

@@ -227,6 +227,12 @@ static void put_little_endian(struct token_maker *maker, uint32_t value) {
     *maker->writer.at++ = (uint8_t)(value >> 8);
 }
 
+// The runtime, each enclave, and at most one more: the firmware that the radio must have.
+static bool is_whole(const struct token_maker *maker) {
+    uint32_t others = maker->component_count - 1u - maker->state->enclaves;
+    return others <= 1u;
+}
+
 bool token_make(struct token_maker *maker, const uint8_t *nonce, size_t nonce_length) {
     uint8_t signature[SIGNATURE_SIZE];
     const struct handoff *facts = maker->facts;
@@ -234,8 +240,8 @@ bool token_make(struct token_maker *maker, const uint8_t *nonce, size_t nonce_le
     maker->nonce_length = nonce_length;
     maker->failed = facts->magic != HANDOFF_MAGIC || maker->services->magic != BOOT_SERVICES_MAGIC ||
                     facts->certificate_length > sizeof facts->certificate || maker->component_count == 0 ||
-                    maker->state->enclaves > ATTEST_ENCLAVES || maker->state->enclaves != maker->component_count - 1u || maker->state->gates > ATTEST_GATES ||
-                    maker->state->subject >= maker->component_count;
+                    maker->state->enclaves > ATTEST_ENCLAVES || !is_whole(maker) || maker->state->gates > ATTEST_GATES ||
+                    maker->state->subject > maker->state->enclaves;
     if (maker->failed) {
         return false;
     }

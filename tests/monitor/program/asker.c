@@ -93,8 +93,9 @@ const struct component coffret_components[] = {
     {.type = "runtime", .version = "0.1.0", .digest = {1, 2, 3}},
     {.type = "enclave:sensor", .version = "1.2.3", .digest = {4}},
     {.type = "enclave:coach", .version = "1.2.3", .digest = {5}},
+    {.type = "radio", .version = "1.2.3", .digest = {6}},
 };
-const struct system_counts coffret_counts = {.tasks = 4, .enclaves = 2, .gates = 2, .components = 3, .slot = 0};
+const struct system_counts coffret_counts = {.tasks = 4, .enclaves = 2, .gates = 2, .components = 4, .slot = 0};
 const char coffret_appliance_name[] = "asker";
 const char coffret_appliance_version[] = "1.2.3";
 const char coffret_board_name[] = "mps2-an385";
