@@ -73,19 +73,19 @@ def appraise(
         certificate = certificates.parse(response.certificate)
     except AttestError as error:
         broken = _wrong("certificate", "a DICE certificate", "malformed", error)
-        return _verdict(device, [_nonce(told, expected.challenge), broken], expected)
+        return _verdict(device, [check_nonce(told.nonce, expected.challenge), broken], expected)
     boot = certificate.certificate
     endorsed, endorsement_claim = _endorsement(told, expected)
     rules = expected.policy.rules_for(_appliance_name(expected))
     claims = [
-        _nonce(told, expected.challenge),
+        check_nonce(told.nonce, expected.challenge),
         *policy.check_age(rules, expected.challenge),
         _signature(token, boot),
         _certificate(certificate, endorsed),
         endorsement_claim,
         *_state(told, boot, rules),
         *policy.check_faults(rules, told),
-        *_firmware(_shown(told, boot, endorsed), expected.references, rules, expected.flows),
+        *check_firmware(_shown(told, boot, endorsed), expected.references, rules, expected.flows),
     ]
     return _verdict(device, claims, expected)
 
@@ -105,9 +105,10 @@ def _appliance_name(expected: Expectations) -> str | None:
     return None if expected.references is None else expected.references.appliance
 
 
-def _nonce(token: Evidence, challenge: Challenge) -> Claim:
-    expected, found = challenge.nonce.hex(), token.nonce.hex()
-    if token.nonce != challenge.nonce:
+def check_nonce(nonce: bytes, challenge: Challenge) -> Claim:
+    """The claim "nonce"."""
+    expected, found = challenge.nonce.hex(), nonce.hex()
+    if nonce != challenge.nonce:
         why = "the evidence answers another challenge: it is old or meant for somebody else"
         return Claim("nonce", expected, found, Outcome.WRONG, why)
     why = {
@@ -178,9 +179,14 @@ def _state(token: Evidence, boot: Certificate, rules: Rules) -> Iterator[Claim]:
         yield Claim("lifecycle", wanted, found, Outcome.WRONG, why)
     else:
         yield Claim("lifecycle", wanted, found, Outcome.OK)
-    asked = Outcome.OK if token.client_id == CLIENT_MANAGER else Outcome.WRONG
+    yield check_caller(token.client_id)
+
+
+def check_caller(client_id: int) -> Claim:
+    """The claim "caller"."""
+    asked = Outcome.OK if client_id == CLIENT_MANAGER else Outcome.WRONG
     why = "" if asked is Outcome.OK else "some other part of the device asked for this evidence"
-    yield Claim("caller", str(CLIENT_MANAGER), str(token.client_id), asked, why)
+    return Claim("caller", str(CLIENT_MANAGER), str(client_id), asked, why)
 
 
 class Firmware(NamedTuple):
@@ -216,9 +222,10 @@ def _shown(token: Evidence, boot: Certificate, endorsed: Endorsement | None) -> 
 
 
 @lru_cache(maxsize=256)  # a fleet runs few images, and asks of each the same
-def _firmware(
+def check_firmware(
     shown: Firmware, references: ReferenceValues | None, rules: Rules, flows: FlowBook
 ) -> tuple[Claim, ...]:
+    """The claims against the reference values."""
     if references is None:
         why = "there are no reference values: name the bundle the device should run"
         return (Claim("reference values", "a bundle", "none", Outcome.UNCHECKED, why),)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 import attest
-from attest import keys, log_cli, report, response, results, serve_cli
+from attest import keys, log_cli, pairwise, report, response, results, serve_cli
 from attest.errors import AttestError
 from attest.p256 import PublicKey
 from attest.paths import inventory_location
@@ -115,6 +115,11 @@ def public_key(role: str, folder: Path | None) -> None:
     type=click.Path(path_type=Path),
     help="Refuse reference values that this public key (PEM) did not sign.",
 )
+@click.option(
+    "--pairwise",
+    "verifier",
+    help="The evidence is a pairwise identity's: the name by which its operator knows you.",
+)
 @POLICY
 @FLOWS
 @EXPLAIN
@@ -142,6 +147,7 @@ def verify_command(
     bundle: Path,
     operator_key: Path | None,
     signing_key: Path | None,
+    verifier: str | None,
     policy_path: Path | None,
     flow_paths: tuple[Path, ...],
     explain: bool,
@@ -156,18 +162,21 @@ def verify_command(
     The endorsement is taken from FILE if it is there, else from the inventory. Whether the evidence
     was fresh is for whoever sent the challenge to know: this only checks that it answers NONCE.
     """
+    if verifier is not None and result_path is not None:
+        raise CoffretError("--result: there is none of pairwise evidence", "leave it out", USAGE)
     answer = _evidence_file(file)
     operator = keys.load_public(operator_key) if operator_key else _own_operator(folder)
     signer = keys.load_public(signing_key) if signing_key else None
-    expected = attest.Expectations(
-        attest.Challenge(_hex(nonce)),
-        answer.endorsement or _known_endorsement(answer, location),
-        operator,
-        attest.load_bundle(bundle, signer),
-        attest.load_policy(policy_path),
-        attest.load_flows(bundle, *flow_paths),
-    )
-    verdict = attest.appraise(answer, expected)
+    challenge = attest.Challenge(_hex(nonce))
+    references = attest.load_bundle(bundle, signer)
+    policy, flows = attest.load_policy(policy_path), attest.load_flows(bundle, *flow_paths)
+    if verifier is not None:
+        asked = pairwise.Expectations(verifier, challenge, operator, references, policy, flows)
+        verdict = pairwise.appraise(answer, asked)
+    else:
+        endorsement = answer.endorsement or _known_endorsement(answer, location)
+        expected = attest.Expectations(challenge, endorsement, operator, references, policy, flows)
+        verdict = attest.appraise(answer, expected)
     if result_path is not None:
         results.write(result_path, answer, verdict, _hex(nonce), dialect, folder)
     lines = report.plain(verdict) if explain else report.lines(verdict)

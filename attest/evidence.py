@@ -28,6 +28,7 @@ IMPLEMENTATION_ID = 2396
 COMPONENTS = 2399
 HEALTH = -75001
 SUBJECT = -75002
+PAIRWISE = -75003
 
 COMPONENT_TYPE = 1
 COMPONENT_VALUE = 2
@@ -47,6 +48,7 @@ UINT32 = 0xFFFFFFFF
 # Keys within the claims of ours.
 HEALTH_LOG, HEALTH_LOG_FIRST, HEALTH_LOG_NEXT, HEALTH_ENCLAVES = 1, 2, 3, 4
 SUBJECT_TYPE, SUBJECT_SECRECY, SUBJECT_INTEGRITY, SUBJECT_GRANTS, SUBJECT_GATES = 1, 2, 3, 4, 5
+ENROLMENT_VERIFIER, ENROLMENT_KEY = 1, 2
 UEID_RAND = 0x01  # RFC 9711 section 4.2.1.1
 
 MAX_BYTES = 4096
@@ -111,6 +113,14 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
+class Enrolment:
+    """The key that the device has for one verifier (`attest.pairwise`), told to the operator."""
+
+    verifier: bytes  # its id, 32 bytes
+    public_key: bytes  # X || Y
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """The claims of one token. `uptime` is in seconds; `subject` is there if it was asked for."""
 
@@ -125,6 +135,7 @@ class Evidence:
     boot_count: int
     health: Health
     subject: Subject | None = None
+    enrolment: Enrolment | None = None
 
     @property
     def enclaves(self) -> dict[str, bytes]:
@@ -170,8 +181,8 @@ def verify(token: bytes, key: p256.PublicKey) -> Evidence:
     return parse(token).verify(key)
 
 
-def parse(token: bytes) -> Token:
-    """Parse once, to verify later. Raises EvidenceError, which names the claim."""
+def read_message(token: bytes) -> cose.Sign1:
+    """The signed message of a token, unverified. Raises EvidenceError."""
     if len(token) > MAX_BYTES:
         raise EvidenceError(f"token of {len(token)} bytes, at most {MAX_BYTES} are read")
     try:
@@ -180,6 +191,12 @@ def parse(token: bytes) -> Token:
         raise EvidenceError(f"token: {error}") from error
     if message.protected != {cose.HEADER_ALG: cose.ES256} or message.unprotected:
         raise EvidenceError("token: headers other than the algorithm")
+    return message
+
+
+def parse(token: bytes) -> Token:
+    """Parse once, to verify later. Raises EvidenceError, which names the claim."""
+    message = read_message(token)
     quick = _USUAL.read(message.payload)
     evidence = _read(message.payload) if quick is None else Evidence(**quick)  # type: ignore[arg-type]
     if evidence.instance_id[0] != UEID_RAND:
@@ -194,20 +211,21 @@ def parse(token: bytes) -> Token:
 
 
 def _read(payload: bytes) -> Evidence:
-    fields = Fields(_decode(payload), "token", EvidenceError)
+    fields = Fields(decode(payload), "token", EvidenceError)
     fields.expect(PROFILE, "profile", PROFILE_URI)
     evidence = Evidence(
         nonce=fields.data(NONCE, "nonce", *NONCE_SIZES),
         instance_id=fields.data(INSTANCE_ID, "instance id", 33),
         implementation_id=fields.data(IMPLEMENTATION_ID, "implementation id", 32),
         boot_seed=fields.data(BOOT_SEED, "boot seed", 32),
-        client_id=_client(fields),
+        client_id=client(fields),
         lifecycle=fields.uint(LIFECYCLE, "lifecycle", 0x60FF),
-        components=_components(cbor.encode(fields.take(COMPONENTS, "software components"))),
+        components=components(fields),
         uptime=fields.uint(UPTIME, "uptime", UINT32),
         boot_count=fields.uint(BOOT_COUNT, "boot count", UINT32),
         health=_health(fields.take(HEALTH, "health")),
         subject=_subject(fields.take(SUBJECT, "subject")) if fields.has(SUBJECT) else None,
+        enrolment=_enrolment(fields.take(PAIRWISE, "pairwise")) if fields.has(PAIRWISE) else None,
     )
     fields.end()
     return evidence
@@ -220,8 +238,11 @@ def write(evidence: Evidence, key: p256.PrivateKey) -> bytes:
 
 def claims(evidence: Evidence) -> dict[int, object]:
     """The claims map of `evidence`."""
-    health, subject = evidence.health, evidence.subject
+    health, subject, enrolment = evidence.health, evidence.subject, evidence.enrolment
     asked: dict[int, object] = {} if subject is None else {SUBJECT: _subject_map(subject)}
+    if enrolment is not None:
+        key = {ENROLMENT_VERIFIER: enrolment.verifier, ENROLMENT_KEY: enrolment.public_key}
+        asked[PAIRWISE] = key
     return {
         **asked,
         UPTIME: evidence.uptime,
@@ -277,7 +298,7 @@ def _health(value: object) -> Health:
 
 @lru_cache(maxsize=1024)  # most devices count nothing
 def _counts(encoded: bytes) -> tuple[tuple[int, int], ...]:
-    return tuple((faults, restarts) for faults, restarts in _rows(_decode(encoded), 2))
+    return tuple((faults, restarts) for faults, restarts in _rows(decode(encoded), 2))
 
 
 def _subject(value: object) -> Subject:
@@ -295,6 +316,16 @@ def _subject(value: object) -> Subject:
     return subject
 
 
+def _enrolment(value: object) -> Enrolment:
+    fields = Fields(value, "token: pairwise", EvidenceError)
+    enrolment = Enrolment(
+        verifier=fields.data(ENROLMENT_VERIFIER, "verifier", 32),
+        public_key=fields.data(ENROLMENT_KEY, "public key", p256.XY_BYTES),
+    )
+    fields.end()
+    return enrolment
+
+
 def _rows(value: object, width: int) -> list[list[int]]:
     """An array of arrays of `width` numbers of 32 bits each."""
     if not isinstance(value, list) or len(value) > MAX_COMPONENTS:
@@ -307,14 +338,15 @@ def _rows(value: object, width: int) -> list[list[int]]:
     return [list(row) for row in value]
 
 
-def _decode(encoded: bytes) -> cbor.Value:
+def decode(encoded: bytes) -> cbor.Value:
+    """Strictly. Raises EvidenceError."""
     try:
         return cbor.decode(encoded)
     except cbor.CborError as error:
         raise EvidenceError(f"token: {error}") from error
 
 
-def _client(fields: Fields) -> int:
+def client(fields: Fields) -> int:
     """RFC 9783 section 4.1.2: 32 bits, never 0."""
     client = fields.integer(CLIENT_ID, "client id", -(1 << 31), (1 << 31) - 1)
     if client == 0:
@@ -322,10 +354,15 @@ def _client(fields: Fields) -> int:
     return client
 
 
+def components(fields: Fields) -> tuple[Component, ...]:
+    """Take the software components of a token. Raises EvidenceError."""
+    return _components(cbor.encode(fields.take(COMPONENTS, "software components")))
+
+
 @lru_cache(maxsize=1024)  # devices with one image list the same ones
 def _components(encoded: bytes) -> tuple[Component, ...]:
     """Read the list and check its order, so that each type stands in it exactly once."""
-    whole = Fields({COMPONENTS: _decode(encoded)}, "token", EvidenceError)
+    whole = Fields({COMPONENTS: decode(encoded)}, "token", EvidenceError)
     listed = whole.array(COMPONENTS, "software components", MAX_COMPONENTS)
     components = tuple(_component(number, item) for number, item in enumerate(listed))
     types = [component.type for component in components]
@@ -357,7 +394,7 @@ def _component(number: int, item: object) -> Component:
 
 def _usual_health(encoded: bytes) -> Health:
     quick = _USUAL_HEALTH.read(encoded)
-    return _health(_decode(encoded)) if quick is None else Health(**quick)  # type: ignore[arg-type]
+    return _health(decode(encoded)) if quick is None else Health(**quick)  # type: ignore[arg-type]
 
 
 # What a token is but for requests for one enclave: of the sizes that our devices send, so that no

@@ -51,6 +51,7 @@ def board_problems(manifest: Manifest, board: Board) -> list[Problem]:
         problems += event_problems(manifest, granted_devices(manifest, board))
     problems += _settings_problems(manifest)
     problems += _radio_problems(manifest, board)
+    problems += _pairwise_problems(manifest, board)
     return problems + _gate_problems(manifest) + _evidence_problems(manifest, board)
 
 
@@ -74,6 +75,14 @@ def _radio_problems(manifest: Manifest, board: Board) -> Iterator[Problem]:
     if size > most:
         what = f"{size} bytes, the {board.radio.title} has room for {most}"
         yield manifest.problem(("radio", "firmware"), what, "name the firmware of this module")
+
+
+def _pairwise_problems(manifest: Manifest, board: Board) -> Iterator[Problem]:
+    """The attestation key is the attester's own only where there is no Secure world."""
+    if manifest.appliance.pairwise and board.secure_world:
+        what = f"{board.name} has its keys in the Secure world, which makes no pairwise identities"
+        mend = "take the key away, or choose a board without a Secure world"
+        yield manifest.problem(("appliance", "pairwise"), what, mend)
 
 
 def _missing_devices(manifest: Manifest, board: Board) -> Iterator[Problem]:

@@ -35,6 +35,7 @@ class Feature(StrEnum):
     SUMMONED = "summoned"  # workers that exist for one message
     SLICES = "slices"
     DEVICES = "devices"
+    PAIRWISE = "pairwise"  # identities, one for each verifier
     SETTINGS = "settings"  # of this board, which the manager takes and the monitor gives
 
     @property
@@ -65,7 +66,7 @@ def feature_reasons(manifest: Manifest) -> Mapping[Feature, tuple[Reason, ...]]:
 
 def log_bytes(manifest: Manifest) -> int:
     """The ring of what happened, unless the manifest says how large it is."""
-    larger = bool(feature_reasons(manifest))
+    larger = bool(feature_reasons(manifest).keys() - {Feature.PAIRWISE})
     return manifest.appliance.log or (LARGER_LOG_BYTES if larger else LOG_BYTES)
 
 
@@ -99,6 +100,8 @@ def image_config(constants: Mapping[str, str]) -> str:
 
 
 def _needs(manifest: Manifest) -> Iterator[tuple[Feature, KeyPath, str]]:
+    if manifest.appliance.pairwise:
+        yield Feature.PAIRWISE, ("appliance", "pairwise"), "pairwise identities"
     granted = {device for enclave in manifest.enclaves.values() for device in enclave.devices}
     for channel in manifest.channels:
         key = _key(channel)

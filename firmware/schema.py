@@ -145,6 +145,10 @@ class Appliance(Table):
         default=False,
         description="true: a board that runs it takes updates as the difference to it",
     )
+    pairwise: bool = Field(
+        default=False,
+        description="true: the device can show each verifier an identity of its own",
+    )
 
 
 class Requires(Table):

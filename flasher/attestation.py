@@ -3,18 +3,24 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import attest
+from attest import certificate as certificates
+from attest import evidence as tokens
+from attest import pairwise
 from attest.record import why
 from boards.errors import NO, CoffretError
+from flasher.errors import RefusedError
 from flasher.flash import require_application
+from flasher.messages import GroupError
 from flasher.smp import Board
 from flasher.transport import Guard, unguarded
 
 if TYPE_CHECKING:
     from attest.inventory import Inventory
-    from attest.p256 import PublicKey
+    from attest.p256 import PrivateKey, PublicKey
 
 
 def challenge(
@@ -41,6 +47,54 @@ def challenge(
     device = None if instance_id is None else inventory.device(instance_id)
     endorsement = None if device is None else device.endorsement
     return attest.Response(evidence.token, evidence.certificate, endorsement), verdict
+
+
+def challenge_for(
+    verifier: str,
+    nonce: bytes,
+    port: str,
+    inventory: Inventory,
+    operator: PrivateKey,
+    references: attest.ReferenceValues | None,
+    policy: attest.Policy = attest.DEFAULT,
+    flows: attest.FlowBook = attest.EMPTY,
+    guard: Guard = unguarded,
+) -> tuple[attest.Response | None, attest.Verdict]:
+    """The board's pairwise evidence over the `nonce` of the verifier of that name.
+
+    The board is appraised first, as ever; the verdict is of that. Only where it is trusted is its
+    key for the verifier endorsed, and its evidence for that one asked for; else there is None.
+    """
+    whom = pairwise.verifier_id(verifier)
+    with Board.open(port, guard=guard) as board:
+        require_application(board, "attest")
+        own = attest.new_challenge(inventory)
+        try:
+            asked = board.pairwise(own, whom, enrol=True)
+        except RefusedError as refused:
+            if refused.code == GroupError.NOT_SUPPORTED:
+                raise _without_pairwise(port) from refused
+            raise
+        answer = attest.Response(asked.token, asked.certificate)
+        public = operator.public_key()
+        verdict = attest.attest(answer, own, inventory, public, references, policy, flows)
+        if not verdict.trusted:
+            return None, verdict
+        told = tokens.read(asked.token)
+        if told.enrolment is None or told.enrolment.verifier != whom:
+            raise _without_pairwise(port)
+        boot = certificates.read(asked.certificate)
+        endorsed = pairwise.endorse(told, told.enrolment, boot, operator, int(time.time()))
+        shown = board.pairwise(nonce, whom, enrol=False)
+    return attest.Response(shown.token, shown.certificate, endorsed), verdict
+
+
+def _without_pairwise(port: str) -> CoffretError:
+    return CoffretError(
+        f"{port}: its image was built without pairwise identities",
+        "set pairwise = true in [appliance] of its manifest, build and flash it",
+        NO,
+    )
 
 
 def require_trusted(

@@ -418,6 +418,12 @@ def decommission(
 )
 @click.option("--rounds", type=click.IntRange(1), help="With --watch: end after so many.")
 @click.option("--enclave", help="With a report on this enclave: code, labels, gates, budgets used.")
+@click.option(
+    "--pairwise",
+    "verifier",
+    help="Save evidence for the verifier of this name, which it cannot link with another's.",
+)
+@click.option("--nonce", help="With --pairwise: the verifier's challenge, 32 bytes in hex.")
 @KEYS
 @INVENTORY
 @JSON
@@ -437,11 +443,16 @@ def attest(
     every: float,
     rounds: int | None,
     enclave: str | None,
+    verifier: str | None,
+    nonce: str | None,
     folder: Path | None,
     location: str | None,
     as_json: bool,
 ) -> None:
     """Ask a board for fresh evidence and say whether to trust it. Exit 0: trusted.
+
+    With --pairwise the board is appraised as ever; if it is trusted, your operator key endorses
+    its key for that verifier, and --save keeps what the verifier gets: coffret verify --pairwise.
 
     With --watch every board at hand is asked again and again, and the service judges; --json
     prints one document a line then.
@@ -463,9 +474,14 @@ def attest(
         report,
         response,
     )
-    from flasher.attestation import challenge  # noqa: PLC0415
+    from flasher.attestation import challenge, challenge_for  # noqa: PLC0415
     from flasher.ports import choose  # noqa: PLC0415
 
+    theirs = (
+        None
+        if verifier is None and nonce is None
+        else _pairwise_nonce(verifier, nonce, save, bundle, enclave)
+    )
     path = choose(port)
     operator = None
     if "operator" in keys.present(folder):
@@ -474,22 +490,52 @@ def attest(
     policy = load_policy(policy_path)
     flows = load_flows(*(() if bundle is None else (bundle,)), *flow_paths)
     inventory = open_inventory(location)
-    answer, verdict = challenge(
-        path, inventory, operator, references, policy, flows, enclave=enclave
-    )
-    if save is not None:
+    answer: response.Response | None
+    if theirs is not None and verifier is not None:
+        own = keys.load("operator", folder).private
+        answer, verdict = challenge_for(
+            verifier, theirs, path, inventory, own, references, policy, flows
+        )
+    else:
+        answer, verdict = challenge(
+            path, inventory, operator, references, policy, flows, enclave=enclave
+        )
+    if save is not None and answer is not None:
         response.save(save, answer)
-    known = answer.device()
-    device = None if known is None else inventory.device(known)
+    device = inventory.find(verdict.device)
     name = None if device is None else device.name
     lines = report.plain(verdict) if explain else report.lines(verdict, name)
     document = report.document(verdict)
-    told = enclave_report.of(answer, flows) if enclave else None
+    told = enclave_report.of(answer, flows) if enclave and answer is not None else None
     if told is not None:
         document["enclave"] = told.to_json()
         lines = [*told.lines(), *lines]
     _result(document, lines, as_json)
     context.exit(0 if verdict.trusted else NO)
+
+
+def _pairwise_nonce(
+    verifier: str | None,
+    nonce: str | None,
+    save: Path | None,
+    bundle: Path | None,
+    enclave: str | None,
+) -> bytes:
+    """The verifier's challenge; refuses what does not go with --pairwise."""
+    if verifier is None or nonce is None or save is None or bundle is None:
+        raise CoffretError(
+            "evidence for one verifier is made over its challenge, and kept",
+            "give --pairwise VERIFIER --nonce HEX --bundle BUNDLE --save FILE",
+        )
+    if enclave is not None:
+        raise CoffretError("--enclave: pairwise evidence has no report on one", "leave it out")
+    try:
+        challenge = bytes.fromhex(nonce)
+    except ValueError:
+        challenge = b""
+    if len(challenge) != 32:
+        raise CoffretError("--nonce: not 32 bytes in hex", "give the verifier's challenge")
+    return challenge
 
 
 def _watch(

@@ -125,6 +125,29 @@ class EvidenceRequest(_Attestation, message.WriteRequest):
     enclave: str | None = None
 
 
+class PairwiseResponse(message.WriteResponse):
+    """As to a request for evidence; without a certificate, unless it was to enrol."""
+
+    model_config = _STRICT
+    _GROUP_ID = Group.ATTESTATION
+    _COMMAND_ID = 1
+
+    token: Annotated[bytes, Field(min_length=1, max_length=TOKEN_MAX)]
+    cert: Annotated[bytes, Field(max_length=CERTIFICATE_MAX)]
+
+
+class PairwiseRequest(_Attestation, message.WriteRequest):
+    """Asks for evidence over a nonce of 32 bytes by the key for one verifier, or to enrol it."""
+
+    _GROUP_ID = Group.ATTESTATION
+    _COMMAND_ID = 1
+    _Response = PairwiseResponse
+
+    nonce: bytes
+    verifier: bytes
+    enrol: bool
+
+
 class IdentityResponse(message.ReadResponse):
     """Public facts of the device identity."""
 

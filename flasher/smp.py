@@ -240,6 +240,16 @@ class Board:
         )
         return Evidence(answer.token, answer.cert)
 
+    def pairwise(self, nonce: bytes, verifier: bytes, *, enrol: bool) -> Evidence:
+        """Evidence by the key for the verifier with this id; to enrol, the ordinary one names it.
+
+        Nonce and id have 32 bytes each. Raises RefusedError (NOT_SUPPORTED) when the image was
+        built without pairwise identities.
+        """
+        asked = messages.PairwiseRequest(nonce=nonce, verifier=verifier, enrol=enrol)
+        answer = self._ask(asked, "pairwise", timeout_s=SLOW_S)
+        return Evidence(answer.token, answer.cert)
+
     def identity(self) -> Identity:
         """Who the device says it is."""
         answer = self._ask(messages.IdentityRequest(), "identity")

@@ -25,6 +25,7 @@ EXAMPLES = 25
 CASES = EVERYTHING - {
     Feature.DEVICES,
     Feature.SETTINGS,
+    Feature.PAIRWISE,
 }  # what the made appliances have between them
 _LARGE = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 

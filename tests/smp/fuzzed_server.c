@@ -29,7 +29,7 @@ static int simulated_check(uint32_t slot, const struct image_limits *limits, str
 
 int main(void) {
     static const struct boot_services services = {BOOT_SERVICES_MAGIC, BOOT_SERVICES_VERSION, simulated_init,
-                                                  simulated_update, simulated_finish, NULL, simulated_check};
+                                                  simulated_update, simulated_finish, NULL, simulated_check, NULL};
     static const struct identity identity;
     if (simulated_map() != 0) {
         return 2;

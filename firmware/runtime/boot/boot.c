@@ -24,6 +24,7 @@ __attribute__((section(".boot_services"), used)) static const struct boot_servic
     .sha256_finish = sha256_finish,
     .p256_sign = p256_sign,
     .check_image = boot_check_image,
+    .p256_public_from = p256_public_from,
 };
 
 const struct boot_services *boot_own_services(void) { return &services; }

@@ -49,7 +49,9 @@ RARE int32_t evidence_request(uint8_t task, uint32_t address) {
     if (request.nonce_length != 32u && request.nonce_length != 48u && request.nonce_length != 64u) {
         return ERR_SIZE;
     }
-    if (request.subject > coffret_counts.enclaves) {
+    bool pairwise = COFFRET_HAS_PAIRWISE && request.nonce_length == NONCE_MAX &&
+                    (request.subject == EVIDENCE_ENROL || request.subject == EVIDENCE_PAIRWISE);
+    if (request.subject > coffret_counts.enclaves && !pairwise) {
         return ERR_NOT_FOUND;
     }
     if (!may_read(task_of(task), nonce, request.nonce_length) || !may_write(task_of(task), reply, request.capacity)) {

@@ -7,6 +7,7 @@
 #include "coffret/boot_access.h"
 #include "coffret/syscall.h"
 #include "coffret/tables.h"
+#include "image_config.h"
 
 #define NONCE_MAX 64u
 #define US_PER_S 1000000u
@@ -97,8 +98,15 @@ _Noreturn void attester_main(const struct task *self) {
         if (asked <= 0) {
             continue;
         }
-        look((uint32_t)asked >> 8);
-        bool answered = attest_answer(nonce, (size_t)asked & 0xFFu, &state, send);
+        uint32_t subject = (uint32_t)asked >> 8;
+        bool answered;
+        if (COFFRET_HAS_PAIRWISE && subject >= EVIDENCE_ENROL) {
+            look(0);
+            answered = attest_answer_pairwise(nonce, nonce + NONCE_MAX / 2u, subject == EVIDENCE_ENROL, &state, send);
+        } else {
+            look(subject);
+            answered = attest_answer(nonce, (size_t)asked & 0xFFu, &state, send);
+        }
         // The end of the reply, or that there is none.
         syscall3(SYS_EVIDENCE_DONE, 0, 0, answered ? EVIDENCE_COMPLETE : EVIDENCE_FAILED);
     }

@@ -159,20 +159,11 @@ static uint32_t enclave_named(const struct cbor_value *name) {
     return 0;
 }
 
-static int evidence(struct smp_server *unused, const struct cbor_value *nonce, struct cbor_writer *reply) {
-    (void)unused; // there is one: `server`
-    const struct cbor_value *enclave = &nonce[1];
-    uint32_t subject = enclave->present ? enclave_named(enclave) : 0;
-    if (enclave->present && subject == 0) {
-        return SMP_NOT_FOUND;
-    }
-    if (!nonce->present || (nonce->length != 32 && nonce->length != 48 && nonce->length != 64)) {
-        return SMP_INVALID;
-    }
+static int ask_attester(const uint8_t *nonce, size_t nonce_length, uint32_t subject, struct cbor_writer *reply) {
     // The monitor copies the nonce before anybody writes the reply, so one buffer serves both.
     uint8_t *buffer = server.request;
-    struct evidence_request asked = {.nonce = nonce->data,
-                                     .nonce_length = nonce->length,
+    struct evidence_request asked = {.nonce = nonce,
+                                     .nonce_length = nonce_length,
                                      .reply = buffer,
                                      .capacity = sizeof server.request,
                                      .subject = subject};
@@ -193,6 +184,36 @@ static int evidence(struct smp_server *unused, const struct cbor_value *nonce, s
     smp_put_bytes(reply, "cert", buffer + 4 + token, certificate);
     return SMP_OK;
 }
+
+static int evidence(struct smp_server *unused, const struct cbor_value *nonce, struct cbor_writer *reply) {
+    (void)unused; // there is one: `server`
+    const struct cbor_value *enclave = &nonce[1];
+    uint32_t subject = enclave->present ? enclave_named(enclave) : 0;
+    if (enclave->present && subject == 0) {
+        return SMP_NOT_FOUND;
+    }
+    if (!nonce->present || (nonce->length != 32 && nonce->length != 48 && nonce->length != 64)) {
+        return SMP_INVALID;
+    }
+    return ask_attester(nonce->data, nonce->length, subject, reply);
+}
+
+// A command of its own, so that an image without it refuses instead of naming its device.
+#if COFFRET_HAS_PAIRWISE
+static const struct cbor_key pairwise_keys[3] = {{"nonce", CBOR_BYTES}, {"verifier", CBOR_BYTES}, {"enrol", CBOR_BOOL}};
+
+static int pairwise(struct smp_server *unused, const struct cbor_value *given, struct cbor_writer *reply) {
+    (void)unused;
+    const struct cbor_value *nonce = &given[0], *verifier = &given[1], *enrol = &given[2];
+    uint8_t asked[64];
+    if (!nonce->present || nonce->length != 32 || !verifier->present || verifier->length != 32) {
+        return SMP_INVALID;
+    }
+    memcpy(asked, nonce->data, 32);
+    memcpy(asked + 32, verifier->data, 32);
+    return ask_attester(asked, sizeof asked, enrol->present && enrol->value != 0 ? EVIDENCE_ENROL : EVIDENCE_PAIRWISE, reply);
+}
+#endif
 
 // ---- group 65: endorsement ----
 
@@ -283,6 +304,9 @@ static int decommission(struct smp_server *unused, const struct cbor_value *give
 const struct smp_command smp_commands[] = {
     SMP_COMMANDS,
     {GROUP_ATTESTATION, 0, SMP_WRITE, 2, evidence_keys, evidence},
+#if COFFRET_HAS_PAIRWISE
+    {GROUP_ATTESTATION, 1, SMP_WRITE, 3, pairwise_keys, pairwise},
+#endif
     {GROUP_PROVISIONING, 1, SMP_READ, 0, NULL, read_endorsement},
     {GROUP_PROVISIONING, 1, SMP_WRITE, 1, endorsement_keys, write_endorsement},
     {GROUP_PROVISIONING, 3, SMP_WRITE, 1, decommission_keys, decommission},

@@ -18,16 +18,21 @@ enum claim {
     CLAIM_IMPLEMENTATION_ID = 2396,
     CLAIM_COMPONENTS = 2399,
     CLAIM_HEALTH = -75001,
-    CLAIM_SUBJECT = -75002
+    CLAIM_SUBJECT = -75002,
+    CLAIM_PAIRWISE = -75003
 };
-#define CLAIMS 11u              // one more when an enclave was asked for
+#define CLAIMS 11u              // one more when an enclave was asked for, or to enrol a pairwise identity
+#define PAIRWISE_CLAIMS 7u
 enum component_key { COMPONENT_TYPE = 1, COMPONENT_VALUE = 2, COMPONENT_VERSION = 4, COMPONENT_SIGNER = 5 };
 enum health_key { HEALTH_LOG = 1, HEALTH_LOG_FIRST = 2, HEALTH_LOG_NEXT = 3, HEALTH_ENCLAVES = 4 };
+enum pairwise_key { PAIRWISE_VERIFIER = 1, PAIRWISE_PUBLIC_KEY = 2 };
 enum subject_key { SUBJECT_TYPE = 1, SUBJECT_SECRECY = 2, SUBJECT_INTEGRITY = 3, SUBJECT_GRANTS = 4, SUBJECT_GATES = 5 };
 
 // Derived from RFC 9783's `tag:psacertified.org,2023:psa#tfm` (its section 5.2), because the instance id is of the DICE
 // identity key and not of the key that signs, and because claims were added.
 #define PROFILE "urn:uuid:8d3f6a52-5c0e-4b7d-9a41-c0ff2e7000a1"
+// The same, less what tells one device from others with its image.
+#define PAIRWISE_PROFILE "urn:uuid:0b5e1c34-27d9-4f0a-8c6e-c0ff2e7000a2"
 #define CLIENT_NON_SECURE (-1)
 #define COSE_SIGN1_TAG 18u
 #define MEASURED_BY_BOOT 3u             // boot, appliance, policy
@@ -35,6 +40,11 @@ enum subject_key { SUBJECT_TYPE = 1, SUBJECT_SECRECY = 2, SUBJECT_INTEGRITY = 3,
 #define SIGNATURE_SIZE 64u
 
 static const uint8_t protected_header[] = {0xA1, 0x01, 0x26}; // {1: -7}: ES256
+
+// The identity that the token shows in place of the device's own; NULL: it is the device's own.
+static const struct token_pairwise *shown(const struct token_maker *maker) {
+    return TOKEN_HAS_PAIRWISE && maker->pairwise != NULL && !maker->pairwise->enrol ? maker->pairwise : NULL;
+}
 
 static void send(struct token_maker *maker, const void *data, size_t length) {
     if (length != 0 && !maker->send(data, length)) {
@@ -154,16 +164,8 @@ static void put_subject(struct token_maker *maker, struct sha256_context *hash) 
     flush(maker, hash);
 }
 
-// The token's payload; the order of the keys is the deterministic one (RFC 8949 section 4.2.1).
-static void put_claims(struct token_maker *maker, struct sha256_context *hash) {
-    const struct handoff *facts = maker->facts;
-    cbor_write_map(&maker->writer, maker->state->subject != 0 ? CLAIMS + 1u : CLAIMS);
-    put_bytes(maker, hash, CLAIM_NONCE, maker->nonce, maker->nonce_length);
-    put_bytes(maker, hash, CLAIM_INSTANCE_ID, facts->identity.instance_id, sizeof facts->identity.instance_id);
-    put_uint(maker, hash, CLAIM_UPTIME, maker->state->uptime_s);
-    put_text(maker, hash, CLAIM_PROFILE, PROFILE);
-    put_uint(maker, hash, CLAIM_BOOT_COUNT, facts->boot_count);
-    put_bytes(maker, hash, CLAIM_BOOT_SEED, facts->boot_seed, sizeof facts->boot_seed);
+// The claims from the client id to the components: the same on each device with this image.
+static void put_firmware(struct token_maker *maker, struct sha256_context *hash, const struct handoff *facts) {
     cbor_write_int(&maker->writer, CLAIM_CLIENT_ID);
     cbor_write_int(&maker->writer, CLIENT_NON_SECURE);
     cbor_write_int(&maker->writer, CLAIM_LIFECYCLE);
@@ -179,9 +181,49 @@ static void put_claims(struct token_maker *maker, struct sha256_context *hash) {
     for (uint32_t i = 1; i < maker->component_count; i++) {
         put_table_component(maker, hash, i);
     }
+}
+
+// For the operator: which key it is that this verifier will see.
+static void put_enrolment(struct token_maker *maker, struct sha256_context *hash) {
+    const struct token_pairwise *pairwise = maker->pairwise;
+    cbor_write_int(&maker->writer, CLAIM_PAIRWISE);
+    cbor_write_map(&maker->writer, 2);
+    put_bytes(maker, hash, PAIRWISE_VERIFIER, pairwise->verifier, sizeof pairwise->verifier);
+    put_bytes(maker, hash, PAIRWISE_PUBLIC_KEY, pairwise->public_key, sizeof pairwise->public_key);
+}
+
+// All that a pairwise token says: the nonce, that identity, and what is the same on each device with this image.
+static void put_pairwise_claims(struct token_maker *maker, struct sha256_context *hash) {
+    const struct token_pairwise *pairwise = maker->pairwise;
+    cbor_write_map(&maker->writer, PAIRWISE_CLAIMS);
+    put_bytes(maker, hash, CLAIM_NONCE, maker->nonce, maker->nonce_length);
+    put_bytes(maker, hash, CLAIM_INSTANCE_ID, pairwise->instance_id, sizeof pairwise->instance_id);
+    put_text(maker, hash, CLAIM_PROFILE, PAIRWISE_PROFILE);
+    put_firmware(maker, hash, maker->facts);
+}
+
+// The token's payload; the order of the keys is the deterministic one (RFC 8949 section 4.2.1).
+static void put_claims(struct token_maker *maker, struct sha256_context *hash) {
+    const struct handoff *facts = maker->facts;
+    bool enrol = TOKEN_HAS_PAIRWISE && maker->pairwise != NULL;
+    if (shown(maker) != NULL) {
+        put_pairwise_claims(maker, hash);
+        return;
+    }
+    cbor_write_map(&maker->writer, maker->state->subject != 0 || enrol ? CLAIMS + 1u : CLAIMS);
+    put_bytes(maker, hash, CLAIM_NONCE, maker->nonce, maker->nonce_length);
+    put_bytes(maker, hash, CLAIM_INSTANCE_ID, facts->identity.instance_id, sizeof facts->identity.instance_id);
+    put_uint(maker, hash, CLAIM_UPTIME, maker->state->uptime_s);
+    put_text(maker, hash, CLAIM_PROFILE, PROFILE);
+    put_uint(maker, hash, CLAIM_BOOT_COUNT, facts->boot_count);
+    put_bytes(maker, hash, CLAIM_BOOT_SEED, facts->boot_seed, sizeof facts->boot_seed);
+    put_firmware(maker, hash, facts);
     put_health(maker, hash);
     if (maker->state->subject != 0) {
         put_subject(maker, hash);
+    }
+    if (enrol) {
+        put_enrolment(maker, hash);
     }
 }
 
@@ -194,6 +236,10 @@ static void write_bytes_head(struct token_maker *maker, uint32_t length) {
     size_t size = (size_t)(writer.at - writer.start);
     memcpy(maker->writer.at, head, size);
     maker->writer.at += size;
+}
+
+static const uint8_t *signing_key(const struct token_maker *maker) {
+    return shown(maker) != NULL ? shown(maker)->private_key : maker->facts->alias_private;
 }
 
 // Over Sig_structure (RFC 9052 section 4.4): ["Signature1", protected, external_aad, payload].
@@ -210,7 +256,7 @@ static bool sign(struct token_maker *maker, uint32_t payload_length, uint8_t sig
     flush(maker, &hash);
     put_claims(maker, &hash);
     maker->services->sha256_finish(&hash, digest);
-    return maker->services->p256_sign(maker->facts->alias_private, digest, signature) == 0;
+    return maker->services->p256_sign(signing_key(maker), digest, signature) == 0;
 }
 
 static uint32_t write_sign1_head(struct token_maker *maker, uint32_t payload_length) {
@@ -254,12 +300,14 @@ bool token_make(struct token_maker *maker, const uint8_t *nonce, size_t nonce_le
     }
     begin(maker, TOKEN_SEND);
     put_little_endian(maker, head_length + payload_length + 2u + SIGNATURE_SIZE); // the signature's own head: 58 40
-    put_little_endian(maker, facts->certificate_length);
+    // The certificate names the device's keys.
+    uint32_t certificate_length = shown(maker) != NULL ? 0u : facts->certificate_length;
+    put_little_endian(maker, certificate_length);
     write_sign1_head(maker, payload_length);
     flush(maker, NULL);
     put_claims(maker, NULL);
     cbor_write_bytes(&maker->writer, signature, sizeof signature);
     flush(maker, NULL);
-    send(maker, facts->certificate, facts->certificate_length);
+    send(maker, facts->certificate, certificate_length);
     return !maker->failed;
 }

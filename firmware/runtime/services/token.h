@@ -8,15 +8,32 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "board_config.h"
 #include "coffret/attest.h"
 #include "coffret/boot_services.h"
 #include "coffret/cbor.h"
 #include "coffret/handoff.h"
 #include "coffret/tables.h"
 
+#ifdef BOARD_SECURE_WORLD
+#define TOKEN_HAS_PAIRWISE 0            // boot makes the token there, and knows nothing of what is in an image
+#else
+#include "image_config.h"
+#define TOKEN_HAS_PAIRWISE COFFRET_HAS_PAIRWISE
+#endif
+
 #define TOKEN_PIECE_SIZE 96u            // the longest single item: a text of 64, a nonce of 64, with their heads
 
 enum token_pass { TOKEN_COUNT, TOKEN_HASH, TOKEN_SEND };
+
+// The identity for one verifier.
+struct token_pairwise {
+    bool enrol;                             // an ordinary token, which names this key to the operator
+    uint8_t verifier[32];
+    uint8_t private_key[32];
+    uint8_t public_key[64];
+    uint8_t instance_id[33];                // of this key
+};
 
 struct token_maker {
     // What the token says: boot's measurements, and what the image it measured says of itself ([0] is the runtime).
@@ -28,6 +45,7 @@ struct token_maker {
     // How it is said. Both are called below token_make, on its stack.
     const struct boot_services *services;   // SHA-256 and, with the key of `facts`, the signature
     bool (*send)(const void *data, size_t length);
+    const struct token_pairwise *pairwise;  // NULL: an ordinary token
 
     // token_make's own.
     const uint8_t *nonce;

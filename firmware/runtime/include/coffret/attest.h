@@ -46,4 +46,9 @@ struct attest_state {
 bool attest_answer(const uint8_t *nonce, size_t nonce_length, const struct attest_state *state,
                    bool (*send)(const void *data, size_t length));
 
+// The same for one verifier, of a nonce of 32 bytes: a token of the key for it, with no certificate, or, to `enrol`, the
+// ordinary one, which names that key. Only in an image with pairwise identities, where there is no Secure world.
+bool attest_answer_pairwise(const uint8_t nonce[32], const uint8_t verifier[32], bool enrol,
+                            const struct attest_state *state, bool (*send)(const void *data, size_t length));
+
 #endif

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define BOOT_SERVICES_MAGIC 0x56534643u // "CFSV"
-#define BOOT_SERVICES_VERSION 2u
+#define BOOT_SERVICES_VERSION 3u
 #define BOOT_SERVICES_OFFSET 0x100u     // from boot's vector table
 
 struct sha256_context {
@@ -49,6 +49,8 @@ struct boot_services {
     int (*p256_sign)(const uint8_t private_key[32], const uint8_t digest[32], uint8_t signature[64]);
     // Full check of the image in slot 0 or 1. Returns enum reason.
     int (*check_image)(uint32_t slot, const struct image_limits *limits, struct image_info *info);
+    // From version 3 on; NULL where the keys are in a Secure world. 0 on success, not for a key out of range.
+    int (*p256_public_from)(const uint8_t private_key[32], uint8_t public_key[64]);
 };
 
 #endif

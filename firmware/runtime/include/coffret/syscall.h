@@ -154,8 +154,11 @@ struct evidence_request {
     uint32_t nonce_length;  // 32, 48 or 64
     uint8_t *reply;         // token length u16, certificate length u16 (little endian), token, certificate
     uint32_t capacity;
-    uint32_t subject;       // 1 + number of the enclave that it is about in particular; 0: of none
+    uint32_t subject;       // 1 + number of the enclave that it is about in particular; 0: of none; or one of those below
 };
+// In an image with pairwise identities. The nonce has 64 bytes then: one of 32, and the verifier's id.
+#define EVIDENCE_ENROL 0xFEu    // the ordinary token, which names the key for that verifier
+#define EVIDENCE_PAIRWISE 0xFFu // a token of that key, which names nothing of this device alone
 
 #ifdef COFFRET_HOST // tests run services on the host, over simulated calls
 int32_t syscall3(uint32_t number, uintptr_t a, uintptr_t b, uintptr_t c);
