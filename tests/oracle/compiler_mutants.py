@@ -143,7 +143,7 @@ COMPILER_MUTANTS = (
             "released is released for ever",
             "edge.gate if released else gate",
             "edge.gate if released else None",
-            f"{_PROOF}exposures_are_exactly_the_sinks_that_data_can_reach",
+            f"{_PROOF}the_heart_diary_lets_data_leave_through_its_gate_only",
         ),
         (
             "raw behind its own gate",
