@@ -21,13 +21,30 @@ _DIGEST = bytes(32)
 _SIGN1 = 1 + 1 + 4 + 1 + 3 + 2 + 64  # tag, array, protected, unprotected, two heads, signature
 
 
-def token_size(enclaves: Sequence[str], version: str, gates: int, *, radio: bool = False) -> int:
+def token_size(
+    enclaves: Sequence[str],
+    version: str,
+    gates: int,
+    *,
+    radio: bool = False,
+    pairwise: bool = False,
+) -> int:
     """The most bytes of a token; `gates` is the most that one enclave has."""
     components = [_component("boot"), _component("runtime", version)]
     components += [_component("appliance", version), _component("policy")]
     components += [_component(f"enclave:{name}") for name in enclaves]
     components += [_component("radio")] if radio else []
     longest = max((f"enclave:{name}" for name in enclaves), key=len, default="")
+    about_enclave: dict[int, object] = {
+        -75002: {
+            1: longest,
+            2: bytes(8),
+            3: bytes(8),
+            4: [[_MOST, _MOST]] * 2,
+            5: [[15, _MOST, _MOST]] * gates,
+        }
+    }
+    enrolment: dict[int, object] = {-75003: {1: _DIGEST, 2: bytes(64)}} if pairwise else {}
     claims: dict[int, object] = {
         10: bytes(64),
         256: bytes(33),
@@ -40,22 +57,23 @@ def token_size(enclaves: Sequence[str], version: str, gates: int, *, radio: bool
         2396: _DIGEST,
         2399: components,
         -75001: {1: _DIGEST, 2: _MOST, 3: _MOST, 4: [[_MOST, _MOST]] * len(enclaves)},
-        -75002: {
-            1: longest,
-            2: bytes(8),
-            3: bytes(8),
-            4: [[_MOST, _MOST]] * 2,
-            5: [[15, _MOST, _MOST]] * gates,
-        },
+        **max(about_enclave, enrolment, key=lambda asked: len(cbor.encode(asked))),
     }
     return len(cbor.encode(claims)) + _SIGN1
 
 
 def reply_size(
-    enclaves: Sequence[str], version: str, gates: int, board: str, *, radio: bool = False
+    enclaves: Sequence[str],
+    version: str,
+    gates: int,
+    board: str,
+    *,
+    radio: bool = False,
+    pairwise: bool = False,
 ) -> int:
     """The most bytes of token and certificate."""
-    return token_size(enclaves, version, gates, radio=radio) + CERTIFICATE + len(board)
+    token = token_size(enclaves, version, gates, radio=radio, pairwise=pairwise)
+    return token + CERTIFICATE + len(board)
 
 
 def _component(kind: str, version: str | None = None) -> dict[int, object]:

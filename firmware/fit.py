@@ -116,7 +116,14 @@ def _evidence_problems(manifest: Manifest, board: Board) -> list[Problem]:
     names = list(manifest.enclaves)
     gates = max((sum(g.enclave == name for g in manifest.gates) for name in names), default=0)
     radio = manifest.radio is not None
-    size = reply_size(names, manifest.appliance.version, gates, board.name, radio=radio)
+    size = reply_size(
+        names,
+        manifest.appliance.version,
+        gates,
+        board.name,
+        radio=radio,
+        pairwise=manifest.appliance.pairwise,
+    )
     if size <= ROOM and len(names) <= MOST_ENCLAVES:
         return []
     what = f"the evidence can have {size} bytes with {len(names)} enclaves, {ROOM} fit an answer"

@@ -12,7 +12,7 @@ from simulated_device import GOOD, digest, private_key
 
 import boards
 from attest import certificate, dice, evidence
-from attest.evidence import Component, GateUse, Health, Subject
+from attest.evidence import Component, Enrolment, GateUse, Health, Subject
 from firmware import evidence_size
 from firmware.fit import board_problems
 from firmware.manifest import load
@@ -46,6 +46,10 @@ def test_the_size_is_that_of_the_longest_token(count: int, gates: int) -> None:
     radio = Component("radio", digest("radio"), device.signer_id)
     token = evidence.write(replace(longest, components=(*longest.components, radio)), device.alias)
     assert evidence_size.token_size(names, "1.2.3", gates, radio=True) == len(token)
+    asked = replace(longest, subject=None, enrolment=Enrolment(bytes(32), bytes(64)))
+    enrolling = len(evidence.write(asked, device.alias))
+    most = evidence_size.token_size(names, "1.2.3", gates, pairwise=True)
+    assert most == max(enrolling, evidence_size.token_size(names, "1.2.3", gates))
     assert evidence_size.PROFILE == evidence.PROFILE_URI
 
 
