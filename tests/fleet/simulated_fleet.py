@@ -23,6 +23,7 @@ import attest
 from attest import dice
 from attest.corim import ReferenceValues
 from flasher.bundle import parse_image
+from flasher.reasons import IMAGE_ERRORS, Reason
 from flasher.state import Run, StateLock, announce, withdraw
 from tests.attest.simulated_device import SimulatedDevice
 from tests.flasher.fake_application import SECURED, Application
@@ -31,6 +32,8 @@ from tests.flasher.fake_board import FakeBoard
 PROCESS = 10  # boards in one process
 LINE_BYTES_S = 115_200 / 10  # eight bits between a start and a stop bit
 BASE64 = 4 / 3
+IMAGE_GROUP = 1  # of SMP: image management
+IMAGE_MAGIC = 0x96F3_B83D.to_bytes(4, "little")  # of MCUboot's image header
 SLOT_BYTES = 0x8_0000
 SLOT_A = 0x2100_0000
 
@@ -69,6 +72,9 @@ class SimulatedBoard(Application):
     def _upload(self, asked: dict[str, object]) -> dict[str, object]:
         data = asked["data"]
         assert isinstance(data, bytes)
+        if asked["off"] == 0 and data[:4] != IMAGE_MAGIC:  # its manager takes no deltas
+            self.refusal = (1 - self.running, Reason.NO_IMAGE)
+            return {"err": {"group": IMAGE_GROUP, "rc": IMAGE_ERRORS[Reason.NO_IMAGE]}}
         if asked["off"] == 0:
             length = asked["len"]
             assert isinstance(length, int)
