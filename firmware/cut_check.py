@@ -23,6 +23,7 @@ _MEND = "report it, with the module; until then write it in another way"
 _USES = re.compile(
     r"// (?:LOAD_(?:NAME|GLOBAL|ATTR|METHOD|SUPER_METHOD)|IMPORT_\w+) '(\w+)'$", re.M
 )
+_ATTRIBUTES = re.compile(r"// LOAD_(?:ATTR|METHOD) '(\w+)'$", re.M)
 _INTERNED = re.compile(r"^Q\((\w+)\)$", re.M)
 _NAMED = re.compile(r"\bMP_QSTR_(\w+)")
 _WORD = re.compile(r"[^\W\d]\w*")
@@ -111,14 +112,18 @@ def check_names(
     of names of the C code as it is compiled, `everything` gives the texts of all of MicroPython's
     C; it is asked only if a name is missing.
     What modules define or spell themselves is theirs. Modules that may do without one that is not
-    there are not asked: nobody knows which names they would have used with it.
+    there are not asked: nobody knows which names they would have used with it. Where a class has
+    a `__getattr__`, any attribute may be its own.
     """
     interned = set(_INTERNED.findall(compiled))
     if {*_IMPORTED.findall("\n".join(_INSTRUCTION.findall(frozen)))} - interned - sources.keys():
         return
     missing = set(_USES.findall(frozen)) - interned
     if missing:
-        missing -= _spelled(sources.values()) | {*".".join(sources).split(".")}
+        own = _spelled(sources.values()) | {*".".join(sources).split(".")}
+        missing -= own
+        if "__getattr__" in own:
+            missing -= set(_ATTRIBUTES.findall(frozen))
     if missing:
         missing &= {name for text in everything() for name in _NAMED.findall(text)}
     if missing:

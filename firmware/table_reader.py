@@ -28,6 +28,7 @@ _WORDS = struct.Struct("<2I")
 # Elf32_Sym (Tool Interface Standard ELF 1.2, figure 1-15): name, value, size, info, other, section.
 _SYMBOL = struct.Struct("<3I 2B H")
 _STT_FUNC = 2
+_SHN_UNDEF = 0
 
 
 class TableError(ValueError):
@@ -179,7 +180,9 @@ class _Image:
 
     def _add_symbols(self, table: bytes, names: bytes) -> None:
         """Elf32_Sym entries, read directly: pyelftools takes a tenth of a second for an image's."""
-        for name_at, value, size, info, _, _ in _SYMBOL.iter_unpack(table):
+        for name_at, value, size, info, _, section in _SYMBOL.iter_unpack(table):
+            if section == _SHN_UNDEF:  # only asked for: a weak name that nothing defines
+                continue
             name = names[name_at : names.index(b"\0", name_at)].decode("ascii", "replace")
             if info & 0xF == _STT_FUNC:
                 self._functions.setdefault(value, name)

@@ -243,3 +243,18 @@ def test_a_file_that_is_no_image_is_refused(built: Built, tmp_path: Path) -> Non
     junk.write_bytes(built.elf.read_bytes()[:3000])
     with pytest.raises(AuditError):
         audit(built, junk)
+
+
+def test_a_table_that_is_only_asked_for_is_not_there(built: Built, tmp_path: Path) -> None:
+    """The linker keeps the name of a weak table that an image has not; it has no address."""
+    data = bytearray(built.elf.read_bytes())
+    with built.elf.open("rb") as file:
+        table = ELFFile(file).get_section_by_name(".symtab")
+        number = next(
+            i for i, each in enumerate(table.iter_symbols()) if each.name == "coffret_devices"
+        )
+        struct.pack_into("<H", data, table["sh_offset"] + 16 * number + 14, 0)  # SHN_UNDEF
+    elf = tmp_path / "asked.elf"
+    elf.write_bytes(data)
+    with pytest.raises(AuditError, match="the image has no coffret_devices"):
+        audit(built, elf)

@@ -106,6 +106,14 @@ def test_a_module_that_may_do_without_another_is_not_asked_for_names() -> None:
         check_names(without, {"main": b"", "framebuf": b""}, "", lambda: ["MP_QSTR_sorted"])
 
 
+def test_an_attribute_may_be_the_getattr_of_a_class() -> None:
+    source = b"class C:\n    def __getattr__(self, name): return name\nprint(C().add)"
+    frozen = "    0x13, 0x02, // LOAD_ATTR 'add'"
+    check_names(frozen, {"main": source}, "Q(print)\n", lambda: ["MP_QSTR_add"])
+    with pytest.raises(WrongCutError, match="without add"):
+        check_names(frozen, {"main": b"print({1}.add)"}, "Q(print)\n", lambda: ["MP_QSTR_add"])
+
+
 def test_importing_a_name_does_not_make_it() -> None:
     with pytest.raises(WrongCutError):
         _check("sorted", "from builtins import sorted")
