@@ -24,6 +24,11 @@ _USES = re.compile(
     r"// (?:LOAD_(?:NAME|GLOBAL|ATTR|METHOD|SUPER_METHOD)|IMPORT_\w+) '(\w+)'$", re.M
 )
 _ATTRIBUTES = re.compile(r"// LOAD_(?:ATTR|METHOD) '(\w+)'$", re.M)
+# Code that is given a stream, in an appliance that never makes one, calls none.
+_OF_STREAMS = frozenset(
+    ("read", "readinto", "readline", "readlines", "write", "close", "flush", "seek", "tell")
+)
+_HAVE_STREAMS = frozenset(("io", "sys", "machine", "deflate"))
 _INTERNED = re.compile(r"^Q\((\w+)\)$", re.M)
 _NAMED = re.compile(r"\bMP_QSTR_(\w+)")
 _WORD = re.compile(r"[^\W\d]\w*")
@@ -113,10 +118,11 @@ def check_names(
     C; it is asked only if a name is missing.
     What modules define or spell themselves is theirs. Modules that may do without one that is not
     there are not asked: nobody knows which names they would have used with it. Where a class has
-    a `__getattr__`, any attribute may be its own.
+    a `__getattr__`, any attribute may be its own; without a module that has streams, so is `write`.
     """
     interned = set(_INTERNED.findall(compiled))
-    if {*_IMPORTED.findall("\n".join(_INSTRUCTION.findall(frozen)))} - interned - sources.keys():
+    imported = {*_IMPORTED.findall("\n".join(_INSTRUCTION.findall(frozen)))}
+    if imported - interned - sources.keys():
         return
     missing = set(_USES.findall(frozen)) - interned
     if missing:
@@ -124,6 +130,8 @@ def check_names(
         missing -= own
         if "__getattr__" in own:
             missing -= set(_ATTRIBUTES.findall(frozen))
+        if not imported & _HAVE_STREAMS:
+            missing -= _OF_STREAMS & set(_ATTRIBUTES.findall(frozen))
     if missing:
         missing &= {name for text in everything() for name in _NAMED.findall(text)}
     if missing:

@@ -114,6 +114,15 @@ def test_an_attribute_may_be_the_getattr_of_a_class() -> None:
         check_names(frozen, {"main": b"print({1}.add)"}, "Q(print)\n", lambda: ["MP_QSTR_add"])
 
 
+def test_code_for_streams_is_none_where_nothing_has_one() -> None:
+    source = {"main": b"def save(file): file.write(1)"}
+    frozen = "    0x14, 0x02, // LOAD_METHOD 'write'"
+    check_names(frozen, source, "", lambda: ["MP_QSTR_write"])
+    with_io = f"    0x1b,0x05, // IMPORT_NAME 'io'\n{frozen}"
+    with pytest.raises(WrongCutError, match="without write"):
+        check_names(with_io, source, "Q(io)\n", lambda: ["MP_QSTR_write"])
+
+
 def test_importing_a_name_does_not_make_it() -> None:
     with pytest.raises(WrongCutError):
         _check("sorted", "from builtins import sorted")
