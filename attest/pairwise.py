@@ -17,7 +17,7 @@ from attest import appraisal, evidence, p256, policy
 from attest.appraisal import Firmware
 from attest.certificate import Certificate
 from attest.corim import ReferenceValues
-from attest.endorsement import board_of
+from attest.endorsement import board_of, opened, signed
 from attest.errors import AttestError, EndorsementError, EvidenceError, PublicKeyError
 from attest.evidence import Component, Enrolment, Evidence
 from attest.flows import EMPTY, FlowBook
@@ -25,12 +25,11 @@ from attest.maps import Fields
 from attest.policy import Policy
 from attest.response import Response
 from attest.verdict import Challenge, Claim, Outcome, Verdict
-from enclaves import cbor, cose
+from enclaves import cose
 
 PROFILE_URI = "urn:uuid:0b5e1c34-27d9-4f0a-8c6e-c0ff2e7000a2"
 CONTENT_TYPE = "application/vnd.coffret.pairwise+cbor"
 VERSION = 1
-MAX_BYTES = 1024  # of an endorsement
 DAY_S = 24 * 60 * 60  # issue times are rounded down to it: two of one minute would be one device's
 
 (
@@ -116,34 +115,12 @@ def endorse(
         KEY_LIFECYCLE: told.lifecycle,
         KEY_ISSUED: now - now % DAY_S,
     }
-    headers: dict[int | str, object] = {
-        cose.HEADER_CONTENT_TYPE: CONTENT_TYPE,
-        cose.HEADER_KID: p256.key_hash(operator.public_key()),
-    }
-    return cose.sign1(cbor.encode(payload), operator, headers)
+    return signed(payload, operator, CONTENT_TYPE)
 
 
 def verify(data: bytes, operator: p256.PublicKey) -> Endorsement:
     """Parse and verify under the operator's key. Raises EndorsementError."""
-    if len(data) > MAX_BYTES:
-        raise EndorsementError(f"endorsement of {len(data)} bytes, at most {MAX_BYTES} are read")
-    wanted = {
-        cose.HEADER_ALG: cose.ES256,
-        cose.HEADER_CONTENT_TYPE: CONTENT_TYPE,
-        cose.HEADER_KID: p256.key_hash(operator),
-    }
-    try:
-        message = cose.read1(data)
-        payload = cbor.decode(message.payload)
-        if message.protected.get(cose.HEADER_KID) != wanted[cose.HEADER_KID]:
-            raise EndorsementError("endorsement: signed with another operator's key")
-        if message.protected != wanted or message.unprotected:
-            raise EndorsementError("endorsement: not the headers of one for a pairwise identity")
-        cose.check1(message, operator)
-    except EndorsementError:
-        raise
-    except ValueError as error:
-        raise EndorsementError(f"endorsement: {error}") from error
+    payload = opened(data, operator, CONTENT_TYPE, "one for a pairwise identity")
     fields = Fields(payload, "endorsement", EndorsementError)
     fields.expect(KEY_VERSION, "version", VERSION)
     endorsed = Endorsement(

@@ -11,19 +11,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-import secrets
-import shutil
-import subprocess
-import sys
-import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from boards.errors import ENVIRONMENT, CoffretError
 from firmware.modules import MAX_SOURCE_BYTES
 from firmware.object_cache import user_cache
+from firmware.wheels import WheelError, fetched, unpack
 
 _MODULE = re.compile(r"[a-z_][a-z0-9_]{0,30}\.py")
 _FILES_MAX = 256
@@ -91,46 +87,22 @@ def _modules(folder: Path) -> dict[str, Path]:
 
 
 def _fetch(requirement: str, sha256: str, folder: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix="coffret-package-") as directory:
-        wanted = Path(directory) / "requirements.txt"
-        wanted.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="ascii")
-        # Wheels only: to look at anything else, pip would run it.
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        command += ["--disable-pip-version-check", "--only-binary", ":all:", "--require-hashes"]
-        done = subprocess.run(
-            [*command, "--dest", directory, "--requirement", str(wanted)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        wheels = list(Path(directory).glob("*.whl"))
-        if "HASHES" in done.stderr or "hash" in done.stderr.lower():
+    try:
+        with fetched(requirement, sha256) as wheel:
+            unpack(wheel, folder, _plain_modules)
+    except WheelError as error:
+        if error.other_digest:
             what = f"the wheel of {requirement} has another digest"
             mend = "take the digest from who vouches for the package; never from this message"
-            raise PackageError("sha256", what, mend)
-        if done.returncode != 0 or len(wheels) != 1:
-            said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-            raise CoffretError(
-                f"cannot fetch {requirement}: {said[0] if said else 'it has no wheel'}",
-                "run this once where pip reaches its index, or use `folder`",
-                ENVIRONMENT,
-            )
-        _unpack(wheels[0], folder)
+            raise PackageError("sha256", what, mend) from None
+        raise CoffretError(
+            f"cannot fetch {requirement}: {error.said or 'it has no wheel'}",
+            "run this once where pip reaches its index, or use `folder`",
+            ENVIRONMENT,
+        ) from None
 
 
-def _unpack(wheel: Path, folder: Path) -> None:
-    """The wheel's modules into the cache, in one step."""
-    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}")
-    temporary.mkdir(parents=True)
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            for entry in archive.infolist()[:_FILES_MAX]:
-                if _MODULE.fullmatch(entry.filename) and entry.file_size <= MAX_SOURCE_BYTES:
-                    (temporary / entry.filename).write_bytes(archive.read(entry))
-        try:
-            temporary.rename(folder)
-        except OSError:  # another process was faster
-            if not folder.is_dir():
-                raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+def _plain_modules(entries: Sequence[zipfile.ZipInfo]) -> Iterator[zipfile.ZipInfo]:
+    for entry in entries[:_FILES_MAX]:
+        if _MODULE.fullmatch(entry.filename) and entry.file_size <= MAX_SOURCE_BYTES:
+            yield entry

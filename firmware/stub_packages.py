@@ -8,19 +8,15 @@ pip itself checks the digest, which `locks/stubs.sha256` names.
 from __future__ import annotations
 
 import hashlib
-import secrets
-import shutil
-import subprocess
-import sys
-import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from boards.errors import ENVIRONMENT, CoffretError
 from boards.model import Board
 from firmware.object_cache import user_cache
+from firmware.wheels import WheelError, fetched, unpack
 
 _LOCK = Path(__file__).parent / "locks" / "stubs.sha256"
 # What the stubs of every board are written with.
@@ -78,51 +74,25 @@ def _present(package: StubPackage) -> Path:
 
 
 def _fetch(package: StubPackage) -> None:
-    with tempfile.TemporaryDirectory(prefix="coffret-stubs-") as directory:
-        wanted = Path(directory) / "requirements.txt"
-        pin = f"{package.name}=={package.version} --hash=sha256:{package.digest}\n"
-        wanted.write_text(pin, encoding="ascii")
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        command += ["--disable-pip-version-check", "--only-binary", ":all:", "--require-hashes"]
-        done = subprocess.run(
-            [*command, "--dest", directory, "--requirement", str(wanted)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        wheels = list(Path(directory).glob("*.whl"))
-        if done.returncode != 0 or len(wheels) != 1:
-            said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-            raise CoffretError(
-                f"cannot fetch {package.name} {package.version}: {said[0] if said else 'no wheel'}",
-                "run this once where pip reaches its index: the types of the board come from there",
-                ENVIRONMENT,
-            )
-        _unpack(wheels[0], package)
-
-
-def _unpack(wheel: Path, package: StubPackage) -> None:
     """The wheel's stubs into the cache, in one step. pip has checked the digest; so do we."""
-    data = wheel.read_bytes()
-    if hashlib.sha256(data).hexdigest() != package.digest:
-        raise CoffretError(f"{wheel.name} is not the pinned file", "try again", ENVIRONMENT)
-    temporary = package.folder.with_name(f".{package.folder.name}.{secrets.token_hex(6)}")
+
+    def stubs(entries: Sequence[zipfile.ZipInfo]) -> Iterator[zipfile.ZipInfo]:
+        for entry in entries:
+            name = entry.filename
+            wanted = name.endswith(".pyi") and (
+                package.name != _SHARED or name.startswith(_SHARED_FOLDER)
+            )
+            if wanted and ".." not in Path(name).parts and entry.file_size <= _MAX_FILE:
+                yield entry
+
     try:
-        with zipfile.ZipFile(wheel) as archive:
-            for entry in archive.infolist():
-                name = entry.filename
-                wanted = name.endswith(".pyi") and (
-                    package.name != _SHARED or name.startswith(_SHARED_FOLDER)
-                )
-                if not wanted or ".." in Path(name).parts or entry.file_size > _MAX_FILE:
-                    continue
-                target = temporary / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(archive.read(entry))
-        try:
-            temporary.rename(package.folder)
-        except OSError:  # another process was faster
-            if not package.folder.is_dir():
-                raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        with fetched(f"{package.name}=={package.version}", package.digest) as wheel:
+            if hashlib.sha256(wheel.read_bytes()).hexdigest() != package.digest:
+                raise CoffretError(f"{wheel.name} is not the pinned file", "try again", ENVIRONMENT)
+            unpack(wheel, package.folder, stubs)
+    except WheelError as error:
+        raise CoffretError(
+            f"cannot fetch {package.name} {package.version}: {error.said or 'no wheel'}",
+            "run this once where pip reaches its index: the types of the board come from there",
+            ENVIRONMENT,
+        ) from None
