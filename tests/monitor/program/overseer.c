@@ -4,14 +4,19 @@
 #include "orders.h"
 #include "report.h"
 
+// Up to the end of the line: a read gives what has come by then, which may be half a number.
 static uint32_t read_number(void) {
-    uint8_t line[16];
-    int32_t length = syscall3(SYS_PORT_READ, (uint32_t)line, sizeof line, FOREVER);
     uint32_t number = 0;
-    for (int32_t i = 0; i < length && line[i] >= '0' && line[i] <= '9'; i++) {
-        number = number * 10u + line[i] - '0';
+    for (;;) {
+        uint8_t digit = 0;
+        if (syscall3(SYS_PORT_READ, (uint32_t)&digit, 1, FOREVER) != 1) {
+            continue;
+        }
+        if (digit == '\n') {
+            return number;
+        }
+        number = number * 10u + digit - '0';
     }
-    return number;
 }
 
 void controller(const struct task *self) {
