@@ -124,7 +124,7 @@ class Machine:
     def send(self, data: bytes) -> None:
         self.port.sendall(data)
 
-    def read_until(self, end: bytes, seconds: float = 20.0) -> bytes:
+    def read_until(self, end: bytes, seconds: float = 60.0) -> bytes:
         """What the port sent up to and with `end`. AssertionError when time is up."""
         deadline = time.monotonic() + seconds
         while end not in self._seen:
@@ -132,7 +132,7 @@ class Machine:
         found, _, self._seen = self._seen.partition(end)
         return found + end
 
-    def read_exactly(self, count: int, seconds: float = 20.0) -> bytes:
+    def read_exactly(self, count: int, seconds: float = 60.0) -> bytes:
         """The next `count` bytes from the port. AssertionError with what came, when time is up."""
         deadline = time.monotonic() + seconds
         while len(self._seen) < count:
@@ -151,11 +151,22 @@ class Machine:
         assert data, f"the emulator ended; seen: {self._seen[-400:]!r}"
         self._seen += data
 
-    def line(self, seconds: float = 20.0) -> str:
+    def stream_left(self, quiet_s: float = 1.0) -> bytes:
+        """What stream 0 sent and nobody read, until it is quiet: its driver may lag behind."""
+        self.stream.settimeout(quiet_s)
+        left = b""
+        try:
+            while data := self.stream.recv(4096):
+                left += data
+        except TimeoutError:
+            pass
+        return left
+
+    def line(self, seconds: float = 60.0) -> str:
         """The next line of text, without its end."""
         return self.read_until(b"\n", seconds).decode().strip()
 
-    def ask(self, command: str, seconds: float = 20.0) -> str:
+    def ask(self, command: str, seconds: float = 60.0) -> str:
         """Send one line, read one line."""
         self.send(command.encode() + b"\n")
         return self.line(seconds)

@@ -22,7 +22,7 @@ OTHERS = (
     pytest.param("pyboard-v1.1", marks=pytest.mark.all),
     "rpi-pico",
 )
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 
 
 def transcript(user: User, bundle: Path) -> tuple[bytes, list[tuple[str, str]]]:

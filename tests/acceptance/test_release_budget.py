@@ -11,7 +11,7 @@ from flasher.run import board_of
 from flasher.smp import Board, wait_for
 from tests.acceptance.conftest import User
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 REFUSED = "gate budget used up"
 
 

@@ -137,7 +137,7 @@ def tell_all(teller: Teller) -> None:
     teller.tell("rebuild", bundle)
     _log(teller, bundle)
     with board_of(read_bundle(bundle), state=folder / "kitchen") as board:
-        wait_for(board.port, 30, lambda answering: answering.mode())
+        wait_for(board.port, 60, lambda answering: answering.mode())
         teller.tell("devices")
         teller.tell("devices", "--ask")
         log = folder / "log.json"

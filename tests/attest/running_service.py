@@ -92,10 +92,10 @@ class RunningService:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        listening = self._wait_for("listening")
+        listening = self.wait_for("listening")
         self.url = str(listening["url"])
         self._port = int(self.url.rpartition(":")[2])
-        self._wait_for("ready")
+        self.wait_for("ready")
 
     @property
     def pid(self) -> int:
@@ -150,11 +150,13 @@ class RunningService:
             except ValueError:
                 self.lines.append({"event": "not JSON", "text": line})
 
-    def _wait_for(self, event: str) -> dict[str, object]:
+    def wait_for(self, event: str, **facts: object) -> dict[str, object]:
+        """The first line of its log that tells `event` with these facts, once it is there."""
+        sought = {"event": event, **facts}
         until = time.monotonic() + PATIENCE_S
         while True:
             for line in list(self.lines):
-                if line.get("event") == event:
+                if sought.items() <= line.items():
                     return line
             assert self._process.poll() is None, self.lines
             assert time.monotonic() < until, self.lines

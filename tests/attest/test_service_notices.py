@@ -40,9 +40,11 @@ def test_a_change_is_told_once_signed_and_again_until_it_is_taken(tmp_path: Path
                 for device in (GOOD, GOOD, LEAKY, LEAKY):
                     report(client, device)
                 receiver.wait_for(2)
+                # By then, on a busy machine, it may have aged too.
                 told = sorted(
                     (event["data"]["before"] or "", event["data"]["verdict"])
                     for event in receiver.taken
+                    if event["data"]["verdict"] != "unknown"
                 )
                 assert told == [("", "trusted"), ("trusted", "untrusted")]
                 assert {event["data"]["name"] for event in receiver.taken} == {"kitchen"}

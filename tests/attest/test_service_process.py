@@ -58,11 +58,11 @@ def test_stopped_in_the_middle_of_a_request_it_still_answers(home: Home) -> None
         head = (
             f"POST {opened.headers['location']} HTTP/1.1\r\nHost: x\r\n"
             f"Authorization: Bearer {home.everything}\r\nContent-Type: {EVIDENCE}\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
+            f"Content-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
         )
         with socket.create_connection(("127.0.0.1", service.port), timeout=30) as line:
             line.sendall(head.encode() + body[:100])
-            time.sleep(0.3)
+            assert line.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"  # it waits for the rest
             codes: list[int] = []
             ending = threading.Thread(target=lambda: codes.append(service.stop()))
             ending.start()

@@ -54,7 +54,7 @@ class Receiver:
         self._server.shutdown()
         self._server.server_close()
 
-    def wait_for(self, count: int, seconds: float = 40.0) -> list[dict[str, Any]]:
+    def wait_for(self, count: int, seconds: float = 180.0) -> list[dict[str, Any]]:
         until = time.monotonic() + seconds
         while len(self.taken) < count:
             assert time.monotonic() < until, (self.taken, self.tries)

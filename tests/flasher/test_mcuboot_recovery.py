@@ -77,7 +77,7 @@ def test_an_upload_to_mcuboots_recovery_arrives(mcuboot: tuple[VirtualBoard, byt
     with Board.open(virtual.port) as board:
         board.reset(into_recovery=True)
     time.sleep(1)
-    wait_for(virtual.port, 10, lambda board: board.images())
+    wait_for(virtual.port, 60, lambda board: board.images())
     with Board.open(virtual.port) as board:
         board.upload(image)
         (slot,) = board.images()

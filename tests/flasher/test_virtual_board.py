@@ -52,7 +52,7 @@ def _facts(process: subprocess.Popen[bytes]) -> dict[str, object]:
     return facts
 
 
-def _gone(pid: int, seconds: float = 5) -> bool:
+def _gone(pid: int, seconds: float = 60) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:

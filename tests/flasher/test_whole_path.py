@@ -130,7 +130,7 @@ def test_an_operators_day(operator: Operator, board: VirtualBoard) -> None:
     again = operator.document("flash", operator.bundle(NEW))
     assert again["changed"] is False
     board.power_cycle()
-    wait_for(board.port, 20, lambda answering: answering.mode())
+    wait_for(board.port, 60, lambda answering: answering.mode())
     assert _running(board) == (NEW, True)
     assert operator.document("attest", "--bundle", operator.bundle(NEW))["verdict"] == "trusted"
 
@@ -183,7 +183,7 @@ def test_a_power_cut_during_the_upload_leaves_the_old_version_running(
     with Board.open(board.port, timeout_s=10) as uploading, pytest.raises(CutError):
         uploading.upload(image, cut_at_half)
     board.power_cycle()
-    wait_for(board.port, 20, lambda answering: answering.mode())
+    wait_for(board.port, 60, lambda answering: answering.mode())
     assert _running(board) == (OLD, True)
     done = operator.document("flash", operator.bundle(NEW), "--port", board.port)
     assert done["version"] == NEW
@@ -197,10 +197,10 @@ def test_a_trial_that_nobody_confirms_is_undone_by_the_next_reset(
         answering.upload(image.data)
         answering.mark_test(image.digest)
     board.power_cycle()
-    wait_for(board.port, 20, lambda answering: answering.mode())
+    wait_for(board.port, 60, lambda answering: answering.mode())
     assert _running(board) == (NEW, False)
     board.power_cycle()
-    wait_for(board.port, 20, lambda answering: answering.mode())
+    wait_for(board.port, 60, lambda answering: answering.mode())
     assert _running(board) == (OLD, True)
     with Board.open(board.port, timeout_s=10) as answering:
         refusal = answering.refusal()
@@ -216,7 +216,7 @@ def test_a_trial_whose_manager_answers_outlives_the_watchdog(
         answering.upload(image.data)
         answering.mark_test(image.digest)
     board.power_cycle()
-    wait_for(board.port, 20, lambda answering: answering.mode())
+    wait_for(board.port, 60, lambda answering: answering.mode())
     time.sleep(40)  # `trial_ms` of the virtual boards is 30 s
     assert _running(board) == (NEW, False)
     with Board.open(board.port, timeout_s=10) as answering:
@@ -243,7 +243,7 @@ def test_a_board_is_decommissioned_for_good_by_its_signing_key_alone(
     gone = operator.coffret("attest", "--bundle", operator.bundle(OLD), "--port", board.port)
     assert gone.returncode != 0
     board.power_cycle()
-    wait_for(board.port, 20, lambda answering: answering.mode().value == "recovery" or None)
+    wait_for(board.port, 60, lambda answering: answering.mode().value == "recovery" or None)
     with Board.open(board.port, timeout_s=10) as answering:
         identity = answering.identity()
         assert (identity.lifecycle, identity.instance_id) == (0x6000, bytes(33))
@@ -267,7 +267,7 @@ def test_an_application_can_be_sent_into_recovery_and_back(
     with Board.open(board.port, timeout_s=10) as answering:
         answering.reset(into_recovery=True)
     time.sleep(0.3)
-    wait_for(board.port, 20, lambda answering: answering.mode().value == "recovery" or None)
+    wait_for(board.port, 60, lambda answering: answering.mode().value == "recovery" or None)
     done = operator.document("flash", operator.bundle(OLD), "--port", board.port)
     assert done["version"] == OLD
 

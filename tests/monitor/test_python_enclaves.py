@@ -68,7 +68,7 @@ def run(source: Path, directory: Path, last: str) -> Outcome:
     make_flash(board, state / "flash.bin", bundle.path("slot_a").read_bytes())
     with VirtualBoard(board, bundle.path("boot"), state, root=directory) as virtual:
         log = Log(last)
-        wait_for(virtual.port, 30, log.complete)
+        wait_for(virtual.port, 60, log.complete)
         with Board.open(virtual.port) as link:
             enclaves = {enclave.name: enclave for enclave in link.enclaves().enclaves}
     return Outcome([text for _, text in sorted(log.texts.items())], enclaves)

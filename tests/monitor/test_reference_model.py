@@ -65,13 +65,7 @@ def run(
     program = Program(plan.board, image, stub(directory))
     with running(program, directory) as machine:
         said = lines(machine, "done", seconds=60)
-        machine.stream.settimeout(0.2)
-        left = b""
-        try:
-            while data := machine.stream.recv(4096):
-                left += data
-        except TimeoutError:
-            pass
+        left = machine.stream_left()
     return _parse(said), left
 
 

@@ -406,7 +406,7 @@ class OracleBoard:
 
     image: LinkedImage = field(repr=False)
     directory: Path
-    patience_s: float = 20.0
+    patience_s: float = 60.0
     slow: bool = False  # an instruction takes longer than a tick of the finest counter
     extra: tuple[str, ...] = ()
     _machine: Machine = field(init=False)

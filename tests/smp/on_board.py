@@ -71,7 +71,8 @@ def reset(virtual: VirtualBoard, mode: BootMode | None = None, answers: bool = T
 def wait(virtual: VirtualBoard) -> None:
     async def ask() -> None:
         # The line may still hold what was sent before the reset: only a reply to us counts.
-        for _ in range(20):
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
             smp = SMPClient(SMPSerialTransport(), virtual.port, timeout_s=0.5)
             await smp._transport.connect(virtual.port, 1)
             try:

@@ -298,7 +298,7 @@ def running_board(kind: str, library: ctypes.CDLL, fresh: bool = True) -> Iterat
         assert library.simulated_map() == 0
     board = host_board()
     ours, theirs = socket.socketpair()
-    ours.settimeout(5)
+    ours.settimeout(60)
     services = SimulatedServices(board)
     structure, facts, ended = services.structure(), identity_facts(), list[int]()
 

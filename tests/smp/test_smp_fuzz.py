@@ -113,7 +113,7 @@ def server(
     flags = ("-O1", "-g", "-DSIMULATED_BYTEWISE=1", *SANITIZERS)
     program = compile_host(sources, directory, directory / "server", flags)
     ours, theirs = socket.socketpair()
-    ours.settimeout(20)
+    ours.settimeout(60)
     errors = directory / "errors"
     with errors.open("wb") as log:
         process = subprocess.Popen([str(program)], stdin=theirs.fileno(), stderr=log)
