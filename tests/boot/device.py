@@ -158,7 +158,7 @@ def answers_in_recovery(machine: Machine) -> bool:
     packet = struct.pack(">BBHHBB", 2, 0, len(body), 0, 7, 0) + body
     framed = packet + struct.pack(">H", binascii.crc_hqx(packet, 0))
     line = base64.b64encode(struct.pack(">H", len(framed)) + framed)
-    for _ in range(20):  # sent before boot listens, the UART's one byte is all that is kept
+    for _ in range(120):  # sent before boot listens, the UART's one byte is all that is kept
         machine.send(b"\x06\x09" + line + b"\n")
         try:
             answer = machine.read_until(b"\n", 0.5)

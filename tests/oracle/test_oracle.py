@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, seed, settings
 
 from enclaves.graph import Life
 from enclaves.monitor_system import Channel, Restart, System, Task
-from tests.oracle.cases import Case, cases
+from tests.oracle.cases import Case, cases, conversations
 from tests.oracle.compare import differences
 from tests.oracle.machine import SINK, Operation, OracleBoard, build
 from tests.oracle.operations import EXIT, PAUSE, RECEIVE, SEND
@@ -71,6 +71,14 @@ _LARGE = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_t
 @settings(max_examples=500, deadline=None, suppress_health_check=_LARGE)
 @given(case=cases())
 def test_monitor_does_what_the_model_does_in_500_appliances(board: OracleBoard, case: Case) -> None:
+    agree(board, case)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=_LARGE)
+@given(case=conversations())
+def test_monitor_does_what_the_model_does_in_100_conversations(
+    board: OracleBoard, case: Case
+) -> None:
     agree(board, case)
 
 

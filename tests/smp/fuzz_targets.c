@@ -164,6 +164,106 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length) {
     return 0;
 }
 
+#elif defined(TARGET_STORE)
+#include "coffret/flash.h"
+#include "coffret/store.h"
+
+#define BANK 512u
+#define HEADER 12u
+#define SMALLEST 8u // a record without a payload
+#define NEW_KEY 5u
+
+// The two banks, in a block of their exact size.
+static uint8_t *banks;
+const uint8_t *flash_address(uint32_t offset) { return banks + offset; }
+
+int flash_erase(uint32_t offset, size_t length) {
+    memset(banks + offset, 0xFF, length);
+    return 0;
+}
+
+int flash_program(uint32_t offset, const void *data, size_t length) {
+    const uint8_t *bytes = data;
+    for (size_t i = 0; i < length; i++) {
+        if ((bytes[i] & ~banks[offset + i]) != 0) {
+            abort(); // the store programs nothing that it did not find erased
+        }
+    }
+    memcpy(banks + offset, data, length);
+    return 0;
+}
+
+static uint32_t crc32(const uint8_t *data, size_t length) {
+    uint32_t crc = UINT32_MAX;
+    for (size_t i = 0; i < length; i++) {
+        crc ^= data[i];
+        for (int bit = 0; bit < 8; bit++) {
+            crc = crc >> 1 ^ (crc & 1u ? 0xEDB88320u : 0u);
+        }
+    }
+    return ~crc;
+}
+
+static void seal(uint8_t *data, size_t length) {
+    uint32_t crc = crc32(data, length);
+    memcpy(data + length, &crc, sizeof crc);
+}
+
+// Right CRCs for the header and the first `records` records, as far as the lengths they claim allow.
+static void mend(uint8_t *bank, unsigned records) {
+    memcpy(bank, "CFRS", 4);
+    seal(bank, 8);
+    for (uint32_t at = HEADER; records-- > 0 && at + SMALLEST <= BANK;) {
+        uint32_t body = (4u + bank[at + 2] + (uint32_t)bank[at + 3] * 256u + 3u) & ~3u;
+        bank[at + 1] = 0xFF;
+        if (body + 4u > BANK - at) {
+            break;
+        }
+        seal(bank + at, body);
+        at += body + 4u;
+    }
+}
+
+// Whatever lies in the flash, what was written is there afterwards, and nothing else has changed.
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length) {
+    if (length < 3u) {
+        return 0;
+    }
+    banks = malloc(2u * BANK);
+    memset(banks, 0xFF, 2u * BANK);
+    memcpy(banks, data + 3, length - 3u < 2u * BANK ? length - 3u : 2u * BANK);
+    for (unsigned bank = 0; bank < 2u; bank++) {
+        if (data[bank] & 1u) {
+            mend(banks + bank * BANK, data[bank] >> 1);
+        }
+    }
+    struct store store, again;
+    store_open(&store, 0, BANK);
+    uint8_t before[256][BANK], after[BANK], made[64];
+    int lengths[256];
+    for (unsigned key = 0; key < 256u; key++) {
+        lengths[key] = store_get(&store, (uint8_t)key, before[key], BANK);
+    }
+    memset(made, data[2], sizeof made);
+    size_t size = data[2] % sizeof made;
+    bool done = store_put(&store, NEW_KEY, made, size) == 0;
+    store_open(&again, 0, BANK);
+    if (again.bank != store.bank || again.end != store.end) {
+        abort();
+    }
+    for (unsigned key = 1; key < 255u; key++) {
+        bool is_new = done && key == NEW_KEY;
+        const uint8_t *expected = is_new ? made : before[key];
+        int wanted = is_new ? (int)size : lengths[key];
+        int found = store_get(&again, (uint8_t)key, after, BANK);
+        if (found != wanted || (found > 0 && memcmp(after, expected, (size_t)found) != 0)) {
+            abort();
+        }
+    }
+    free(banks);
+    return 0;
+}
+
 #elif defined(TARGET_SLOT)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length) {
     struct slot_image image;

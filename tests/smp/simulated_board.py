@@ -104,7 +104,7 @@ def sources_of(kind: str) -> list[Path]:
     """The C files of one kind of server."""
     folders = [RUNTIME / name for name in ("cbor", "smp", "store")]
     sources = [path for folder in folders for path in sorted(folder.glob("*.c"))]
-    sources.append(HERE / "simulated_hardware.c")
+    sources += [HERE / "simulated_hardware.c", HERE / "simulated_port.c"]
     if kind == RECOVERY:
         return [*sources, RUNTIME / "boot" / "recovery.c", HERE / "simulated_recovery.c"]
     services = sorted((RUNTIME / "services").glob("manager*.c"))

@@ -9,45 +9,34 @@
 #include "board_config.h"
 #include "coffret/flash.h"
 
-#ifndef SIMULATED_BYTEWISE
-#define SIMULATED_BYTEWISE 0
-#endif
-
 jmp_buf simulated_off;
-static int port_file = -1;
 
-void simulated_port(int port) { port_file = port; }
-
-size_t simulated_read(uint8_t *data, size_t capacity) {
-    // Byte by byte where a reset must not lose what follows it.
-    ssize_t count = read(port_file, data, SIMULATED_BYTEWISE ? 1 : capacity);
-    if (count <= 0) {
-        longjmp(simulated_off, SIMULATED_CLOSED);
+// A file of erased bytes, of the flash's size; -1: there is none.
+static int erased_file(void) {
+    static int file = -1;
+    uint8_t block[4096];
+    if (file >= 0) {
+        return file;
     }
-    return (size_t)count;
-}
-
-size_t simulated_write(const uint8_t *data, size_t length) {
-    for (size_t done = 0; done < length;) {
-        ssize_t count = write(port_file, data + done, length - done);
-        if (count <= 0) {
-            longjmp(simulated_off, SIMULATED_CLOSED);
+    file = memfd_create("erased", MFD_CLOEXEC);
+    memset(block, 0xFF, sizeof block);
+    for (uint32_t at = 0; at < BOARD_FLASH_SIZE; at += sizeof block) {
+        if (write(file, block, sizeof block) != (ssize_t)sizeof block) {
+            return -1;
         }
-        done += (size_t)count;
     }
-    return length;
+    return file;
 }
 
-// Maps the flash, erased, and a page where boot is. 0 on success.
+// Maps the flash, erased, and a page where boot is; whatever was there is gone. 0 on success.
 int simulated_map(void) {
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
     void *flash = (void *)(uintptr_t)BOARD_FLASH_BASE;
     void *boot = (void *)(uintptr_t)BOARD_BOOT_BASE;
-    if (mmap(flash, BOARD_FLASH_SIZE, PROT_READ | PROT_WRITE, flags, -1, 0) != flash ||
-        mmap(boot, 4096, PROT_READ | PROT_WRITE, flags, -1, 0) != boot) {
+    int access = PROT_READ | PROT_WRITE, flags = MAP_PRIVATE | MAP_FIXED;
+    if (mmap(flash, BOARD_FLASH_SIZE, access, flags, erased_file(), 0) != flash ||
+        mmap(boot, 4096, access, flags | MAP_ANONYMOUS, -1, 0) != boot) {
         return -1;
     }
-    memset(flash, 0xFF, BOARD_FLASH_SIZE);
     return 0;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What both simulated boards share: flash in memory at the board's own address, the port a file descriptor.
+// What both simulated boards share: flash in memory at the board's own address (simulated_hardware.c), and a port
+// (simulated_port.c: a file descriptor).
 #ifndef SIMULATED_HARDWARE_H
 #define SIMULATED_HARDWARE_H
 

@@ -7,11 +7,13 @@ the user's cache; a finding fails, and names the input.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
 from pathlib import Path
 
+import cbor2
 import pytest
 
 from firmware.boot_build import keys_source
@@ -22,46 +24,87 @@ from flasher.bundle import parse_image
 from flasher.delta import make_delta
 from tests.boot.skips.test_skips import FOREIGN
 from tests.boot.test_power_cut import small_board
-from tests.smp.simulated_board import RECOVERY, make_image, write_config
+from tests.smp.simulated_board import MANAGER_A, RECOVERY, make_image, sources_of, write_config
 from tests.store.host_library import RUNTIME
 
 HERE = Path(__file__).parent
 SECONDS = int(os.environ.get("COFFRET_FUZZ_SECONDS", "600"))
+HASHING = ["crypto/sha256.c", "crypto/memory.c"]
+SESSIONS = {"RECOVERY": RECOVERY, "MANAGER": MANAGER_A}
 TARGETS: dict[str, list[str]] = {
     "DER": ["crypto/der.c"],
-    "IMAGE": ["boot/image.c", "crypto/der.c", "crypto/sha256.c", "crypto/memory.c"],
+    "IMAGE": ["boot/image.c", "crypto/der.c", *HASHING],
     "MAP": ["cbor/reader.c"],
     "FRAME": ["smp/frame.c"],
     "SLOT": ["smp/slot_image.c"],
     "DELTA": ["smp/delta.c"],
+    "STORE": ["store/store.c", "store/blank.c"],
+    "RECOVERY": HASHING,
+    "MANAGER": HASHING,
 }
+ECHO, RESET, STATE, UPLOAD, ERASE = 0, 1, 4, 5, 6  # places in fuzzed_session.c's `commands`
+READS, WRITES = 0x40, 0xC0  # of SMP's second version
+CODE = b"code" * 50
 
 
 def build(target: str, out: Path) -> Path:
     tree = find_tree(MBEDTLS).path
     sources = [RUNTIME / name for name in TARGETS[target]]
+    if "crypto/sha256.c" in TARGETS[target]:
+        sources.append(tree / "library/sha256.c")
     if target == "IMAGE":
         (out / "board_config.h").write_text(small_board().config_header())
         (out / "keys.c").write_text(keys_source(Trust.of([FOREIGN.public_key()])))
-        sources += [out / "keys.c", tree / "library/sha256.c"]
+        sources.append(out / "keys.c")
     else:
-        write_config(RECOVERY, out)
+        write_config(SESSIONS.get(target, RECOVERY), out)
+    if target in SESSIONS:
+        base = ",".join(map(str, make_image(0, CODE)))
+        (out / "base_image.inc").write_text(base)
+        hardware = [p for p in sources_of(SESSIONS[target]) if p.name != "simulated_port.c"]
+        sources += [HERE / "fuzzed_session.c", *hardware]
+    else:
+        sources.append(HERE / "fuzz_targets.c")
     includes = [out, RUNTIME, RUNTIME / "include", RUNTIME / "boot", RUNTIME / "crypto"]
     includes += [RUNTIME / "crypto/shim", tree / "include", tree / "library"]
     command = ["clang", "-g", "-O1", "-std=gnu11", "-fsanitize=fuzzer,address,undefined"]
     command += ["-fno-sanitize-recover=all", "-DCOFFRET_HOST", f"-DTARGET_{target}"]
     command += ["-DSMP_DELTA"] if target == "DELTA" else []
+    command += ["-DBASE"] if target == "MANAGER" else []
     command += ['-DMBEDTLS_CONFIG_FILE="crypto_config.h"']
     command += [part for include in includes for part in ("-I", str(include))]
     program = out / target.lower()
     done = subprocess.run(
-        [*command, "-o", str(program), str(HERE / "fuzz_targets.c"), *map(str, sources)],
+        [*command, "-o", str(program), *map(str, sources)],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
     return program
+
+
+def packet(command: int, body: object) -> bytes:
+    """As fuzzed_session.c reads it."""
+    payload = cbor2.dumps(body)
+    return bytes([command]) + len(payload).to_bytes(2, "little") + payload
+
+
+def session(file: bytes) -> bytes:
+    """An upload in pieces, marked for a trial, over a reset; then what a host may ask for."""
+    sha = hashlib.sha256(file).digest()
+    first = {"image": 0, "len": len(file), "sha": sha}
+    pieces = [{"off": at, "data": file[at : at + 400]} for at in range(0, len(file), 400)]
+    pieces[0] |= first
+    uploads = [packet(WRITES | UPLOAD, piece) for piece in pieces]
+    digest = parse_image(make_image(1, CODE)).digest
+    mark = packet(WRITES | STATE, {"hash": digest, "confirm": False})
+    asked = [packet(READS | command, {}) for command in range(13)]
+    again = packet(WRITES | RESET, {}) + packet(WRITES | UPLOAD, pieces[0])
+    whole = [*uploads[:2], again, *uploads[1:], mark, packet(READS | STATE, {}), *asked]
+    return b"".join(
+        [*whole, packet(WRITES | ECHO, {"d": "hi"}), packet(WRITES | ERASE, {"slot": 1})]
+    )
 
 
 @pytest.mark.all
@@ -78,6 +121,10 @@ def test_fuzzer_finds_nothing(target: str, tmp_path: Path) -> None:
         (seeds / "delta").write_bytes(b"\xff\xff" + make_delta(*images))
     if target in ("IMAGE", "SLOT"):
         (seeds / "image").write_bytes(make_image(0, b"code"))
+    if target in SESSIONS:
+        images = [parse_image(make_image(slot, CODE)) for slot in (0, 1)]
+        (seeds / "upload").write_bytes(session(images[1].data))
+        (seeds / "delta").write_bytes(session(make_delta(*images)))
     done = subprocess.run(
         [
             *(str(program), f"-max_total_time={SECONDS}", "-max_len=4096", "-rss_limit_mb=1024"),
