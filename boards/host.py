@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from boards.facts import Facts, Identifier
+from boards.facts import Address, Facts, Identifier
 from boards.transports import TransportName
 
 
@@ -24,11 +24,21 @@ class UsbId(Facts):
     mode: Literal["application", "rom", "probe"] = "application"
 
 
+class ProbeWrite(Facts):
+    """A word that a debug probe writes to the halted part; `says` what that does."""
+
+    address: Address
+    value: Annotated[int, Field(ge=0, le=0xFFFF_FFFF)]
+    says: str
+
+
 class Host(Facts):
     """How a computer reaches the board: `transports`, the one to prefer first.
 
     `uf2_family` and `uf2_label` (of the USB drive) go with `uf2`, `probe_target` (pyOCD's name of
-    the part) with `cmsis-dap`. `hex_file`: a probe on the board takes Intel HEX files by its drive.
+    the part) with `cmsis-dap`. `probe_before`: written before the flash is programmed, for what a
+    reset of the processor alone leaves running; `probe_reset`: what resets the whole part, where
+    SYSRESETREQ does not. `hex_file`: a probe on the board takes Intel HEX files by its drive.
     `button`: how a person gets the board into its ROM boot loader.
     """
 
@@ -38,6 +48,8 @@ class Host(Facts):
     uf2_label: Annotated[str, Field(pattern=r"^[!-~]{1,11}$")] | None = None
     hex_file: bool = False
     probe_target: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,32}$")] | None = None
+    probe_before: tuple[ProbeWrite, ...] = ()
+    probe_reset: tuple[ProbeWrite, ...] = ()
     button: str | None = None
     stubs: str | None = None  # PyPI package of MicroPython type stubs, where there is one
 
@@ -49,6 +61,8 @@ class Host(Facts):
             raise ValueError("host.uf2_label without host.uf2_family")
         if ("cmsis-dap" in self.transports) != (self.probe_target is not None):
             raise ValueError("host.probe_target and the transport cmsis-dap go together")
+        if (self.probe_before or self.probe_reset) and self.probe_target is None:
+            raise ValueError("host.probe_before, host.probe_reset: only with cmsis-dap")
         if len(set(self.transports)) != len(self.transports):
             raise ValueError("host.transports names one twice")
         if "dfu" in self.transports and not self.usb_ids_of("rom"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`coffret flash` where nothing of coffret answers: through the boot loader in the part's ROM."""
+"""`coffret flash` where nothing of coffret answers: by the part's ROM, or a debug probe."""
 
 from __future__ import annotations
 
@@ -97,6 +97,10 @@ def open_transport(device: Device, board: Board, name: str) -> Transport:
 
         link = Bus().open(device.path.removeprefix("usb:"))
         return Picoboot(link) if name == "picoboot" else Dfu(link)
+    if name == "cmsis-dap":
+        from flasher.transports.cmsis_dap import CmsisDap  # noqa: PLC0415
+
+        return CmsisDap(device.path, device.serial, board.host)
     if name == "an3155":
         from flasher.transports.an3155 import An3155  # noqa: PLC0415
 

@@ -18,6 +18,7 @@ from flasher.discovery import udev
 from flasher.discovery.device import Device
 from flasher.discovery.search import Sources, find
 from flasher.discovery.volumes import unmounted
+from flasher.transports import cmsis_dap
 from flasher.transports.serial_link import user_of
 from flasher.transports.usb_link import Bus
 
@@ -61,6 +62,7 @@ def _machine() -> Iterator[Finding]:
     yield _program("qemu-system-arm", "virtual boards", "apt install qemu-system-arm")
     yield _package("rp2040py", "emulated Pico", 'pip install "coffret[pico]"')
     yield _package("esptool", "Espressif parts", 'pip install "coffret[espressif]"')
+    yield _package(cmsis_dap.PACKAGE, "debug probes", cmsis_dap.INSTALL)
 
 
 def _program(name: str, purpose: str, mend: str) -> Finding:
@@ -93,6 +95,10 @@ def _boards(found: Iterable[Device]) -> Iterator[Finding]:
     for device in devices:
         if device.mend is not None:
             yield Finding(device.name, False, f"{device.path}: may not be used", device.mend)
+            continue
+        if device.kind == "probe" and importlib.util.find_spec(cmsis_dap.PACKAGE) is None:
+            says = f"{device.path}: a debug probe, which needs pyOCD"
+            yield Finding(device.name, False, says, cmsis_dap.INSTALL)
             continue
         user = user_of(device.path) if device.kind == "usb" and Path(device.path).exists() else ""
         if user:

@@ -22,6 +22,10 @@ from flasher.transports.usb_link import Bus, UsbFacts
 # A board's second USB function, where the system tells its name (Linux does): no SMP there.
 _STREAM = "stream"
 _NAME_MAX = 24
+# In the name of every such probe (CMSIS-DAP, USB interface).
+PROBE = "CMSIS-DAP"
+# One that may not be asked for its name: Raspberry Pi's Debug Probe.
+_PROBE_ID = (0x2E8A, 0x000C)
 PERMISSION = "install the udev rules once: coffret udev --install, then plug the board in again"
 
 
@@ -119,6 +123,8 @@ def _on_the_bus(where: Sources) -> Iterator[Device]:
             (b, i) for b, i in _ids(where, facts.vendor, facts.product) if i.mode != "application"
         ]
         if not ids:
+            if PROBE in facts.says or (facts.vendor, facts.product) == _PROBE_ID:
+                yield _probe(facts)
             continue
         names = tuple(board.name for board, _ in ids)
         mode = ids[0][1].mode
@@ -138,6 +144,23 @@ def _on_the_bus(where: Sources) -> Iterator[Device]:
             location=facts.place,
             mend=None if facts.readable else PERMISSION,
         )
+
+
+def _probe(facts: UsbFacts) -> Device:
+    """A debug probe that is no part of a board: any may be at the end of its cable."""
+    place = facts.serial or facts.place
+    return Device(
+        path=f"probe:{place}",
+        name=f"probe-{place[-_NAME_MAX:]}".lower(),
+        kind="probe",
+        says=facts.says or "debug probe",
+        boards=(),
+        mode="probe",
+        transport="cmsis-dap",
+        serial=facts.serial,
+        location=facts.place,
+        mend=None if facts.readable else PERMISSION,
+    )
 
 
 def _drives(where: Sources) -> Iterator[Device]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import boards
 from boards.errors import ENVIRONMENT, CoffretError
+from flasher.discovery.search import PROBE
 from flasher.state import write_atomically
 
 # Before 73-seat-late.rules, which gives `uaccess` devices to the seat's user.
@@ -17,11 +18,12 @@ _HEAD = """\
 # Boards of coffret, for whoever sits at this machine. Written by `coffret udev --install`.
 # ModemManager would talk to a serial port before we do.
 """
+_PROBES = f'ATTRS{{product}}=="*{PROBE}*", MODE="0660", TAG+="uaccess"'
 
 
 def rules() -> str:
-    """The file: a line for each USB id of each board."""
-    return _HEAD + "".join(f"{line}\n" for line in sorted(set(_lines())))
+    """The file: a line for each USB id of each board, and one for all debug probes."""
+    return _HEAD + "".join(f"{line}\n" for line in (*sorted(set(_lines())), _PROBES))
 
 
 def _lines() -> Iterator[str]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,7 @@ class Machine:
         self._told = 0  # cycles that rp2040py's clock knows of
         self._reset_wanted = False
         self.resets = 0
+        self.on_reset: Callable[[], None] = lambda: None  # before the first instruction behind it
         self.processor = Processor(
             b"".join(word.to_bytes(4, "little") for word in BOOTROM_B1).ljust(_ROM_SIZE, b"\0"),
             memoryview(self.chip.flash)[: len(self._file)],
@@ -161,6 +163,8 @@ class Machine:
                 self._reset(from_watchdog=False)
             elif reason is Stop.LOCKUP:
                 raise MachineLockupError(self.processor.registers)
+            elif reason is Stop.HALT:
+                return False
             elif reason is Stop.SLEEP:
                 if alarm >= end:
                     return False
@@ -187,6 +191,7 @@ class Machine:
         self._xip = dict.fromkeys(self._xip, 0)
         self.processor.reset()
         self._listen()
+        self.on_reset()
 
     def close(self) -> None:
         """Pulls the plug."""

@@ -42,6 +42,7 @@ class Stop(IntEnum):
     RESET = 2
     LOCKUP = 3
     BREAK = 4
+    HALT = 5
 
 
 class _State(ctypes.Structure):
@@ -56,6 +57,8 @@ class _State(ctypes.Structure):
         ("faults", ctypes.c_uint32),
         ("instructions", ctypes.c_uint64),
         ("r", ctypes.c_uint32 * REGISTERS),
+        ("debugged", ctypes.c_uint32),
+        ("halted", ctypes.c_uint32),
     )
 
 
@@ -106,7 +109,10 @@ class Processor:
     ) -> None:
         assert len(flash) & (len(flash) - 1) == 0, "the flash's size is a power of two"
         self._library = ctypes.CDLL(str(library()))
-        self._library.core_size.restype = ctypes.c_uint32
+        for name in ("core_size", "core_debug_register"):
+            getattr(self._library, name).restype = ctypes.c_uint32
+        for name in ("core_debug_load", "core_debug_store"):
+            getattr(self._library, name).restype = ctypes.c_bool
         self._memory = ctypes.create_string_buffer(self._library.core_size())
         self._state = _State.from_buffer(self._memory)
         self._error: BaseException | None = None
@@ -159,10 +165,13 @@ class Processor:
         """Runs until `until` cycles have passed in all, or something else ends it."""
         self._state.deadline = until
         reason = Stop(self._library.core_run(self._memory))
+        self._raise_error()
+        return reason
+
+    def _raise_error(self) -> None:
         if self._error is not None:
             error, self._error = self._error, None
             raise error
-        return reason
 
     def stop(self) -> None:
         """From a call back: `run` returns before the next instruction."""
@@ -207,3 +216,41 @@ class Processor:
     def set_flash_readable(self, readable: bool) -> None:
         """Whether the flash answers in its windows (execute in place)."""
         self._state.xip = readable
+
+    # ---- for a debugger ----
+
+    def attach_debugger(self, attached: bool) -> None:
+        """Whether BKPT halts (`Stop.HALT`) instead of being a fault; a reset does not change it."""
+        self._state.debugged = attached
+
+    @property
+    def halted(self) -> bool:
+        """Nothing runs; `halt` ends that too."""
+        return bool(self._state.halted)
+
+    def halt(self, halted: bool = True) -> None:
+        """Stops before the next instruction, or goes on there."""
+        self._state.halted = halted
+
+    def debug_register(self, number: int) -> int:
+        """A register by the number of DCRSR (Arm DDI 0419, section C1.6.3)."""
+        return int(self._library.core_debug_register(self._memory, number))
+
+    def set_debug_register(self, number: int, value: int) -> None:
+        """See `debug_register`."""
+        self._library.core_set_debug_register(self._memory, number, ctypes.c_uint32(value))
+
+    def debug_load(self, address: int, size: int) -> int | None:
+        """What the bus holds, past the protection unit; None: nothing answers there."""
+        value = ctypes.c_uint32()
+        place = ctypes.c_uint32(address)
+        found = self._library.core_debug_load(self._memory, place, size, ctypes.byref(value))
+        self._raise_error()
+        return value.value if found else None
+
+    def debug_store(self, address: int, size: int, value: int) -> bool:
+        """The other way; False: nothing answers there."""
+        words = ctypes.c_uint32(address), size, ctypes.c_uint32(value)
+        taken = bool(self._library.core_debug_store(self._memory, *words))
+        self._raise_error()
+        return taken

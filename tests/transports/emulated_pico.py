@@ -107,7 +107,7 @@ class EmulatedPico:
             under_way = self._usb.endpoint_read_alarms[endpoint].buffers
             self._wait(lambda under_way=under_way: not under_way)
 
-    def bulk_in(self, endpoint: int, size: int) -> bytes:
+    def bulk_in(self, endpoint: int, size: int, _timeout_ms: int = 0) -> bytes:
         number, found = endpoint & 0xF, b""
         while True:
             queue = self._from_device.setdefault(number, deque())

@@ -264,7 +264,7 @@ class SimulatedStm32Dfu:
     def bulk_out(self, endpoint: int, data: bytes) -> None:
         raise StallError
 
-    def bulk_in(self, endpoint: int, size: int) -> bytes:
+    def bulk_in(self, endpoint: int, size: int, _timeout_ms: int) -> bytes:
         raise StallError
 
     def clear_halt(self, endpoint: int) -> None:

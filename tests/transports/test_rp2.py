@@ -175,7 +175,7 @@ class _Hostile:
         if self._random.random() < 0.2:
             raise StallError
 
-    def bulk_in(self, _endpoint: int, size: int) -> bytes:
+    def bulk_in(self, _endpoint: int, size: int, _timeout_ms: int) -> bytes:
         if self._random.random() < 0.2:
             raise StallError
         return self._random.randbytes(self._random.randint(0, size))

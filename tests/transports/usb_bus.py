@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import struct
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -42,7 +43,7 @@ class Function(Protocol):
         """`data` goes to the device, or is how many bytes may come back."""
 
     def bulk_out(self, endpoint: int, data: bytes) -> None: ...
-    def bulk_in(self, endpoint: int, size: int) -> bytes: ...
+    def bulk_in(self, endpoint: int, size: int, timeout_ms: int) -> bytes: ...
     def clear_halt(self, endpoint: int) -> None: ...
     def unplugged(self) -> None: ...
 
@@ -59,6 +60,7 @@ class Socket:
     pull_after: int | None = None
     moved: int = 0
     claimed: set[int] = field(default_factory=set)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def plug(self) -> None:
         self.plugged, self.pull_after, self.moved = True, None, 0
@@ -169,10 +171,12 @@ class Bus(usb.backend.IBackend):  # type: ignore[misc]
 
     def _move(self, socket: Socket, count: int) -> None:
         """Bytes cross the cable, unless it is pulled by then."""
-        socket.moved += count
-        pulled = socket.pull_after is not None and socket.moved > socket.pull_after
-        if pulled and socket.plugged:
-            socket.plugged = False
+        with socket.lock:
+            socket.moved += count
+            pulled = socket.pull_after is not None and socket.moved > socket.pull_after
+            now = pulled and socket.plugged
+            socket.plugged = socket.plugged and not pulled
+        if now:
             socket.function.unplugged()
         if not socket.plugged:
             raise _error(errno.ENODEV)
@@ -216,7 +220,7 @@ class Bus(usb.backend.IBackend):  # type: ignore[misc]
 
     def bulk_read(self, dev_handle: Socket, ep: int, intf: int, buff: Any, timeout: int) -> int:
         assert intf in dev_handle.claimed
-        answer = _answer(lambda: dev_handle.function.bulk_in(ep, len(buff)))
+        answer = _answer(lambda: dev_handle.function.bulk_in(ep, len(buff), timeout))
         self._move(dev_handle, len(answer))
         buff[: len(answer)] = type(buff)("B", answer)
         return len(answer)

@@ -25,7 +25,8 @@ enum stop {                         // why core_run came back
     STOP_SLEEP = 1,                 // WFI or WFE, and nothing to wake it
     STOP_RESET = 2,                 // SYSRESETREQ
     STOP_LOCKUP = 3,                // a fault in the fault handler
-    STOP_BREAK = 4                  // core_stop
+    STOP_BREAK = 4,                 // core_stop
+    STOP_HALT = 5                   // BKPT while a debugger is attached; r[15] is its address
 };
 
 enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_EXECUTE };
@@ -55,6 +56,8 @@ struct core {
     uint32_t faults;                // HardFaults taken
     uint64_t instructions;
     uint32_t r[16];                 // r[13] is the stack pointer in use, r[15] the next instruction
+    uint32_t debugged;              // a debugger is attached: BKPT halts instead of being a fault
+    uint32_t halted;                // nothing runs until it is 0 again
     // From here on nobody else looks.
     uint32_t other_stack;           // the stack pointer that is not in use
     bool n, z, c, v, thumb;
@@ -97,12 +100,23 @@ bool store(struct core *core, uint32_t address, uint32_t size, uint32_t value);
 bool load_as(struct core *core, uint32_t address, uint32_t size, bool privileged, uint32_t *value);
 bool store_as(struct core *core, uint32_t address, uint32_t size, bool privileged, uint32_t value);
 bool fetch(struct core *core, uint32_t address, uint32_t *half);
+bool bus_load(struct core *core, uint32_t address, uint32_t size, uint32_t *value);
+bool bus_store(struct core *core, uint32_t address, uint32_t size, uint32_t value);
 
 // ---- protection.c ----
 bool allowed(struct core *core, uint32_t address, enum access access, bool privileged);
 void forget_permissions(struct core *core);
 
+// ---- debug.c: what a debugger sees of a halted core, by number (Arm DDI 0419, section C1.6.3, DCRSR) ----
+uint32_t core_debug_register(struct core *core, uint32_t number);
+void core_set_debug_register(struct core *core, uint32_t number, uint32_t value);
+// The bus as a debugger's access port drives it: no protection unit, no privilege. False: nothing answers there.
+bool core_debug_load(struct core *core, uint32_t address, uint32_t size, uint32_t *value);
+bool core_debug_store(struct core *core, uint32_t address, uint32_t size, uint32_t value);
+
 // ---- exceptions.c ----
+#define XPSR_THUMB (1u << 24)
+uint32_t status(const struct core *core);
 #define EXCEPTION_NMI 2u
 #define EXCEPTION_HARD 3u
 #define EXCEPTION_CALL 11u

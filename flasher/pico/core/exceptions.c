@@ -3,7 +3,6 @@
 #include "core.h"
 
 #define FRAME_SIZE 32u
-#define XPSR_THUMB (1u << 24)
 #define XPSR_ALIGNED (1u << 9)      // a word was left out so that the frame is aligned to eight bytes
 #define LOWEST 4                    // below every priority that can be set
 
@@ -47,7 +46,7 @@ uint32_t next_exception(const struct core *core, bool with_primask) {
     return best_priority < execution_priority(core, with_primask) ? best : EXCEPTION_NONE;
 }
 
-static uint32_t status(const struct core *core) {
+uint32_t status(const struct core *core) {
     uint32_t flags = (uint32_t)core->n << 31 | (uint32_t)core->z << 30 | (uint32_t)core->c << 29 | (uint32_t)core->v << 28;
     return flags | (core->thumb ? XPSR_THUMB : 0u) | core->exception;
 }

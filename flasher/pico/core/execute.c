@@ -339,8 +339,11 @@ static void miscellaneous(struct core *core, uint32_t op) {
         core->primask = is_privileged(core) ? bits(op, 4, 1) != 0u : core->primask; // CPS
     } else if (kind == 15u) {
         hint(core, op);
+    } else if (kind == 14u && core->debugged != 0u) {
+        core->halted = 1u; // BKPT; it has not been executed yet
+        core->r[PC] -= 2u;
     } else {
-        undefined(core); // BKPT too: there is no debugger
+        undefined(core);
     }
 }
 

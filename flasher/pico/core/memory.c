@@ -38,26 +38,20 @@ static bool fault(struct core *core) {
     return false;
 }
 
-bool load_as(struct core *core, uint32_t address, uint32_t size, bool privileged, uint32_t *value) {
-    *value = 0;
-    if ((address & (size - 1u)) != 0u || !allowed(core, address, ACCESS_READ, privileged)) {
-        return fault(core);
-    }
+// The bus itself, whoever drives it. False: nothing answers there.
+bool bus_load(struct core *core, uint32_t address, uint32_t size, uint32_t *value) {
     const uint8_t *at = readable_at(core, address);
     if (at != NULL) {
         memcpy(value, at, size); // both are little endian
         return true;
     }
     if ((address & ~0xFFFu) == SYSTEM_BASE) {
-        return (size == 4u && system_load(core, address, value)) || fault(core);
+        return size == 4u && system_load(core, address, value);
     }
-    return (is_peripheral(address) && core->read(address, size, value)) || fault(core);
+    return is_peripheral(address) && core->read(address, size, value);
 }
 
-bool store_as(struct core *core, uint32_t address, uint32_t size, bool privileged, uint32_t value) {
-    if ((address & (size - 1u)) != 0u || !allowed(core, address, ACCESS_WRITE, privileged)) {
-        return fault(core);
-    }
+bool bus_store(struct core *core, uint32_t address, uint32_t size, uint32_t value) {
     // The first bytes of the USB controller's RAM are registers to it.
     bool usb_control = address - USB_RAM_BASE < 0x100u;
     uint8_t *at = usb_control ? NULL : memory_at(core, address);
@@ -66,9 +60,24 @@ bool store_as(struct core *core, uint32_t address, uint32_t size, bool privilege
         return true;
     }
     if ((address & ~0xFFFu) == SYSTEM_BASE) {
-        return (size == 4u && system_store(core, address, value)) || fault(core);
+        return size == 4u && system_store(core, address, value);
     }
-    return (is_peripheral(address) && core->write(address, size, value)) || fault(core);
+    return is_peripheral(address) && core->write(address, size, value);
+}
+
+bool load_as(struct core *core, uint32_t address, uint32_t size, bool privileged, uint32_t *value) {
+    *value = 0;
+    if ((address & (size - 1u)) != 0u || !allowed(core, address, ACCESS_READ, privileged)) {
+        return fault(core);
+    }
+    return bus_load(core, address, size, value) || fault(core);
+}
+
+bool store_as(struct core *core, uint32_t address, uint32_t size, bool privileged, uint32_t value) {
+    if ((address & (size - 1u)) != 0u || !allowed(core, address, ACCESS_WRITE, privileged)) {
+        return fault(core);
+    }
+    return bus_store(core, address, size, value) || fault(core);
 }
 
 bool load(struct core *core, uint32_t address, uint32_t size, uint32_t *value) {

@@ -9,7 +9,8 @@ void core_reset(struct core *core) {
     uint64_t cycles = core->cycles, deadline = core->deadline, instructions = core->instructions;
     struct core fresh = {.cycles = cycles, .deadline = deadline, .instructions = instructions, .faults = core->faults,
                          .rom = core->rom, .flash = core->flash, .ram = core->ram, .usb_ram = core->usb_ram,
-                         .flash_mask = core->flash_mask, .read = core->read, .write = core->write};
+                         .flash_mask = core->flash_mask, .read = core->read, .write = core->write,
+                         .debugged = core->debugged};
     *core = fresh;
     core->cache_ram = core->cache_bytes;
     uint32_t entry = 0;
@@ -57,6 +58,9 @@ enum stop core_run(struct core *core) {
         }
         if (core->reset_wanted) {
             return STOP_RESET;
+        }
+        if (core->halted) {
+            return STOP_HALT;
         }
         if (core->locked) {
             return STOP_LOCKUP;
