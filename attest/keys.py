@@ -124,7 +124,7 @@ def present(folder: Path | None = None) -> list[str]:
 def load_private(path: Path) -> p256.PrivateKey:
     """Read a P-256 private key. Raises FileNotFoundError, or KeyFileError naming the mend."""
     try:
-        return pem.parse_private(_read_private_file(path))
+        return pem.parse_private(read_private_file(path, pem.MAX_PEM_BYTES))
     except pem.KeyFileError as error:
         raise KeyFileError(f"{path}: {error}", "coffret keys new makes one", USAGE) from None
 
@@ -147,8 +147,11 @@ def public_pem(key: p256.PublicKey) -> str:
     ).decode("ascii")
 
 
-def _read_private_file(path: Path) -> bytes:
-    """Read the file, checking the very descriptor that is read: nobody else may have access."""
+def read_private_file(path: Path, limit: int) -> bytes:
+    """Read the file, checking the very descriptor that is read: nobody else may have access.
+
+    At most `limit` bytes and one more. Raises FileNotFoundError or KeyFileError.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     except FileNotFoundError:
@@ -165,7 +168,7 @@ def _read_private_file(path: Path) -> bytes:
             raise KeyFileError(
                 f"others can read the key {path}", f"chmod 600 '{path}'", ENVIRONMENT
             )
-        return file.read(pem.MAX_PEM_BYTES + 1)
+        return file.read(limit + 1)
 
 
 def write_secret(path: Path, data: bytes) -> None:

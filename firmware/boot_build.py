@@ -16,7 +16,7 @@ from boards.model import Board
 from firmware.object_cache import Roots, write_atomically
 from firmware.sources import Tree
 from firmware.toolchain import CORES, CompileJob, Toolchain
-from firmware.trust import Trust, key_hash
+from firmware.trust import Trust, TrustedKey, TrustedLmsKey, key_hash
 
 RUNTIME = Path(__file__).parent / "runtime"
 
@@ -33,6 +33,8 @@ _APART = tuple(RUNTIME / name for name in ("crypto/memory.c", "boot/string.c"))
 _TIGHT = ("-mllvm", "-inline-threshold=-50", "-mllvm", "-disable-block-placement")
 _OURS = ("crypto", "boot", "store", "cbor", "smp")
 _WARNINGS = ("-Wall", "-Wextra", "-Werror")
+# The second signature, and all of mbedTLS that it takes; other boots have nothing of it.
+_LMS = "BOOT_POST_QUANTUM"
 # Of a Secure world: gateways leave nothing in registers, and may ask what a caller can reach.
 _SECURE = ("-mcmse",)
 
@@ -56,22 +58,29 @@ class Boot:
 
 
 def keys_source(trust: Trust) -> str:
-    """The text of `keys.c`: the table of trusted keys, in the order given."""
+    """The text of `keys.c`: the tables of trusted keys, in the order given."""
     rows = []
     for trusted in trust.keys:
         point = trusted.key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-        role = "KEY_DEVELOPMENT" if trusted.development else "KEY_RELEASE"
-        rows.append(
-            f"    {{{{{_bytes(key_hash(trusted.key))}}},\n     {{{_bytes(point[1:])}}},\n"
-            f"     {trusted.generation}u, {role}}},\n"
-        )
+        rows.append(_row(key_hash(trusted.key), point[1:], trusted))
+    lms = [_row(trusted.key.key_hash, trusted.key.raw, trusted) for trusted in trust.lms_keys]
+    lms_count = f"const uint32_t boot_lms_key_count = {len(lms)}u;\n" if lms else ""
     return (
         "// SPDX-License-Identifier: Apache-2.0\n"
         "// Made by firmware/boot_build.py: SHA-256 of the SubjectPublicKeyInfo, and the point.\n"
         '#include "boot/boot.h"\n\n'
-        f"const struct boot_key boot_keys[] = {{\n{''.join(rows)}}};\n"
+        f"const struct boot_key boot_keys[] = {{\n{''.join(rows + lms)}}};\n"
         f"const uint32_t boot_key_count = {len(rows)}u;\n"
         f"const volatile uint32_t boot_threshold = {trust.threshold}u;\n"
+        f"{lms_count}"
+    )
+
+
+def _row(hash_: bytes, key: bytes, trusted: TrustedKey | TrustedLmsKey) -> str:
+    role = "KEY_DEVELOPMENT" if trusted.development else "KEY_RELEASE"
+    return (
+        f"    {{{{{_bytes(hash_)}}},\n     {{{_bytes(key)}}},\n"
+        f"     {trusted.generation}u, {role}}},\n"
     )
 
 
@@ -95,7 +104,7 @@ def build_boot(
     write_atomically(made / "keys.c", keys_source(trust).encode())
     core = CORES[board.core]
     roots = Roots({"runtime": RUNTIME, "boards": BOARDS, "mbedtls": mbedtls.path, "boot": made})
-    jobs = _jobs(board, mbedtls, made)
+    jobs = _jobs(board, mbedtls, made, post_quantum=trust.post_quantum)
     objects = toolchain.compile(jobs, core, roots)
     opaque = [item for job, item in zip(jobs, objects, strict=True) if not job.lto]
     whole = toolchain.optimise(objects, core, (ENTRY,), _TIGHT)
@@ -115,7 +124,7 @@ def build_boot(
     return Boot(elf, out / "boot.bin", hashlib.sha256(binary).digest(), len(binary), ram)
 
 
-def _jobs(board: Board, mbedtls: Tree, made: Path) -> list[CompileJob]:
+def _jobs(board: Board, mbedtls: Tree, made: Path, *, post_quantum: bool) -> list[CompileJob]:
     includes = (
         made,
         RUNTIME,
@@ -129,7 +138,7 @@ def _jobs(board: Board, mbedtls: Tree, made: Path) -> list[CompileJob]:
         mbedtls.path / "library",
         mbedtls.path / "3rdparty/p256-m/p256-m",
     )
-    defines = ('MBEDTLS_CONFIG_FILE="crypto_config.h"',)
+    defines = ('MBEDTLS_CONFIG_FILE="crypto_config.h"', *((_LMS,) if post_quantum else ()))
     ours = [path for folder in _OURS for path in sorted((RUNTIME / folder).glob("*.c"))]
     ours += [*board.boot_sources, made / "keys.c"]
     if board.secure_world:

@@ -14,7 +14,7 @@ import hashlib
 import importlib
 import io
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -24,6 +24,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from boards.errors import NO, USAGE, CoffretError
 from boards.model import Board
+from firmware.lms import SIGNATURE_SIZE as LMS_SIZE
+from firmware.lms import LmsPublicKey
 from firmware.trust import SIGNATURES_MAX, key_hash
 
 HEADER_SIZE = 0x200
@@ -31,6 +33,7 @@ TLV_POLICY = 0xA0
 TLV_SBOM = 0xA1
 TLV_BOARD = 0xA2
 TLV_REVOKE = 0xA3
+TLV_LMS = 0xA4
 # imgtool takes 12 characters at most; the appliance's own name is in the image's tables.
 BOOT_RECORD_TYPE = "appliance"
 
@@ -51,6 +54,7 @@ _OPTIONAL = {TLV_REVOKE}
 _DIGEST_TLV = 4 + 32  # the first of the unprotected area
 # Key hash and signature in DER, each with its TLV's head.
 _SIGNATURE_ROOM = 4 + 32 + 4 + 72
+_LMS_ROOM = 4 + 32 + 4 + LMS_SIZE
 _HEADER = struct.Struct("<IIHHIIBBHII")
 # Behind it: what a device may refuse at the first packet (runtime/smp/slot_image.h).
 _HINT = struct.Struct("<II32s")
@@ -70,6 +74,17 @@ class ImageSigner(Protocol):
 
     def sign_digest(self, digest: bytes) -> bytes:
         """ECDSA over a SHA-256 digest (32 bytes), DER; deterministic, so that images reproduce."""
+
+
+class LmsSigner(Protocol):
+    """Holds an LMS key and guards its state: no two calls use one leaf, whatever happens."""
+
+    @property
+    def public_key(self) -> LmsPublicKey:
+        """The key that boot trusts."""
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        """An LMS signature over a digest (32 bytes), 1,452 bytes; another one each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +157,7 @@ class ImageContent:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """One signature of an image: the signer's KEYHASH (32 bytes) and ECDSA in DER."""
+    """One signature of an image: the signer's KEYHASH (32 bytes), and ECDSA in DER or LMS."""
 
     key_hash: bytes
     value: bytes
@@ -165,6 +180,7 @@ class ImageFacts:
     signatures: tuple[Signature, ...]
     hashed_size: int
     revokes_below: int = 0
+    lms: Signature | None = None
 
     @property
     def key_hash(self) -> bytes:
@@ -191,14 +207,17 @@ def unsigned_image(
     board: Board,
     content: ImageContent,
     signer: ec.EllipticCurvePublicKey,
+    *,
+    post_quantum: bool = False,
 ) -> bytes:
     """The image without a signature: what `add_signature` takes. Raises ImageError.
 
-    Its boot record names `signer`, whose signature is to be the first.
+    Its boot record names `signer`, whose signature is to be the first. `post_quantum`: there must
+    be room for an LMS signature, too.
     """
     region = board.slot(slot)
     image = _create(body, region.base, board, content, signer)
-    room = SIGNATURES_MAX * _SIGNATURE_ROOM
+    room = SIGNATURES_MAX * _SIGNATURE_ROOM + (_LMS_ROOM if post_quantum else 0)
     if len(image) > region.size - room:
         raise ImageError(
             f"image: {len(image)} bytes, the slot has {region.size} less {room} for signatures",
@@ -221,7 +240,24 @@ def add_signature(image: bytes, signer: ImageSigner, *, first: bool = False) -> 
         raise ImageError(
             f"image: it has {SIGNATURES_MAX} signatures", "boot looks at no more than that", USAGE
         )
-    more = signature_tlvs(signer, facts.digest)
+    return _with_tlvs(image, facts, signature_tlvs(signer, facts.digest), first=first)
+
+
+def add_lms_signature(image: bytes, signer: LmsSigner) -> bytes:
+    """The image with its LMS signature, behind what it has. Uses up a leaf of the key.
+
+    Raises ImageError if it is no image, or has an LMS signature.
+    """
+    facts = check_digest(image)
+    if facts.lms is not None:
+        raise ImageError("image: it has an LMS signature", "boot looks at no more than one", USAGE)
+    value = signer.sign_digest(facts.digest)
+    more = _tlv(_KEYHASH, signer.public_key.key_hash) + _tlv(TLV_LMS, value)
+    return _with_tlvs(image, facts, more, first=False)
+
+
+def _with_tlvs(image: bytes, facts: ImageFacts, more: bytes, *, first: bool) -> bytes:
+    """The image with more in its unprotected area; the digest stays in front."""
     area = image[facts.hashed_size :]
     digest, others = area[4 : 4 + _DIGEST_TLV], area[4 + _DIGEST_TLV :]
     rest = more + others if first else others + more
@@ -230,9 +266,11 @@ def add_signature(image: bytes, signer: ImageSigner, *, first: bool = False) -> 
 
 def signature_tlvs(signer: ImageSigner, digest: bytes) -> bytes:
     """Key hash and signature over the digest, as boot reads a pair of them."""
-    whose, value = key_hash(signer.public_key), signer.sign_digest(digest)
-    more = struct.pack("<HH", _KEYHASH, len(whose)) + whose
-    return more + struct.pack("<HH", _ECDSA, len(value)) + value
+    return _tlv(_KEYHASH, key_hash(signer.public_key)) + _tlv(_ECDSA, signer.sign_digest(digest))
+
+
+def _tlv(kind: int, value: bytes) -> bytes:
+    return struct.pack("<HH", kind, len(value)) + value
 
 
 def tlv_area(entries: bytes) -> bytes:
@@ -315,7 +353,7 @@ def read_image(data: bytes) -> ImageFacts:
     missing = [f"{kind:#04x}" for kind in _PROTECTED if kind not in {*protected, *_OPTIONAL}]
     if missing:
         raise _refused(f"TLV {', '.join(missing)} is missing")
-    digest, signatures = _read_open(data[hashed_size:])
+    digest, signatures, lms = _read_open(data[hashed_size:])
     try:
         board = protected[TLV_BOARD].decode("ascii")
     except UnicodeDecodeError:
@@ -334,6 +372,7 @@ def read_image(data: bytes) -> ImageFacts:
         signatures=signatures,
         hashed_size=hashed_size,
         revokes_below=int.from_bytes(protected.get(TLV_REVOKE, b""), "little"),
+        lms=lms,
     )
 
 
@@ -360,16 +399,21 @@ def _take(found: dict[int, bytes], kind: int, value: bytes, sizes: tuple[int, in
     found[kind] = value
 
 
-def _read_open(area: bytes) -> tuple[bytes, tuple[Signature, ...]]:
-    """Digest and signatures. Nobody signed this area, so nothing else may stand in it."""
+def _read_open(area: bytes) -> tuple[bytes, tuple[Signature, ...], Signature | None]:
+    """Digest and signatures, LMS apart. Nobody signed this area, so it holds nothing else."""
     digest: dict[int, bytes] = {}
     key: dict[int, bytes] = {}
     signatures: list[Signature] = []
+    lms: Signature | None = None
     for kind, value in _walk(area, _TLV_OPEN):
         if kind == _SHA256:
             _take(digest, kind, value, (32, 32))
         elif kind == _KEYHASH:
             _take(key, kind, value, (32, 32))
+        elif kind == TLV_LMS:
+            if not key or len(value) != LMS_SIZE or lms is not None:
+                raise _refused("an LMS signature has no key, another length, or is there twice")
+            lms = Signature(key.pop(_KEYHASH), value)
         elif kind != _ECDSA:
             raise _refused(f"TLV {kind:#04x} does not belong into the unprotected area")
         elif not key or not 8 <= len(value) <= 72 or len(signatures) == SIGNATURES_MAX:
@@ -380,7 +424,7 @@ def _read_open(area: bytes) -> tuple[bytes, tuple[Signature, ...]]:
         raise _refused(f"TLV {_SHA256:#04x} is missing")
     if key:
         raise _refused("a key is named and its signature is missing")
-    return digest[_SHA256], tuple(signatures)
+    return digest[_SHA256], tuple(signatures), lms
 
 
 def check_digest(data: bytes) -> ImageFacts:
@@ -410,6 +454,18 @@ def verify_image(
     if board is not None and slot is not None and facts.address != board.slot(slot).base:
         raise _refused(f"it is linked for {facts.address:#010x}, not for slot {'AB'[slot]}")
     return facts
+
+
+def check_lms(facts: ImageFacts, keys: Collection[LmsPublicKey]) -> None:
+    """That one of these LMS keys signed the image; its digest was checked. Raises ImageError."""
+    if facts.lms is None:
+        raise _refused("it has no LMS signature, and its boot asks for one")
+    for key in keys:
+        if key.key_hash == facts.lms.key_hash:
+            if not key.is_signature(facts.digest, facts.lms.value):
+                raise _refused("its LMS signature is wrong")
+            return
+    raise _refused("its LMS signature is by another key")
 
 
 def is_signature(key: ec.EllipticCurvePublicKey, digest: bytes, signature: Signature) -> bool:

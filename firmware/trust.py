@@ -4,17 +4,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from boards.errors import USAGE, CoffretError
+from firmware.lms import LmsPublicKey
 
 # runtime/boot/image.c: a bit a key in a word, and so many signatures in an image.
 KEYS_MAX = 16
 SIGNATURES_MAX = 4
+LMS_KEYS_MAX = 8
 
 
 class TrustError(CoffretError):
@@ -43,15 +45,25 @@ class TrustedKey:
 
 
 @dataclass(frozen=True, slots=True)
+class TrustedLmsKey:
+    """An LMS key that boot knows; generation and role as of the others."""
+
+    key: LmsPublicKey
+    generation: int = 0
+    development: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Trust:
     """The keys of one boot; an image needs good signatures by `threshold` of them.
 
-    Raises TrustError without a key, with one twice, one that is not on P-256, or a threshold that
-    no image could reach.
+    With LMS keys it needs, beside them, one of an LMS key. Raises TrustError without a key, with
+    one twice, one that is not on P-256, or a threshold that no image could reach.
     """
 
     keys: tuple[TrustedKey, ...]
     threshold: int = 1
+    lms_keys: tuple[TrustedLmsKey, ...] = ()
 
     @classmethod
     def of(cls, keys: Iterable[ec.EllipticCurvePublicKey], threshold: int = 1) -> Trust:
@@ -68,15 +80,20 @@ class Trust:
                 raise TrustError(
                     f"boot: a signing key on {curve.name}", "use an ECDSA key on P-256"
                 )
-            if not 0 <= trusted.generation <= 0xFFFF:
-                raise TrustError(
-                    f"boot: a key of generation {trusted.generation}", "count from 0 to 65535"
-                )
+        for generation in self._generations():
+            if not 0 <= generation <= 0xFFFF:
+                raise TrustError(f"boot: a key of generation {generation}", "count from 0 to 65535")
         if len({key_hash(trusted.key) for trusted in self.keys}) != len(self.keys):
             raise TrustError("boot: a signing key is listed twice", "name each key once")
+        if len({trusted.key for trusted in self.lms_keys}) != len(self.lms_keys):
+            raise TrustError("boot: an LMS key is listed twice", "name each key once")
         if len(self.keys) > KEYS_MAX:
             raise TrustError(
                 f"boot: {len(self.keys)} signing keys", f"boot has room for {KEYS_MAX}"
+            )
+        if len(self.lms_keys) > LMS_KEYS_MAX:
+            raise TrustError(
+                f"boot: {len(self.lms_keys)} LMS keys", f"boot has room for {LMS_KEYS_MAX}"
             )
         if not 1 <= self.threshold <= min(len(self.keys), SIGNATURES_MAX):
             most = min(len(self.keys), SIGNATURES_MAX)
@@ -84,3 +101,12 @@ class Trust:
                 f"boot: {self.threshold} signatures of {len(self.keys)} keys",
                 f"ask for 1 to {most}",
             )
+
+    def _generations(self) -> Iterator[int]:
+        yield from (trusted.generation for trusted in self.keys)
+        yield from (trusted.generation for trusted in self.lms_keys)
+
+    @property
+    def post_quantum(self) -> bool:
+        """Whether an image needs an LMS signature."""
+        return bool(self.lms_keys)

@@ -14,7 +14,11 @@ from tests.store.host_library import compile_host
 
 
 def load_boot(
-    sources: Sequence[Path], config: Path, out: Path, board: Board | None = None
+    sources: Sequence[Path],
+    config: Path,
+    out: Path,
+    board: Board | None = None,
+    defines: Sequence[str] = (),
 ) -> ctypes.CDLL:
     """A shared library of boot's crypto and `sources`; `config` holds board_config.h."""
     if board is not None:
@@ -28,5 +32,6 @@ def load_boot(
     crypto = sorted((RUNTIME / "crypto").glob("*.c"))
     theirs = [tree / "library/sha256.c"]
     flags = ["-O1", "-g", "-shared", "-fPIC", '-DMBEDTLS_CONFIG_FILE="crypto_config.h"']
+    flags += [f"-D{define}" for define in defines]
     flags += [argument for include in includes for argument in ("-I", str(include))]
     return ctypes.CDLL(str(compile_host([*crypto, *theirs, *sources], config, out, flags)))

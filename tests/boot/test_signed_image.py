@@ -22,10 +22,13 @@ from firmware.image import (
     ImageError,
     LocalSigner,
     Version,
+    add_lms_signature,
+    check_lms,
     read_image,
     verify_image,
     wrap_image,
 )
+from tests.lms import FixedLmsSigner, make_lms_key
 
 BOARD = boards.load("mps2-an385")
 KEY = ec.derive_private_key(0x1317, ec.SECP256R1())
@@ -82,6 +85,38 @@ def test_imgtool_accepts_the_image(public_key: Path, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert "Image version: 1.2.3+4" in result.stdout
     assert read_image(IMAGE).digest.hex() in result.stdout
+
+
+def test_imgtool_accepts_the_image_with_an_lms_signature(public_key: Path, tmp_path: Path) -> None:
+    """What it does not know in the unprotected area it passes over."""
+    key = make_lms_key(tmp_path / "lms.key", real=1)
+    path = tmp_path / "image.bin"
+    path.write_bytes(add_lms_signature(IMAGE, key))
+    result = imgtool("verify", "-k", public_key, path)
+    assert result.returncode == 0, result.stderr
+    assert read_image(IMAGE).digest.hex() in result.stdout
+    facts = verify_image(path.read_bytes(), KEY.public_key(), BOARD, 0)
+    check_lms(facts, [key.public_key])
+
+
+def test_lms_signature_of_another_image_or_key_is_refused(tmp_path: Path) -> None:
+    key = make_lms_key(tmp_path / "lms.key", real=2)
+    other = make_lms_key(tmp_path / "lms-other.key", b"other", real=1)
+    image = add_lms_signature(IMAGE, key)
+    facts = read_image(image)
+    assert facts.lms is not None
+    elsewhere = wrap_image(BODY, 1, BOARD, CONTENT, LocalSigner(KEY))
+    replayed = add_lms_signature(elsewhere, FixedLmsSigner(key.public_key, facts.lms.value))
+    for data, keys, what in (
+        (image, [other.public_key], "by another key"),
+        (image, [], "by another key"),
+        (IMAGE, [key.public_key], "no LMS signature"),
+        (replayed, [key.public_key], "LMS signature is wrong"),
+    ):
+        with pytest.raises(ImageError, match=what):
+            check_lms(verify_image(data, KEY.public_key()), keys)
+    with pytest.raises(ImageError, match="it has an LMS signature"):
+        add_lms_signature(image, key)
 
 
 def test_imgtool_refuses_a_changed_image(public_key: Path, tmp_path: Path) -> None:

@@ -32,12 +32,18 @@ enum boot_key_role { KEY_RELEASE = 0, KEY_DEVELOPMENT = 1 };
 
 struct boot_key {
     uint8_t hash[32];   // SHA-256 of the DER SubjectPublicKeyInfo: the KEYHASH TLV
-    uint8_t key[64];    // X || Y
+    uint8_t key[64];    // X || Y; of an LMS key as RFC 8554 section 5.3 has it, and zeros
     uint16_t generation;
     uint16_t role;      // enum boot_key_role
 };
 extern const struct boot_key boot_keys[];
 extern const uint32_t boot_key_count;
+// So many LMS keys stand behind them. With any, one of these must have signed too.
+#ifdef BOOT_POST_QUANTUM
+extern const uint32_t boot_lms_key_count;
+#else
+#define boot_lms_key_count 0u
+#endif
 // So many of them must have signed; at least 1. Read anew at each use, so that a skipped load misleads one of them.
 extern const volatile uint32_t boot_threshold;
 

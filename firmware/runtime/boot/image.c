@@ -23,7 +23,8 @@ enum tlv_type {
     TLV_COUNTER = 0x50,
     TLV_POLICY = 0xA0,
     TLV_BOARD = 0xA2,
-    TLV_REVOKE = 0xA3
+    TLV_REVOKE = 0xA3,
+    TLV_LMS = 0xA4
 };
 
 #define SIGNATURES_MAX 4u
@@ -42,13 +43,23 @@ struct found {
         const uint8_t *key_hash;
         const uint8_t *value;
     } signature[SIGNATURES_MAX];
+#ifdef BOOT_POST_QUANTUM
+    const uint8_t *lms_key_hash;
+    const uint8_t *lms;
+#endif
 };
+
+#ifdef BOOT_POST_QUANTUM
+typedef uint16_t tlv_length;
+#else
+typedef uint8_t tlv_length;
+#endif
 
 // A TLV that may stand in an area, and where in `struct found` it is kept.
 struct expected {
     uint8_t type;
-    uint8_t least; // bytes
-    uint8_t most;
+    tlv_length least; // bytes
+    tlv_length most;
     uint8_t place;
 };
 
@@ -62,6 +73,9 @@ static const struct expected in_protected[] = {
 // Nobody signed that area, so it holds these and nothing else. Each signature follows the hash of its key.
 static const struct expected in_open[] = {
     EXPECT(TLV_SHA256, 32u, 32u, digest), EXPECT(TLV_KEYHASH, 32u, 32u, key_hash), EXPECT(TLV_ECDSA, 8u, 72u, value),
+#ifdef BOOT_POST_QUANTUM
+    EXPECT(TLV_LMS, LMS_SIGNATURE_SIZE, LMS_SIGNATURE_SIZE, lms),
+#endif
     END_OF_EXPECTED};
 
 static uint32_t u16(const uint8_t *at) { return (uint32_t)at[0] | (uint32_t)at[1] << 8; }
@@ -95,6 +109,15 @@ static int take(struct found *found, const struct expected *expected, const uint
         found->key_hash = NULL;
         found->value = NULL;
     }
+#ifdef BOOT_POST_QUANTUM
+    if (expected->type == TLV_LMS) {
+        if (found->key_hash == NULL) {
+            return REASON_KEY;
+        }
+        found->lms_key_hash = found->key_hash;
+        found->key_hash = NULL;
+    }
+#endif
     return REASON_OK;
 }
 
@@ -195,10 +218,10 @@ static uint32_t key_counts(const struct boot_key *key, const struct image_limits
     return is_secured(limits->lifecycle) ? allowed + at_least(KEY_RELEASE, key->role) - MEMORY_EQUAL : allowed;
 }
 
-// Which of our keys has this hash; boot_key_count: none.
+// Which of our keys has this hash; behind them all: none.
 static uint32_t find_key(const uint8_t *hash) {
     uint32_t i = 0;
-    while (i < boot_key_count && memory_compare(boot_keys[i].hash, hash, 32u) != MEMORY_EQUAL) {
+    while (i < boot_key_count + boot_lms_key_count && memory_compare(boot_keys[i].hash, hash, 32u) != MEMORY_EQUAL) {
         i++;
     }
     return i;
@@ -251,11 +274,41 @@ static int check_signatures(const struct found *found, const struct image_limits
     return good < boot_threshold ? REASON_THRESHOLD : REASON_OK;
 }
 
+#ifdef BOOT_POST_QUANTUM
+_Static_assert(LMS_PUBLIC_SIZE <= sizeof(((struct boot_key *)0)->key), "a key of either kind has room");
+
+// The second signature, which holds even if elliptic curves do not: LMS over the same digest, by a key of ours that counts.
+// `word` becomes MEMORY_EQUAL only if it is good.
+static int check_post_quantum(const struct found *found, const struct image_limits *limits,
+                              const struct image_info *info, volatile uint32_t *word) {
+    *word = 0;
+    uint32_t number = found->lms != NULL ? find_key(found->lms_key_hash) : 0u;
+    if (number - boot_key_count >= boot_lms_key_count) {
+        return REASON_POST_QUANTUM;
+    }
+    const struct boot_key *key = &boot_keys[number];
+    volatile uint32_t counts = key_counts(key, limits); // through memory, as above
+    if (counts != MEMORY_EQUAL) {
+        return REASON_REVOKED;
+    }
+    if (info->revokes_below > key->generation) {
+        return REASON_REVOKES_ITSELF;
+    }
+    volatile uint32_t verified = lms_verify(key->key, info->digest, found->lms);
+    *word = counts + verified - MEMORY_EQUAL;
+    return verified == MEMORY_EQUAL ? REASON_OK : REASON_POST_QUANTUM;
+}
+#endif
+
 // How the proof goes on from one check to the next: order counts, and no sum of a few words makes up for another.
 static uint32_t proof_step(uint32_t proof, uint32_t word) { return (proof << 7 | proof >> 25) + word; }
 
 #define PROOF_START 0x6B2E91D4u
+#ifdef BOOT_POST_QUANTUM
+#define PROOF_STEPS 6
+#else
 #define PROOF_STEPS 5
+#endif
 
 uint32_t image_proof(uint32_t address) {
     uint32_t proof = PROOF_START ^ address;
@@ -285,7 +338,7 @@ static int check_claims(const struct found *found, const struct image_limits *li
     return board == MEMORY_EQUAL ? REASON_OK : REASON_BOARD;
 }
 
-// The MAC of an image that was verified before, else its signatures. Two steps of the proof.
+// The MAC of an image that was verified before, else its signatures. Two steps of the proof, and one for LMS.
 static int check_origin(uint32_t slot, const struct found *found, const struct image_limits *limits,
                         struct checked_image *image, struct image_macs *macs, uint8_t mac[32]) {
     volatile uint32_t word = 0;
@@ -297,14 +350,25 @@ static int check_origin(uint32_t slot, const struct found *found, const struct i
         key = memory_compare(macs->key, macs->key_again, sizeof macs->key);
         word = memory_compare(mac, macs->macs[slot], 32u);
     }
+#ifdef BOOT_POST_QUANTUM
+    volatile uint32_t post_quantum = word; // the MAC stands for all signatures
+#endif
     if (word != MEMORY_EQUAL || key != MEMORY_EQUAL) {
         reason = check_signatures(found, limits, &image->info, &word);
+#ifdef BOOT_POST_QUANTUM
+        if (reason == REASON_OK) {
+            reason = check_post_quantum(found, limits, &image->info, &post_quantum);
+        }
+#endif
         if (macs != NULL && reason == REASON_OK) {
             macs->changed = true;
         }
         key = MEMORY_EQUAL;
     }
     image->proof = proof_step(image->proof, word);
+#ifdef BOOT_POST_QUANTUM
+    image->proof = proof_step(image->proof, post_quantum);
+#endif
     image->proof = proof_step(image->proof, key);
     return reason;
 }

@@ -51,6 +51,13 @@ uint32_t p256_verify(const uint8_t public_key[P256_PUBLIC_SIZE], const uint8_t d
 // it; whether r and s are below n is for p256_verify. Returns 0, or -1 and `signature` is not to be used.
 int p256_signature_from_der(const uint8_t *der, size_t length, uint8_t signature[P256_SIGNATURE_SIZE]);
 
+// ---- LMS_SHA256_M32_H10 with LMOTS_SHA256_N32_W8 (RFC 8554); only with BOOT_POST_QUANTUM ----
+#define LMS_PUBLIC_SIZE 56u      // RFC 8554 section 5.3
+#define LMS_SIGNATURE_SIZE 1452u // section 5.4
+// MEMORY_EQUAL if the signature over the digest is good, any other word if not.
+uint32_t lms_verify(const uint8_t public_key[LMS_PUBLIC_SIZE], const uint8_t digest[SHA256_SIZE],
+                    const uint8_t signature[LMS_SIGNATURE_SIZE]);
+
 // ---- memory ----
 
 // Zeroes memory; never optimised away.
