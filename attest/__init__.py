@@ -134,7 +134,10 @@ def load_bundle(bundle: Path, signer: PublicKey | None = None) -> ReferenceValue
             USAGE,
         ) from error
     except AttestError as error:
-        raise CoffretError(f"{path}: {error}", "build the bundle again", NO) from error
+        mend = "build the bundle again"
+        if signer is not None:
+            mend += ", or name the public key of whoever built it"
+        raise CoffretError(f"{path}: {error}", mend, NO) from error
 
 
 def load_policy(path: Path | None) -> Policy:

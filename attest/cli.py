@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 import attest
-from attest import keys, log_cli, pairwise, report, response, results, serve_cli
+from attest import bundle_references, keys, log_cli, pairwise, report, response, results, serve_cli
 from attest.errors import AttestError
 from attest.p256 import PublicKey
 from attest.paths import inventory_location
@@ -166,9 +166,9 @@ def verify_command(
         raise CoffretError("--result: there is none of pairwise evidence", "leave it out", USAGE)
     answer = _evidence_file(file)
     operator = keys.load_public(operator_key) if operator_key else _own_operator(folder)
-    signer = keys.load_public(signing_key) if signing_key else None
+    checked = bundle_references.read(bundle, signing_key, folder)
     challenge = attest.Challenge(_hex(nonce))
-    references = attest.load_bundle(bundle, signer)
+    references = checked.values
     policy, flows = attest.load_policy(policy_path), attest.load_flows(bundle, *flow_paths)
     if verifier is not None:
         asked = pairwise.Expectations(verifier, challenge, operator, references, policy, flows)
@@ -180,7 +180,8 @@ def verify_command(
     if result_path is not None:
         results.write(result_path, answer, verdict, _hex(nonce), dialect, folder)
     lines = report.plain(verdict) if explain else report.lines(verdict)
-    _say(report.document(verdict), lines, as_json)
+    document = report.document(verdict) | {"reference_values": checked.to_json()}
+    _say(document, [checked.line(), *lines], as_json)
     context.exit(0 if verdict.trusted else NO)
 
 

@@ -26,6 +26,8 @@ from attest.ar4si import Tier
 from attest.errors import ResultError
 from attest.evidence import Evidence
 from attest.maps import Fields
+from attest.pairwise import PROFILE_URI as PAIRWISE_PROFILE_URI
+from attest.pairwise import Shown
 from attest.verdict import Verdict
 from enclaves import cbor, cose
 
@@ -86,7 +88,7 @@ class Result:
     verdict: Verdict
     nonce: bytes
     issued: int
-    token: Evidence | None = None
+    token: Evidence | Shown | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,14 +167,18 @@ def claims_cbor(result: Result, issuer: Issuer, dialect: Dialect) -> dict[int, A
     }
 
 
-def annotated(token: Evidence) -> dict[str, Any]:
-    """The evidence's claims under the names, and in the base64, that Veraison gives them."""
+def annotated(token: Evidence | Shown) -> dict[str, Any]:
+    """The evidence's claims under the names, and in the base64, that Veraison gives them.
+
+    A pairwise token's instance id is that of the pairwise identity, and it tells no boot seed.
+    """
+    named = isinstance(token, Evidence)
     return {
-        "eat-profile": evidence.PROFILE_URI,
+        "eat-profile": evidence.PROFILE_URI if named else PAIRWISE_PROFILE_URI,
         "psa-nonce": _base64(token.nonce),
         "psa-instance-id": _base64(token.instance_id),
         "psa-implementation-id": _base64(token.implementation_id),
-        "psa-boot-seed": _base64(token.boot_seed),
+        **({"psa-boot-seed": _base64(token.boot_seed)} if isinstance(token, Evidence) else {}),
         "psa-client-id": token.client_id,
         "psa-security-lifecycle": token.lifecycle,
         "psa-software-components": _annotated_components(token.components),

@@ -20,6 +20,7 @@ CONTENT_TYPE = "application/vnd.coffret.endorsement+cbor"
 VERSION = 1
 MAX_BYTES = 1024  # what a device keeps (docs/internals.md, record store)
 SERIAL_BYTES = 16
+KEY_HASH_BYTES = 32
 BOARD_MAX = 32
 
 (
@@ -119,27 +120,45 @@ def signed(payload: object, operator: p256.PrivateKey, content_type: str) -> byt
 
 def opened(data: bytes, operator: p256.PublicKey, content_type: str, what: str) -> cbor.Value:
     """The payload that `signed` was given, verified. Raises EndorsementError, naming `what`."""
-    if len(data) > MAX_BYTES:
-        raise EndorsementError(f"endorsement of {len(data)} bytes, at most {MAX_BYTES} are read")
-    try:
-        message = cose.read1(data)
-        payload = cbor.decode(message.payload)
-    except ValueError as error:
-        raise EndorsementError(f"endorsement: {error}") from error
-    wanted = {
-        cose.HEADER_ALG: cose.ES256,
-        cose.HEADER_CONTENT_TYPE: content_type,
-        cose.HEADER_KID: p256.key_hash(operator),
-    }
-    if message.protected.get(cose.HEADER_KID) != wanted[cose.HEADER_KID]:
+    message, payload = _read(data)
+    if message.protected.get(cose.HEADER_KID) != p256.key_hash(operator):
         raise EndorsementError("endorsement: signed with another operator's key")
-    if message.protected != wanted or message.unprotected:
-        raise EndorsementError(f"endorsement: the headers are not those of {what}")
+    _require_headers(message, content_type, what)
     try:
         cose.check1(message, operator)
     except cose.CoseError as error:
         raise EndorsementError(f"endorsement: {error}") from error
     return payload
+
+
+def alleged(data: bytes, content_type: str, what: str) -> cbor.Value:
+    """The payload WITHOUT verifying the signature. Raises EndorsementError, naming `what`."""
+    message, payload = _read(data)
+    _require_headers(message, content_type, what)
+    return payload
+
+
+def _read(data: bytes) -> tuple[cose.Sign1, cbor.Value]:
+    if len(data) > MAX_BYTES:
+        raise EndorsementError(f"endorsement of {len(data)} bytes, at most {MAX_BYTES} are read")
+    try:
+        message = cose.read1(data)
+        return message, cbor.decode(message.payload)
+    except ValueError as error:
+        raise EndorsementError(f"endorsement: {error}") from error
+
+
+def _require_headers(message: cose.Sign1, content_type: str, what: str) -> None:
+    """A key id, of a digest's size, and no header but those that `signed` writes."""
+    kid = message.protected.get(cose.HEADER_KID)
+    wanted = {
+        cose.HEADER_ALG: cose.ES256,
+        cose.HEADER_CONTENT_TYPE: content_type,
+        cose.HEADER_KID: kid,
+    }
+    sized = isinstance(kid, bytes) and len(kid) == KEY_HASH_BYTES
+    if message.protected != wanted or message.unprotected or not sized:
+        raise EndorsementError(f"endorsement: the headers are not those of {what}")
 
 
 def verify(data: bytes, operator: p256.PublicKey) -> Endorsement:

@@ -17,7 +17,7 @@ from attest import appraisal, evidence, p256, policy
 from attest.appraisal import Firmware
 from attest.certificate import Certificate
 from attest.corim import ReferenceValues
-from attest.endorsement import board_of, opened, signed
+from attest.endorsement import alleged, board_of, opened, signed
 from attest.errors import AttestError, EndorsementError, EvidenceError, PublicKeyError
 from attest.evidence import Component, Enrolment, Evidence
 from attest.flows import EMPTY, FlowBook
@@ -25,10 +25,11 @@ from attest.maps import Fields
 from attest.policy import Policy
 from attest.response import Response
 from attest.verdict import Challenge, Claim, Outcome, Verdict
-from enclaves import cose
+from enclaves import cbor, cose
 
 PROFILE_URI = "urn:uuid:0b5e1c34-27d9-4f0a-8c6e-c0ff2e7000a2"
 CONTENT_TYPE = "application/vnd.coffret.pairwise+cbor"
+WORD = "one for a pairwise identity"
 VERSION = 1
 DAY_S = 24 * 60 * 60  # issue times are rounded down to it: two of one minute would be one device's
 
@@ -84,13 +85,21 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
+class Token:
+    """A parsed pairwise token: its claims are allegations until its signature was checked."""
+
+    shown: Shown
+    message: cose.Sign1
+
+
+@dataclass(frozen=True, slots=True)
 class Expectations:
     """What the verifier called `verifier` holds against the evidence."""
 
     verifier: str
     challenge: Challenge
     operator: p256.PublicKey | None
-    references: ReferenceValues
+    references: ReferenceValues | None
     policy: Policy = policy.DEFAULT
     flows: FlowBook = EMPTY
 
@@ -120,7 +129,15 @@ def endorse(
 
 def verify(data: bytes, operator: p256.PublicKey) -> Endorsement:
     """Parse and verify under the operator's key. Raises EndorsementError."""
-    payload = opened(data, operator, CONTENT_TYPE, "one for a pairwise identity")
+    return _endorsed(opened(data, operator, CONTENT_TYPE, WORD))
+
+
+def read(data: bytes) -> Endorsement:
+    """What an endorsement says WITHOUT verifying its signature. Raises EndorsementError."""
+    return _endorsed(alleged(data, CONTENT_TYPE, WORD))
+
+
+def _endorsed(payload: cbor.Value) -> Endorsement:
     fields = Fields(payload, "endorsement", EndorsementError)
     fields.expect(KEY_VERSION, "version", VERSION)
     endorsed = Endorsement(
@@ -146,8 +163,8 @@ def verify(data: bytes, operator: p256.PublicKey) -> Endorsement:
     return endorsed
 
 
-def parse(token: bytes) -> tuple[Shown, cose.Sign1]:
-    """The claims WITHOUT verifying the signature. Raises EvidenceError, which names the claim."""
+def parse(token: bytes) -> Token:
+    """Parse once, to verify later. Raises EvidenceError, which names the claim."""
     message = evidence.read_message(token)
     fields = Fields(evidence.decode(message.payload), "token", EvidenceError)
     fields.expect(evidence.PROFILE, "profile", PROFILE_URI)
@@ -160,21 +177,30 @@ def parse(token: bytes) -> tuple[Shown, cose.Sign1]:
         components=evidence.components(fields),
     )
     fields.end()  # a claim beyond these would be one to tell the device by
-    return shown, message
+    return Token(shown, message)
 
 
-def appraise(response: Response, expected: Expectations) -> Verdict:
-    """Appraise one answer for the verifier it is for. Never raises for what a device sends."""
+def parse_answer(response: Response) -> Token:
+    """The token of an answer that names no device. Raises EvidenceError for any other answer."""
+    if response.certificate:
+        raise EvidenceError("a certificate, which names the device, beside a pairwise token")
+    return parse(response.token)
+
+
+def appraise(response: Response, expected: Expectations, parsed: Token | None = None) -> Verdict:
+    """Appraise one answer for the verifier it is for. Never raises for what a device sends.
+
+    `parsed` is the answer's token, for a caller that has parsed it already.
+    """
     try:
-        shown, message = parse(response.token)
-        if response.certificate:
-            raise EvidenceError("a certificate, which names the device, beside a pairwise token")
+        token = parsed or parse_answer(response)
     except AttestError as error:
         wanted = "a pairwise attestation token"
         broken = Claim("evidence", wanted, "malformed", Outcome.WRONG, str(error))
         return _verdict("?", [broken], expected)
+    shown = token.shown
     endorsed, claim = _endorsement(shown, response.endorsement, expected)
-    rules = expected.policy.rules_for(expected.references.appliance)
+    rules = expected.policy.rules_for(_appliance(expected))
     claims = [
         appraisal.check_nonce(shown.nonce, expected.challenge),
         *policy.check_age(rules, expected.challenge),
@@ -184,7 +210,7 @@ def appraise(response: Response, expected: Expectations) -> Verdict:
         why = "a pairwise token does not tell faults"
         claims.append(Claim("faults", "told", "not told", Outcome.UNCHECKED, why))
     if endorsed is not None:
-        claims += [_signature(message, endorsed), *_state(shown, endorsed, rules)]
+        claims += [_signature(token.message, endorsed), *_state(shown, endorsed, rules)]
         told = _firmware(shown, endorsed)
         claims += appraisal.check_firmware(told, expected.references, rules, expected.flows)
     return _verdict(shown.instance_id.hex(), claims, expected)
@@ -196,9 +222,13 @@ def _verdict(device: str, claims: list[Claim], expected: Expectations) -> Verdic
         device=device,
         claims=tuple(claims),
         policy=expected.policy.identifier,
-        appliance=references.appliance,
-        version=references.version,
+        appliance=_appliance(expected),
+        version=None if references is None else references.version,
     )
+
+
+def _appliance(expected: Expectations) -> str | None:
+    return None if expected.references is None else expected.references.appliance
 
 
 def _endorsement(

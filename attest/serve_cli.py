@@ -46,6 +46,11 @@ def mount(group: click.Group) -> None:
 @click.option("--signing-key", type=FILE, help="Who signs bundles (PEM); default: your own.")
 @click.option("--policy", type=FILE, help="What else must hold: a policy.toml.")
 @click.option(
+    "--pairwise",
+    help="Take pairwise identities only, made for the verifier of this name: what names a device "
+    "is refused, and not kept.",
+)
+@click.option(
     "--dialect",
     type=click.Choice(["veraison", "ear-03"]),
     default="veraison",
@@ -72,6 +77,7 @@ def serve_command(
     operator_key: Path | None,
     signing_key: Path | None,
     policy: Path | None,
+    pairwise: str | None,
     dialect: str,
     max_age: int,
     webhook: str | None,
@@ -106,6 +112,7 @@ def serve_command(
         operator_key=operator_key,
         signing_key=signing_key,
         policy=policy,
+        pairwise=pairwise,
         dialect=dialect,
         max_age=max_age,
         tls=tls,

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import attest
@@ -21,6 +23,7 @@ from flasher.transport import Guard, unguarded
 if TYPE_CHECKING:
     from attest.inventory import Inventory
     from attest.p256 import PrivateKey, PublicKey
+    from attest.service.client import Challenge, Client
 
 
 def challenge(
@@ -51,7 +54,7 @@ def challenge(
 
 def challenge_for(
     verifier: str,
-    nonce: bytes,
+    nonce: Callable[[], bytes],
     port: str,
     inventory: Inventory,
     operator: PrivateKey,
@@ -60,10 +63,11 @@ def challenge_for(
     flows: attest.FlowBook = attest.EMPTY,
     guard: Guard = unguarded,
 ) -> tuple[attest.Response | None, attest.Verdict]:
-    """The board's pairwise evidence over the `nonce` of the verifier of that name.
+    """The board's pairwise evidence over the nonce of the verifier of that name.
 
     The board is appraised first, as ever; the verdict is of that. Only where it is trusted is its
-    key for the verifier endorsed, and its evidence for that one asked for; else there is None.
+    key for the verifier endorsed, `nonce` asked for the verifier's challenge, and the board for its
+    evidence for that one; else there is None.
     """
     whom = pairwise.verifier_id(verifier)
     with Board.open(port, guard=guard) as board:
@@ -85,8 +89,46 @@ def challenge_for(
             raise _without_pairwise(port)
         boot = certificates.read(asked.certificate)
         endorsed = pairwise.endorse(told, told.enrolment, boot, operator, int(time.time()))
-        shown = board.pairwise(nonce, whom, enrol=False)
+        shown = board.pairwise(nonce(), whom, enrol=False)
     return attest.Response(shown.token, shown.certificate, endorsed), verdict
+
+
+@dataclass(frozen=True, slots=True)
+class ForVerifier:
+    """Asks boards for the evidence that the service of the verifier of that name takes.
+
+    A `flasher.watch.Ask` of the operator's gateway: it holds the operator's key, for each key that
+    a board has for the verifier is endorsed afresh, once the board was found to be trusted.
+    """
+
+    verifier: str
+    inventory: Inventory
+    operator: PrivateKey
+    references: attest.ReferenceValues | None
+    policy: attest.Policy = attest.DEFAULT
+    flows: attest.FlowBook = attest.EMPTY
+
+    def __call__(self, port: str, client: Client, /) -> tuple[Challenge, attest.Response]:
+        """Raises UntrustedError for a board that the operator would not vouch for."""
+        opened: list[Challenge] = []
+
+        def nonce() -> bytes:
+            opened.append(client.challenge())
+            return opened[-1].nonce
+
+        answer, verdict = challenge_for(
+            self.verifier,
+            nonce,
+            port,
+            self.inventory,
+            self.operator,
+            self.references,
+            self.policy,
+            self.flows,
+        )
+        if answer is None:
+            raise UntrustedError(port, why(verdict))
+        return opened[-1], answer
 
 
 def _without_pairwise(port: str) -> CoffretError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs of the `flasher` package: run, flash, logs, provision, decommission, attest, demo."""
+"""Verbs of the `flasher` package: run, flash, logs, provision, decommission, demo."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import rich_click as click
 
-from boards.errors import NO, CoffretError
+from boards.errors import NO
 from boards.transports import TransportName
 from flasher.trace_cli import trace_command
 
@@ -35,6 +35,7 @@ BUNDLE = click.argument("bundle", type=click.Path(path_type=Path, exists=True))
 
 def mount(group: click.Group) -> None:
     """Add this package's verbs to the front door."""
+    from flasher import attest_cli, cli_devices  # noqa: PLC0415 - they use this module's options
     from flasher.fleet import cli_records  # noqa: PLC0415
     from flasher.fleet.cli import fleet  # noqa: PLC0415
 
@@ -47,15 +48,13 @@ def mount(group: click.Group) -> None:
         trace_command,
         provision,
         decommission,
-        attest,
+        attest_cli.attest_command,
         demo,
         fleet,
     )
     for verb in verbs:
         group.add_command(verb)
     cli_records.mount(fleet)
-    from flasher import cli_devices  # noqa: PLC0415 - it uses this module's options
-
     cli_devices.mount(group)
 
 
@@ -373,199 +372,6 @@ def decommission(
         done = ending(choose(port), instance_id, signers, console.say)
     what = "decommissioned" if done.changed else "was decommissioned already"
     _result(done.to_json(), [f"{done.device} {what}"], as_json)
-
-
-@click.command()
-@PORT
-@click.option(
-    "--bundle",
-    type=click.Path(path_type=Path, exists=True),
-    help="The bundle the board should run: its reference values.",
-)
-@click.option(
-    "--save",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Keep the evidence in this file, for `coffret verify`.",
-)
-@click.option(
-    "--policy",
-    "policy_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Your policy.toml: accepted versions, flows, age, lifecycle.",
-)
-@click.option(
-    "--flows",
-    "flow_paths",
-    multiple=True,
-    type=click.Path(path_type=Path, exists=True),
-    help="A bundle or policy.cbor to name a changed flow by; repeat it for more.",
-)
-@click.option("--explain", is_flag=True, help="The verdict in plain words.")
-@click.option("--watch", is_flag=True, help="Go on, and report to a verifier service.")
-@click.option("--service", help="With --watch: URL of the service (coffret serve).")
-@click.option(
-    "--access-key",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="With --watch: file with an access key that may attest.",
-)
-@click.option(
-    "--ca",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="With --watch: CA of the service's certificate (PEM).",
-)
-@click.option(
-    "--every", type=click.FloatRange(0.1), default=60.0, help="With --watch: seconds, default 60."
-)
-@click.option("--rounds", type=click.IntRange(1), help="With --watch: end after so many.")
-@click.option("--enclave", help="With a report on this enclave: code, labels, gates, budgets used.")
-@click.option(
-    "--pairwise",
-    "verifier",
-    help="Save evidence for the verifier of this name, which it cannot link with another's.",
-)
-@click.option("--nonce", help="With --pairwise: the verifier's challenge, 32 bytes in hex.")
-@KEYS
-@INVENTORY
-@JSON
-@click.pass_context
-def attest(
-    context: click.Context,
-    port: str | None,
-    bundle: Path | None,
-    save: Path | None,
-    policy_path: Path | None,
-    flow_paths: tuple[Path, ...],
-    explain: bool,
-    watch: bool,
-    service: str | None,
-    access_key: Path | None,
-    ca: Path | None,
-    every: float,
-    rounds: int | None,
-    enclave: str | None,
-    verifier: str | None,
-    nonce: str | None,
-    folder: Path | None,
-    location: str | None,
-    as_json: bool,
-) -> None:
-    """Ask a board for fresh evidence and say whether to trust it. Exit 0: trusted.
-
-    With --pairwise the board is appraised as ever; if it is trusted, your operator key endorses
-    its key for that verifier, and --save keeps what the verifier gets: coffret verify --pairwise.
-
-    With --watch every board at hand is asked again and again, and the service judges; --json
-    prints one document a line then.
-    """
-    if watch:
-        if service is None or access_key is None:
-            raise CoffretError(
-                "--watch needs a service to report to", "give --service URL and --access-key FILE"
-            )
-        _watch(port, service, access_key, ca, every, rounds, as_json)
-        return
-    from attest import (  # noqa: PLC0415
-        enclave_report,
-        keys,
-        load_bundle,
-        load_flows,
-        load_policy,
-        open_inventory,
-        report,
-        response,
-    )
-    from flasher.attestation import challenge, challenge_for  # noqa: PLC0415
-    from flasher.ports import choose  # noqa: PLC0415
-
-    theirs = (
-        None
-        if verifier is None and nonce is None
-        else _pairwise_nonce(verifier, nonce, save, bundle, enclave)
-    )
-    path = choose(port)
-    operator = None
-    if "operator" in keys.present(folder):
-        operator = keys.load("operator", folder).public
-    references = None if bundle is None else load_bundle(bundle)
-    policy = load_policy(policy_path)
-    flows = load_flows(*(() if bundle is None else (bundle,)), *flow_paths)
-    inventory = open_inventory(location)
-    answer: response.Response | None
-    if theirs is not None and verifier is not None:
-        own = keys.load("operator", folder).private
-        answer, verdict = challenge_for(
-            verifier, theirs, path, inventory, own, references, policy, flows
-        )
-    else:
-        answer, verdict = challenge(
-            path, inventory, operator, references, policy, flows, enclave=enclave
-        )
-    if save is not None and answer is not None:
-        response.save(save, answer)
-    device = inventory.find(verdict.device)
-    name = None if device is None else device.name
-    lines = report.plain(verdict) if explain else report.lines(verdict, name)
-    document = report.document(verdict)
-    told = enclave_report.of(answer, flows) if enclave and answer is not None else None
-    if told is not None:
-        document["enclave"] = told.to_json()
-        lines = [*told.lines(), *lines]
-    _result(document, lines, as_json)
-    context.exit(0 if verdict.trusted else NO)
-
-
-def _pairwise_nonce(
-    verifier: str | None,
-    nonce: str | None,
-    save: Path | None,
-    bundle: Path | None,
-    enclave: str | None,
-) -> bytes:
-    """The verifier's challenge; refuses what does not go with --pairwise."""
-    if verifier is None or nonce is None or save is None or bundle is None:
-        raise CoffretError(
-            "evidence for one verifier is made over its challenge, and kept",
-            "give --pairwise VERIFIER --nonce HEX --bundle BUNDLE --save FILE",
-        )
-    if enclave is not None:
-        raise CoffretError("--enclave: pairwise evidence has no report on one", "leave it out")
-    try:
-        challenge = bytes.fromhex(nonce)
-    except ValueError:
-        challenge = b""
-    if len(challenge) != 32:
-        raise CoffretError("--nonce: not 32 bytes in hex", "give the verifier's challenge")
-    return challenge
-
-
-def _watch(
-    port: str | None,
-    service: str,
-    access_key: Path,
-    ca: Path | None,
-    every: float,
-    rounds: int | None,
-    as_json: bool,
-) -> None:
-    """Report until SIGTERM or Ctrl-C."""
-    import json  # noqa: PLC0415
-    import signal  # noqa: PLC0415
-    import threading  # noqa: PLC0415
-
-    from attest.service.client import Client, read_key  # noqa: PLC0415
-    from flasher.ports import choose, find  # noqa: PLC0415
-    from flasher.watch import Rounds, watch  # noqa: PLC0415
-
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-
-    def ports() -> list[str]:
-        return [choose(port)] if port is not None else [each.path for each in find() if each.known]
-
-    with Client(service, read_key(access_key), ca) as client:
-        for seen in watch(Rounds(client), ports, every, stop, rounds):
-            click.echo(json.dumps(seen.to_json()) if as_json else seen.line())
 
 
 @click.command()

@@ -12,9 +12,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from typing import Protocol
 
 from attest import Response
-from attest.service.client import Client
+from attest.service.client import Challenge, Client
 from boards.errors import CoffretError
 from flasher.flash import require_application
 from flasher.smp import Board
@@ -42,14 +43,26 @@ class Seen:
         return f"{self.port}: {self.verdict}; {self.why}"
 
 
-def attest_once(port: str, client: Client) -> Seen:
+class Ask(Protocol):
+    """How a board is asked: the service's challenge, and the answer to it. Raises CoffretError."""
+
+    def __call__(self, port: str, client: Client, /) -> tuple[Challenge, Response]: ...
+
+
+def by_own_identity(port: str, client: Client) -> tuple[Challenge, Response]:
+    """The evidence that names the board."""
+    with Board.open(port) as board:
+        require_application(board, "attest")
+        challenge = client.challenge()
+        evidence = board.evidence(challenge.nonce)
+    return challenge, Response(evidence.token, evidence.certificate)
+
+
+def attest_once(port: str, client: Client, ask: Ask = by_own_identity) -> Seen:
     """One board: the service's nonce in, its evidence out. Never raises for a board's sake."""
     try:
-        with Board.open(port) as board:
-            require_application(board, "attest")
-            challenge = client.challenge()
-            evidence = board.evidence(challenge.nonce)
-        report = client.report(challenge, Response(evidence.token, evidence.certificate))
+        challenge, answer = ask(port, client)
+        report = client.report(challenge, answer)
     except CoffretError as error:
         return Seen(port, None, f"{error.message}; {error.mend}")
     return Seen(port, report.verdict, report.why, report.device)
@@ -62,8 +75,11 @@ class Rounds:
     is left alone until it comes back.
     """
 
-    def __init__(self, client: Client, patience: float = PATIENCE_S) -> None:
+    def __init__(
+        self, client: Client, ask: Ask = by_own_identity, *, patience: float = PATIENCE_S
+    ) -> None:
         self._client = client
+        self._ask = ask
         self._patience = patience
         self._busy: dict[str, threading.Thread] = {}
         self._free = threading.Semaphore(AT_ONCE)
@@ -88,7 +104,7 @@ class Rounds:
 
     def _one(self, port: str, seen: dict[str, Seen]) -> None:
         with self._free:
-            seen[port] = attest_once(port, self._client)
+            seen[port] = attest_once(port, self._client, self._ask)
 
 
 def watch(

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from attest import ear, evidence, p256
+from attest import ear, evidence, p256, pairwise
 from attest.appraisal import Challenge, Expectations, NonceState, Verdict, appraise
 from attest.ear import Dialect, Issuer
 from attest.errors import AttestError
-from attest.evidence import Token
+from attest.evidence import Evidence, Token
 from attest.policy import Policy
 from attest.record import Finding
 from attest.response import Response
@@ -43,27 +44,70 @@ class Appraised:
 
 @dataclass(frozen=True, slots=True)
 class Appraiser:
-    """Appraises answers against endorsements that the caller looked up, and signs the results."""
+    """Appraises answers and signs the results.
+
+    `verifier` is the name of a service that takes pairwise identities, for which the operator of
+    the devices endorses their keys; None: it takes devices by their own identity.
+    """
 
     operator: p256.PublicKey | None
     references: ReferenceBook
     policy: Policy
     issuer: Issuer
     dialect: Dialect
+    verifier: str | None = None
 
-    def appraise(self, answer: Answer, token: Token | None, endorsement: bytes | None) -> Appraised:
-        """Never raises for anything that a device sends. `token` is what `parse` gave."""
+    def appraise(
+        self,
+        answers: Sequence[Answer],
+        find: Callable[[set[bytes]], Mapping[bytes, bytes]],
+    ) -> list[Appraised]:
+        """In the order given. Never raises for anything that a device sends.
+
+        `find` gives the endorsements, by instance id, of those that were endorsed.
+        """
+        if self.verifier is not None:
+            return [self._pairwise(answer, self.verifier) for answer in answers]
+        tokens = [_parse(answer) for answer in answers]
+        devices = [b"" if token is None else token.evidence.instance_id for token in tokens]
+        endorsements = find({device for device in devices if device})
+        return [
+            self._named(answer, token, endorsements.get(device))
+            for answer, token, device in zip(answers, tokens, devices, strict=True)
+        ]
+
+    def _named(self, answer: Answer, token: Token | None, endorsement: bytes | None) -> Appraised:
         told = None if token is None else token.evidence
-        references = None if told is None else self.references.choose(told)
         expected = Expectations(
             answer.challenge(),
             endorsement,
             self.operator,
-            references,
+            None if told is None else self.references.choose(told),
             self.policy,
             self.references.flows,
         )
-        verdict = appraise(answer.response, expected, token)
+        return self._finding(answer, told, appraise(answer.response, expected, token))
+
+    def _pairwise(self, answer: Answer, verifier: str) -> Appraised:
+        """The endorsement of a pairwise key comes with the answer: it names no device."""
+        try:
+            token = pairwise.parse_answer(answer.response)
+        except AttestError:
+            token = None
+        told = None if token is None else token.shown
+        expected = pairwise.Expectations(
+            verifier,
+            answer.challenge(),
+            self.operator,
+            None if told is None else self.references.choose(told),
+            self.policy,
+            self.references.flows,
+        )
+        return self._finding(answer, told, pairwise.appraise(answer.response, expected, token))
+
+    def _finding(
+        self, answer: Answer, told: Evidence | pairwise.Shown | None, verdict: Verdict
+    ) -> Appraised:
         result = ear.Result(verdict, answer.session.nonce, answer.at, told)
         finding = Finding.of(
             answer.response,
@@ -74,12 +118,12 @@ class Appraiser:
             result=ear.to_jwt(result, self.issuer, self.dialect),
             reporter=answer.reporter,
             appliance=verdict.appliance,
-            version=None if told is None else _version(told),
+            version=None if told is None else _version(told.components),
         )
         return Appraised(verdict, finding)
 
 
-def parse(answer: Answer) -> Token | None:
+def _parse(answer: Answer) -> Token | None:
     """The answer's token, not verified yet; None when it is malformed."""
     try:
         return evidence.parse(answer.response.token)
@@ -87,5 +131,5 @@ def parse(answer: Answer) -> Token | None:
         return None
 
 
-def _version(token: evidence.Evidence) -> str | None:
-    return next((part.version for part in token.components if part.type == "appliance"), None)
+def _version(components: tuple[evidence.Component, ...]) -> str | None:
+    return next((part.version for part in components if part.type == "appliance"), None)

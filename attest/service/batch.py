@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from attest.record import FOREVER, Finding, Use, keep, use_nonces
-from attest.service.appraiser import Answer, Appraised, Appraiser, parse
+from attest.service.appraiser import Answer, Appraised, Appraiser
 from attest.service.logs import note_all
 from attest.tables import DEVICES
 
@@ -99,13 +99,7 @@ class Batcher:
         """Appraise and commit; in the order that the answers came in."""
         began = time.perf_counter()
         self._appraiser.references.refresh()
-        tokens = [parse(answer) for answer in answers]
-        devices = [None if token is None else token.evidence.instance_id for token in tokens]
-        endorsements = self._endorsements({device for device in devices if device is not None})
-        appraised = [
-            self._appraiser.appraise(answer, token, endorsements.get(device))
-            for answer, token, device in zip(answers, tokens, devices, strict=True)
-        ]
+        appraised = self._appraiser.appraise(answers, self._endorsements)
         with self._engine.begin() as connection:
             fresh = use_nonces(
                 connection,
@@ -124,7 +118,7 @@ class Batcher:
         note_all("verdict", [_line(finding, took) for finding in kept])
         return results
 
-    def _endorsements(self, devices: set[bytes]) -> dict[bytes | None, bytes]:
+    def _endorsements(self, devices: set[bytes]) -> dict[bytes, bytes]:
         query = sa.select(DEVICES.c.instance_id, DEVICES.c.endorsement).where(
             DEVICES.c.instance_id.in_(devices)
         )

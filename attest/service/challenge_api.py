@@ -24,6 +24,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from attest import pairwise
 from attest import response as evidence_file
 from attest.errors import AttestError
 from attest.evidence import MAX_BYTES as TOKEN_MAX
@@ -40,17 +41,26 @@ from attest.service.http import authorise, body_of, media_type, run_in_threadpoo
 from attest.service.metrics import Metrics
 from attest.service.problem import ProblemError
 from attest.service.session import Session, SessionError
+from attest.service.settings import Settings
 from attest.tables import NONCES, STANDINGS
 
 MEDIA_TYPE = "application/vnd.veraison.challenge-response-session+json"
 EVIDENCE = "application/vnd.coffret.evidence+cbor"  # token and certificate: attest.response
 TOKEN_ONLY = ("application/eat-cwt", "application/psa-attestation-token")
+# A pairwise token is an EAT of its own profile; the PSA type says that a token names its device.
+PAIRWISE_TOKEN_ONLY = TOKEN_ONLY[:1]
 ACCEPT = [EVIDENCE, f'{TOKEN_ONLY[0]}; eat_profile="{PROFILE_URI}"', TOKEN_ONLY[1]]
+ACCEPT_PAIRWISE = [EVIDENCE, f'{TOKEN_ONLY[0]}; eat_profile="{pairwise.PROFILE_URI}"']
 NONCE_DEFAULT = 32
 PREFIX = "/challenge-response/v1"
 NEW_SESSION = f"{PREFIX}/newSession"
 SESSION = f"{PREFIX}/session/"
 _SIZES = tuple(map(str, NONCE_SIZES))
+
+
+def accepted(settings: Settings) -> list[str]:
+    """The media types of evidence that the service takes."""
+    return ACCEPT if settings.pairwise is None else ACCEPT_PAIRWISE
 
 
 class ChallengeApi:
@@ -96,7 +106,7 @@ class ChallengeApi:
         gate = self._service.gate
         holder = authorise(request, gate, Right.ATTEST if nonce is None else Right.CHOOSE)
         session = Session(
-            nonce=secrets.token_bytes(_size(size)) if nonce is None else _chosen(nonce, size),
+            nonce=self._nonce(nonce, size),
             issued=int(time.time()),
             lifetime=self._service.settings.session_lifetime,
             owner=holder.name,
@@ -104,7 +114,7 @@ class ChallengeApi:
         )
         self._metrics.sessions.inc()
         location = SESSION + self._service.sealer.seal(session)
-        return _json(_resource(session, "waiting"), HTTPStatus.CREATED, {"Location": location})
+        return _json(self._resource(session, "waiting"), HTTPStatus.CREATED, {"Location": location})
 
     async def _submit(self, request: Request, session: Session) -> Response:
         """Bring evidence. The result is in the database before this answers."""
@@ -133,19 +143,21 @@ class ChallengeApi:
             "verdict": finding.verdict,
             "why": finding.why,
         }
-        return _json(_resource(session, "complete") | {"result": finding.result, "coffret": ours})
+        return _json(
+            self._resource(session, "complete") | {"result": finding.result, "coffret": ours}
+        )
 
     async def _read(self, session: Session) -> Response:
         """A session, with evidence and result once it is complete."""
         used, result = await run_in_threadpool(_look_up, self._service, session)
         if not used:
             _live(session, int(time.time()))
-            return _json(_resource(session, "waiting"))
+            return _json(self._resource(session, "waiting"))
         if result is None:
             raise ProblemError(HTTPStatus.NOT_FOUND, "this session was deleted")
         evidence = base64.b64encode(result.evidence).decode("ascii")
         return _json(
-            _resource(session, "complete")
+            self._resource(session, "complete")
             | {
                 "evidence": {"type": EVIDENCE, "value": evidence},
                 "result": result.ear,
@@ -162,20 +174,44 @@ class ChallengeApi:
                 HTTPStatus.NOT_FOUND, "no such session; open one with newSession"
             ) from None
 
+    def _nonce(self, chosen: str | None, size: str | None) -> bytes:
+        nonce = secrets.token_bytes(_size(size)) if chosen is None else _chosen(chosen, size)
+        if self._service.settings.pairwise is not None and len(nonce) != NONCE_DEFAULT:
+            raise ProblemError(
+                HTTPStatus.BAD_REQUEST, f"nonceSize: a pairwise token takes {NONCE_DEFAULT} bytes"
+            )
+        return nonce
+
+    def _resource(self, session: Session, status: str) -> dict[str, object]:
+        expiry = datetime.fromtimestamp(session.expires, UTC).isoformat().replace("+00:00", "Z")
+        return {
+            "nonce": base64.b64encode(session.nonce).decode("ascii"),
+            "expiry": expiry,
+            "accept": accepted(self._service.settings),
+            "status": status,
+        }
+
     async def _answered(self, request: Request) -> Answered:
         kind = media_type(request)
+        paired = self._service.settings.pairwise is not None
+        bare = PAIRWISE_TOKEN_ONLY if paired else TOKEN_ONLY
         if kind == EVIDENCE:
             data = await body_of(request, evidence_file.MAX_BYTES)
             try:
-                return evidence_file.unpack(data)
+                answered = evidence_file.unpack(data)
             except AttestError as error:
                 raise ProblemError(HTTPStatus.BAD_REQUEST, str(error)) from None
-        if kind in TOKEN_ONLY:
+        elif kind in bare:
             token = await body_of(request, TOKEN_MAX)
-            return await run_in_threadpool(_with_last_certificate, self._service, token)
-        raise ProblemError(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send one of {', '.join((EVIDENCE, *TOKEN_ONLY))}"
-        )
+            complete = _with_last_endorsement if paired else _with_last_certificate
+            answered = await run_in_threadpool(complete, self._service, token)
+        else:
+            raise ProblemError(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send one of {', '.join((EVIDENCE, *bare))}"
+            )
+        if paired:
+            _names_no_device(answered)
+        return answered
 
 
 def _not_allowed(methods: str) -> ProblemError:
@@ -188,16 +224,6 @@ def _json(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     return Response(json.dumps(document), status, headers, MEDIA_TYPE)
-
-
-def _resource(session: Session, status: str) -> dict[str, object]:
-    expiry = datetime.fromtimestamp(session.expires, UTC).isoformat().replace("+00:00", "Z")
-    return {
-        "nonce": base64.b64encode(session.nonce).decode("ascii"),
-        "expiry": expiry,
-        "accept": ACCEPT,
-        "status": status,
-    }
 
 
 def _size(wanted: str | None) -> int:
@@ -231,16 +257,46 @@ def _with_last_certificate(service: Service, token: bytes) -> Answered:
     device = Answered(token, b"").device()
     if device is None:
         return Answered(token, b"")  # the verdict will say what is wrong with it
-    query = sa.select(STANDINGS.c.attestation).where(STANDINGS.c.instance_id == device)
-    with service.engine.connect() as connection:
-        last = connection.execute(query).scalar_one_or_none()
-    result = None if last is None else Fleet(service.engine).result(last)
-    if result is None:
+    last = _last_evidence(service, device)
+    if last is None:
         raise ProblemError(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             f"this device's certificate is not known yet; send {EVIDENCE} once",
         )
-    return Answered(token, evidence_file.unpack(result.evidence).certificate)
+    return Answered(token, last.certificate)
+
+
+def _names_no_device(answered: Answered) -> None:
+    """A service of pairwise identities keeps nothing that names a device, not even to refuse it."""
+    try:
+        pairwise.parse_answer(answered)
+        if answered.endorsement is not None:
+            pairwise.read(answered.endorsement)
+    except AttestError as error:
+        raise ProblemError(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"not a pairwise identity: {error}; this service takes what "
+            "`coffret attest --pairwise` gives, and kept nothing",
+        ) from None
+
+
+def _with_last_endorsement(service: Service, token: bytes) -> Answered:
+    """A bare pairwise token: the endorsement is the one that came with this key last."""
+    try:
+        device = pairwise.parse(token).shown.instance_id
+    except AttestError:
+        return Answered(token, b"")
+    last = _last_evidence(service, device)
+    return Answered(token, b"", None if last is None else last.endorsement)
+
+
+def _last_evidence(service: Service, device: bytes) -> Answered | None:
+    """What this device showed last."""
+    query = sa.select(STANDINGS.c.attestation).where(STANDINGS.c.instance_id == device)
+    with service.engine.connect() as connection:
+        last = connection.execute(query).scalar_one_or_none()
+    result = None if last is None else Fleet(service.engine).result(last)
+    return None if result is None else evidence_file.unpack(result.evidence)
 
 
 def _look_up(service: Service, session: Session) -> tuple[bool, Result | None]:

@@ -23,6 +23,7 @@ from boards.errors import ENVIRONMENT, USAGE, CoffretError
 CORIM = ("corim.cbor", "application/rim+cbor")
 POLICY = ("policy.cbor", "application/vnd.coffret.flow-policy+cbor")
 EVIDENCE = "application/vnd.coffret.evidence+cbor"
+PAIRWISE = "coffret-pairwise"  # in the discovery document
 TIMEOUT_S = 30.0
 
 
@@ -105,6 +106,14 @@ class Client:
     def publish(self, bundle: Path) -> dict[str, str]:
         """Upload a bundle's reference values and flow policy; the service's objections by name."""
         return {name: self._submit(bundle / name, kind) for name, kind in (CORIM, POLICY)}
+
+    def pairwise(self) -> str | None:
+        """The name of a service that takes pairwise identities; None: it takes no such."""
+        try:
+            named: str | None = self._get("/.well-known/veraison/verification").json().get(PAIRWISE)
+        except (ValueError, AttributeError):
+            raise self._strange() from None
+        return named
 
     def log_head(self) -> bytes:
         """A head of the service's transparency log, signed."""

@@ -51,6 +51,7 @@ class Service:
             load_policy(settings.policy),
             Issuer(verifier),
             Dialect(settings.dialect),
+            settings.pairwise,
         )
         notify = settings.webhook is not None
         return cls(

@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse
 
 from attest import p256
 from attest.service import challenge_api, provisioning_api
+from attest.service.client import PAIRWISE
 from attest.service.http import run_in_threadpool, service_of
 
 MEDIA_TYPE = "application/vnd.veraison.discovery+json"
@@ -25,9 +26,12 @@ router = APIRouter(tags=["discovery"])
 @router.get("/.well-known/veraison/verification", response_class=Response)
 def verification(request: Request) -> Response:
     """The verification service, as Veraison describes it."""
+    service = service_of(request)
+    named = service.settings.pairwise
     document = {
-        "ear-verification-key": jwk(service_of(request).verifier.public_key()),
-        "media-types": challenge_api.ACCEPT,
+        "ear-verification-key": jwk(service.verifier.public_key()),
+        "media-types": challenge_api.accepted(service.settings),
+        **({} if named is None else {PAIRWISE: named}),
         "version": version("coffret"),
         "service-state": "READY",
         "api-endpoints": {"newChallengeResponseSession": f"{challenge_api.PREFIX}/newSession"},

@@ -98,6 +98,7 @@ def fleet(
         groups=GROUPS,
         search=search,
         members=members[:PAGE],
+        unnamed=_unnamed(service_of(request)),
         start=start,
         earlier=max(0, start - PAGE) if start else None,
         later=start + PAGE if len(members) > PAGE else None,
@@ -115,7 +116,8 @@ def device(request: Request, name: str) -> Response:
     if member is None:
         return _missing(holder, f"There is no device called {name}.")
     told = story.tell(service.inventory, member)
-    return _html("device.html", holder=holder, story=told, member=member)
+    unnamed = _unnamed(service)
+    return _html("device.html", holder=holder, story=told, member=member, unnamed=unnamed)
 
 
 @router.get("/results/{number}")
@@ -235,6 +237,11 @@ def _local(path: str) -> str:
     """A path of this page, never another host's."""
     plain = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
     return path if plain else "/"
+
+
+def _unnamed(service: Service) -> str:
+    """What the page calls a device that the inventory does not know."""
+    return "never endorsed" if service.settings.pairwise is None else "pairwise identity"
 
 
 def _missing(holder: AccessKey, words: str) -> Response:

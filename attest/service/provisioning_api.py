@@ -129,6 +129,8 @@ def _take(service: Service, kind: str, data: bytes, by: str, name: str | None) -
     elif kind == FLOW_POLICY:
         references.add_policy(service.engine, data)
     else:
+        if service.settings.pairwise is not None:
+            raise AttestError("this service takes pairwise identities: keep what names a device")
         if service.operator is None:
             raise AttestError("this service has no operator key to check with: see --operator-key")
         endorsed = endorsement.verify(data, service.operator)
@@ -136,7 +138,7 @@ def _take(service: Service, kind: str, data: bytes, by: str, name: str | None) -
 
 
 def _outcome(status: str, reason: str | None = None) -> Response:
-    expiry = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    expiry = datetime.fromtimestamp(int(time.time()), UTC).isoformat().replace("+00:00", "Z")
     failure = {} if reason is None else {"failure-reason": reason}
     document = {"status": status, "expiry": expiry, **failure}
     return JSONResponse(document, media_type=MEDIA_TYPE)

@@ -15,6 +15,7 @@ from attest.evidence import Evidence
 from attest.flows import EMPTY, FlowBook
 from attest.log import release
 from attest.log_store import Entry, Log
+from attest.pairwise import Shown
 from attest.record import insert_for
 from attest.tables import CORIMS, POLICIES
 from enclaves.policy import policy_digest
@@ -83,7 +84,7 @@ class ReferenceBook:
         self.flows = _flow_book(self._engine)
         self._stamp = (stamp, published)
 
-    def choose(self, evidence: Evidence) -> ReferenceValues | None:
+    def choose(self, evidence: Evidence | Shown) -> ReferenceValues | None:
         """The reference values of the image that the evidence names, or else those nearest to it.
 
         An unknown image is held against the reference values of its kind of board that it shares

@@ -29,13 +29,18 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How the service runs. Times in seconds."""
+    """How the service runs. Times in seconds.
+
+    `pairwise` is the name by which the operators of devices know this service, if it takes
+    pairwise identities; it takes no others then.
+    """
 
     inventory: str | None = None
     keys: Path | None = None
     operator_key: Path | None = None
     signing_key: Path | None = None
     policy: Path | None = None
+    pairwise: str | None = None
     dialect: str = "veraison"  # of the signed results: attest.ear.Dialect
     session_lifetime: int = SESSION_LIFETIME
     max_age: int = MAX_AGE

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from attest import certificate as certificates
 from attest import evidence as tokens
-from attest import response
+from attest import pairwise, response
 from attest.errors import AttestError
 from attest.explain import explain
 from attest.inventory import Device, Inventory
@@ -69,11 +69,11 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the evidence says that no claim repeats."""
+    """What the evidence says that no claim repeats. `certificate`: None of pairwise identities."""
 
     lifecycle: str
     security_counter: int
-    certificate: str
+    certificate: str | None
     policy: bytes
     parts: tuple[tuple[str, str, str], ...]  # name, version or "", digest
 
@@ -177,6 +177,8 @@ def facts_of(result: Result) -> Facts | None:
     """What the evidence itself says; None when it is malformed."""
     try:
         answer = response.unpack(result.evidence)
+        if not answer.certificate:
+            return _pairwise_facts(answer)
         token = tokens.read(answer.token)
         boot = certificates.read(answer.certificate)
     except AttestError:
@@ -186,8 +188,27 @@ def facts_of(result: Result) -> Facts | None:
         security_counter=boot.security_counter,
         certificate=boot.subject,
         policy=boot.policy_digest,
-        parts=tuple((part.type, part.version or "", part.value.hex()) for part in token.components),
+        parts=_parts(token.components),
     )
+
+
+def _pairwise_facts(answer: response.Response) -> Facts | None:
+    """The operator's word stands where boot's certificate stands otherwise."""
+    shown = pairwise.parse_answer(answer).shown
+    if answer.endorsement is None:
+        return None
+    endorsed = pairwise.read(answer.endorsement)
+    return Facts(
+        lifecycle=lifecycle_name(shown.lifecycle),
+        security_counter=endorsed.security_counter,
+        certificate=None,
+        policy=endorsed.policy_digest,
+        parts=_parts(shown.components),
+    )
+
+
+def _parts(components: tuple[tokens.Component, ...]) -> tuple[tuple[str, str, str], ...]:
+    return tuple((part.type, part.version or "", part.value.hex()) for part in components)
 
 
 def policy_of(engine: sa.Engine, digest: bytes) -> Policy | None:

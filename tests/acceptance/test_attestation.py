@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from attest import device_log, evidence
+from attest import device_log, evidence, keys
 from flasher.bundle import read_bundle
 from flasher.logs import read as read_log
 from flasher.run import board_of
 from flasher.smp import Board
 from tests.acceptance.conftest import DIARY, User
+from tests.attest.simulated_device import private_key
 
 
 @contextmanager
@@ -40,6 +41,27 @@ def test_a_good_board_is_trusted(user: User, diary: Path, state: Path) -> None:
         answer = user.coffret("attest", "--port", port, "--bundle", diary, "--json")
     assert answer.code == 0, answer.err
     assert all(answer.claims().values())
+
+
+def test_whose_reference_values_they_are_is_checked_and_said(
+    user: User, diary: Path, state: Path, tmp_path: Path
+) -> None:
+    theirs, empty = tmp_path / "theirs.pem", tmp_path / "no-keys"
+    theirs.write_text(keys.public_pem(private_key(3).public_key()))
+    ours = tmp_path / "ours.pem"
+    ours.write_text(user.coffret("keys", "public", "signing").out)
+    with switched_on(user, diary, state) as port:
+        asked = ("attest", "--port", port, "--bundle", diary)
+        own = user.coffret(*asked)
+        named = user.coffret(*asked, "--signing-key", ours, "--json")
+        foreign = user.coffret(*asked, "--signing-key", theirs)
+        blind = user.coffret(*asked, "--keys", empty, "--json")
+    assert (own.code, named.code) == (0, 0)
+    assert "reference values: signed by" in own.out
+    assert json.loads(named.out)["reference_values"]["checked"]
+    assert (foreign.code, foreign.out) == (1, "")
+    assert "does not verify with this key" in foreign.err
+    assert json.loads(blind.out)["reference_values"] == {"checked": False, "signer": None}
 
 
 def test_a_board_never_endorsed_is_not_trusted(user: User, diary: Path) -> None:

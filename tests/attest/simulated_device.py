@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from attest import certificate, dice, endorsement, evidence, p256
+from attest import certificate, dice, endorsement, evidence, p256, pairwise
 from attest.appraisal import Challenge, Expectations, NonceState
 from attest.corim import ReferenceValues
 from attest.evidence import Component, Evidence, Health
 from attest.response import Response
+from enclaves import cbor, cose
 
 BOARD = "mps2-an385"
 NONCE = bytes(range(32))
@@ -127,6 +128,44 @@ class SimulatedDevice:
     def answer(self, nonce: bytes = NONCE) -> Response:
         """The reply of SMP group 64."""
         return Response(evidence.write(self.evidence(nonce), self.alias), self.certificate)
+
+    def pairwise_key(self, verifier: str) -> p256.PrivateKey:
+        """As `services/attest_local.c` derives it (its first candidate)."""
+        secret = self.alias.private_numbers().private_value.to_bytes(32, "big")
+        info = b"coffret pairwise" + pairwise.verifier_id(verifier)
+        block = hashlib.sha256(b"\0\0\0\1" + secret + info).digest()
+        return ec.derive_private_key(int.from_bytes(block, "big"), ec.SECP256R1())
+
+    def pairwise_claims(self, verifier: str, nonce: bytes = NONCE) -> dict[int, object]:
+        """What the verifier of that name is shown."""
+        told = evidence.claims(self.evidence(nonce))
+        common = (
+            evidence.CLIENT_ID,
+            evidence.LIFECYCLE,
+            evidence.IMPLEMENTATION_ID,
+            evidence.COMPONENTS,
+        )
+        return {
+            evidence.NONCE: nonce,
+            evidence.INSTANCE_ID: p256.instance_id(self.pairwise_key(verifier).public_key()),
+            evidence.PROFILE: pairwise.PROFILE_URI,
+            **{key: told[key] for key in common},
+        }
+
+    def pairwise_word(
+        self, verifier: str, operator: p256.PrivateKey = OPERATOR, now: int = 1_760_000_000
+    ) -> bytes:
+        """What the operator says of the key for that verifier."""
+        public = p256.xy(self.pairwise_key(verifier).public_key())
+        enrolment = evidence.Enrolment(pairwise.verifier_id(verifier), public)
+        boot = certificate.read(self.certificate)
+        return pairwise.endorse(self.evidence(), enrolment, boot, operator, now)
+
+    def pairwise_answer(self, verifier: str, nonce: bytes = NONCE) -> Response:
+        """The reply of SMP group 64, command 1, with the operator's word."""
+        payload = cbor.encode(self.pairwise_claims(verifier, nonce))
+        token = cose.sign1(payload, self.pairwise_key(verifier))
+        return Response(token, b"", self.pairwise_word(verifier))
 
     def endorsed_by(self, operator: p256.PrivateKey = OPERATOR) -> bytes:
         return endorsement.issue(self.identity_facts, operator, 1_760_000_000)

@@ -120,6 +120,24 @@ def test_third_party_verifies_with_the_bundle_and_public_keys_alone(
     assert isinstance(run(*arguments, *trusting).exception, CoffretError)
 
 
+def test_it_is_said_whether_the_reference_values_are_anybodys(
+    run: Run, bundle: Path, tmp_path: Path
+) -> None:
+    path = stored(tmp_path, GOOD.answer())
+    arguments = ("verify", path, "--nonce", NONCE.hex(), "--bundle", bundle)
+    assert "NOT checked" in run(*arguments).stdout.splitlines()[0]
+    keys.create("signing")  # one's own, which did not sign this bundle
+    assert "NOT checked" in run(*arguments).stdout.splitlines()[0]
+    said = json.loads(run(*arguments, "--json").stdout)["reference_values"]
+    assert said == {"checked": False, "signer": None}
+    own = keys.load("signing")
+    signed = corim.sign(corim.reference_values(REFERENCES), own.private, "coffret")
+    (bundle / "corim.cbor").write_bytes(signed)
+    said = json.loads(run(*arguments, "--json").stdout)["reference_values"]
+    assert said == {"checked": True, "signer": own.key_hash.hex()}
+    assert own.key_hash.hex()[:16] in run(*arguments, "--explain").stdout.splitlines()[0]
+
+
 def test_another_image_exits_1_and_names_the_claim(run: Run, bundle: Path, tmp_path: Path) -> None:
     operator = keys.create("operator")
     endorsed = GOOD.endorsed_by(operator.private)
