@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""QEMU's netduinoplus2 (the same STM32F405) with a clock control and a flash controller.
+"""QEMU's netduinoplus2 (the same STM32F405) with what it lacks: clocks, flash controller, I2C.
 
 QEMU stops the processor before each access to a register of theirs, and before each store into the
 flash (watchpoints of its debugger stub). The access is made here instead, and the processor goes on
@@ -27,8 +27,10 @@ from flasher.stm32.devices import (
     SimulatedFlashController,
     prescaler_for_emulator,
 )
+from flasher.stm32.i2c import SimulatedI2c, SimulatedTmp105
 
 QEMU = "qemu-system-arm"
+_I2C1 = 0x4000_5400
 _AIRCR, _SYSRESETREQ = 0xE000_ED0C, 1 << 2  # Arm DDI 0403, section B3.2.6
 # QEMU numbers serial ports as its machine lists USARTs: 1, 2, 3, 4, 5, 6.
 _SERIAL = ("port", "stream0", "uart3")
@@ -58,7 +60,8 @@ class Machine:
             )
         self._debugger = Debugger(ours)
         self.flash = SimulatedFlashController(self._file)
-        self._devices: tuple[Device, ...] = (self.flash, SimulatedClockControl())
+        sensors = SimulatedI2c(_I2C1, {0x48: SimulatedTmp105()})
+        self._devices: tuple[Device, ...] = (self.flash, SimulatedClockControl(), sensors)
         self._status_watched = False
         self._code: dict[int, bytes] = {}  # by address; forgotten when the flash changes
 

@@ -25,14 +25,19 @@ KEY = ec.derive_private_key(0xDEC0DE, ec.SECP256R1())
 SECONDS = 40.0
 
 
-def write_appliance(folder: Path, enclaves: Mapping[str, tuple[Sequence[str], str]]) -> Path:
-    """An appliance of enclaves: by name, the devices each is granted and its module's text."""
+def write_appliance(
+    folder: Path, enclaves: Mapping[str, tuple[Sequence[str], str]], *more: str
+) -> Path:
+    """An appliance of enclaves: by name, the devices each is granted and its module's text.
+
+    `more`: lines of the manifest for each enclave.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     lines = ["[appliance]", 'name = "bench"', 'version = "1.0.0"']
     for name, (devices, text) in enclaves.items():
         granted = ", ".join(f'"{device}"' for device in devices)
         lines += [f"[enclave.{name}]", f'module = "{name}_main.py"', f"devices = [{granted}]"]
-        lines += ['restart = "never"']
+        lines += ['restart = "never"', *more]
         (folder / f"{name}_main.py").write_text(text)
     (folder / "appliance.toml").write_text("\n".join(lines) + "\n")
     return folder

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`machine` on QEMU's STM32F405: a USART, SPI with nothing on it, timer 5.
+"""`machine` on QEMU's STM32F405: a USART, SPI with nothing on it, timers 3 and 5, and a simulated
+I2C block with a thermometer.
 
-QEMU's command line puts nothing on SPI1 or SPI2. QEMU 7.2 has no pins and no I2C of this part:
-docs/boards.md lists them as built, not run.
+QEMU's command line puts nothing on SPI1 or SPI2. QEMU 7.2 has no pins of this part: docs/boards.md
+lists them as built, not run.
 """
 
 from __future__ import annotations
@@ -45,6 +46,27 @@ enclave.log("calls {} {}".format(len(calls), time.ticks_diff(calls[0], begin) >=
 enclave.log("done")
 """
 
+SENSOR = """
+import enclave
+from machine import I2C, PWM, Pin, mem32
+
+bus = I2C(1, freq=100000)
+enclave.log("scan {}".format(bus.scan()))
+enclave.log("raw {}".format(list(bus.readfrom_mem(0x48, 0, 2))))
+bus.writeto_mem(0x48, 2, bytes((0x12, 0x34)))
+kept = list(bus.readfrom_mem(0x48, 2, 2)), list(bus.readfrom_mem(0x48, 2, 1))
+enclave.log("kept {} {}".format(kept[0], kept[1]))
+try:
+    bus.writeto(0x20, b"x")
+except OSError as error:
+    enclave.log("nobody {}".format(error.args[0]))
+wave = PWM(Pin("Y1"), freq=1000, duty_u16=16384)
+enclave.log("wave {} {} {}".format(wave.freq(), wave.duty_u16(), mem32[0x40000434]))
+wave.duty_ns(100000)
+enclave.log("shorter {}".format(mem32[0x40000434]))
+enclave.log("done")
+"""
+
 LINE = """
 import enclave
 from machine import UART
@@ -71,13 +93,19 @@ enclave.log("heard {!r}".format(heard))
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     directory = tmp_path_factory.mktemp("pyboard")
-    enclaves = {"parts": (("spi1", "timer5", "led_blue"), PARTS), "line": (("uart3",), LINE)}
-    bundle = build_for("pyboard-v1.1", write_appliance(directory / "source", enclaves), directory)
+    enclaves = {
+        "parts": (("spi1", "timer5", "led_blue"), PARTS),
+        "line": (("uart3",), LINE),
+        "sensor": (("i2c1", "pwm0", "y1"), SENSOR),
+    }
+    source = write_appliance(directory / "source", enclaves, "heap = 8192")
+    bundle = build_for("pyboard-v1.1", source, directory)
     with running(bundle, directory) as board:
         threading.Thread(target=_talk, args=(board.virtual.further("uart3"),), daemon=True).start()
         board.until(
             lambda now: (
                 "done" in now.said("parts")
+                and "done" in now.said("sensor")
                 and any(text.startswith("heard") for text in now.said("line"))
             )
         )
@@ -113,3 +141,14 @@ def test_a_pin_that_was_not_granted_is_refused(outcome: Running) -> None:
 def test_a_timer_calls_once_and_not_before_its_time(outcome: Running) -> None:
     """Once only: QEMU's timer, which does not begin anew at its end, interrupts without pause."""
     assert "calls 1 True" in outcome.said("parts")
+
+
+def test_i2c_finds_reads_and_writes_a_sensor(outcome: Running) -> None:
+    """TMP105: 0x1580 is 21.5 degrees; 19 is MicroPython's ENODEV."""
+    said = outcome.said("sensor")
+    assert said[:4] == ["scan [72]", "raw [21, 128]", "kept [18, 52] [18]", "nobody 19"]
+
+
+def test_pwm_sets_the_period_and_the_width_of_its_pulse(outcome: Running) -> None:
+    """84 MHz by two, and 42,000 steps: a quarter of them, then 0.1 ms."""
+    assert outcome.said("sensor")[4:6] == ["wave 1000 16384 10500", "shorter 4200"]

@@ -7,6 +7,7 @@
 
 #define INTERRUPTS_FROM 26u // PB10
 #define INTERRUPTS_TO 31u
+#define FUNCTION_I2C 4u // DS8626, table 9: of every I2C
 
 static uint32_t port_of(uint32_t pin) { return GPIOA + pin / 16u * GPIO_STEP; }
 
@@ -64,6 +65,8 @@ void board_pin_function(uint32_t pin, uint32_t function) {
     if (function == 0u) {
         pin_mode(port_of(pin), pin % 16u, GPIO_INPUT);
     } else {
+        pin_open_drain(port_of(pin), pin % 16u, function == FUNCTION_I2C);
+        pin_pull(port_of(pin), pin % 16u, function == FUNCTION_I2C ? GPIO_PULL_UP : GPIO_NO_PULL);
         pin_alternate(port_of(pin), pin % 16u, function);
     }
 }
@@ -73,6 +76,8 @@ static uint32_t block_of(const struct device *device) {
     switch (device->kind) {
         case DEVICE_UART: return device->id == 6u ? 1u << 5 : 1u << 18;
         case DEVICE_SPI: return device->id == 1u ? 1u << 12 : 1u << 14;
+        case DEVICE_I2C: return device->id == 1u ? 1u << 21 : 1u << 22;
+        case DEVICE_PWM: return 1u << 1;
         case DEVICE_TIMER: return 1u << 3;
         default: return 0u;
     }

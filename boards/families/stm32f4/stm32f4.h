@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-static inline uint32_t register_read(uint32_t address) { return *(const volatile uint32_t *)address; }
-static inline void register_write(uint32_t address, uint32_t value) { *(volatile uint32_t *)address = value; }
+#include "access.h"
+
 static inline void register_set(uint32_t address, uint32_t bits) { register_write(address, register_read(address) | bits); }
 static inline void register_clear(uint32_t address, uint32_t bits) { register_write(address, register_read(address) & ~bits); }
 
