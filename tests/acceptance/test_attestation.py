@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from attest import device_log, evidence, keys
+from enclaves import cose
 from flasher.bundle import read_bundle
 from flasher.logs import read as read_log
 from flasher.run import board_of
 from flasher.smp import Board
 from tests.acceptance.conftest import DIARY, User
+from tests.attest.cddl import schema
 from tests.attest.simulated_device import private_key
 
 
@@ -139,6 +141,14 @@ def test_the_evidence_has_the_digest_of_the_log(user: User, diary: Path, state: 
     sequence, ms, who, text = entries[0]
     assert not device_log.matches(health, [(sequence, ms, who, text + "!"), *entries[1:]])
     assert device_log.matches(health, entries[1:]) is None
+
+
+def test_the_evidence_is_as_the_published_schema_says(user: User, diary: Path, state: Path) -> None:
+    with switched_on(user, diary, state) as port, Board.open(port, timeout_s=30) as board:
+        tokens = [board.evidence(bytes(32)).token, board.evidence(bytes(64), "coach").token]
+    for token in tokens:
+        schema("evidence").validate_cbor(cose.read1(token).payload)
+    assert [evidence.read(token).subject is None for token in tokens] == [True, False]
 
 
 def test_another_signing_key_is_named(user: User, diary: Path) -> None:

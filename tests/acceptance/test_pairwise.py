@@ -17,6 +17,7 @@ from flasher.bundle import read_bundle
 from flasher.run import board_of as switched_on
 from flasher.smp import Board
 from tests.acceptance.conftest import EXAMPLES, User
+from tests.attest.cddl import schema
 
 pytestmark = pytest.mark.all
 
@@ -45,6 +46,7 @@ class Kept:
     bank_again: Path
     clinic: Path
     ordinary: response.Response
+    enrolment: response.Response
     device: bytes  # its instance id
     identity_key: bytes
 
@@ -73,9 +75,21 @@ def kept(user: User) -> Iterator[Kept]:
             assert answer.code == 0, answer.out + answer.err
         with Board.open(board.port, timeout_s=30) as open_board:
             told = open_board.evidence(bytes(32))
+            enrolled = open_board.pairwise(bytes(32), pairwise.verifier_id(BANK), enrol=True)
             identity = open_board.identity()
+    enrolment = response.Response(enrolled.token, enrolled.certificate)
     ordinary = response.Response(told.token, told.certificate)
-    yield Kept(user, bundle, bank, again, clinic, ordinary, identity.instance_id, identity.key)
+    yield Kept(
+        user,
+        bundle,
+        bank,
+        again,
+        clinic,
+        ordinary,
+        enrolment,
+        identity.instance_id,
+        identity.key,
+    )
 
 
 def read(file: Path) -> response.Response:
@@ -107,6 +121,18 @@ def verify(kept: Kept, file: Path, verifier: str, nonce: str) -> tuple[int, dict
 def test_each_verifier_trusts_the_identity_it_is_shown(kept: Kept) -> None:
     assert verify(kept, kept.bank, BANK, NONCE) == (0, {})
     assert verify(kept, kept.clinic, CLINIC, "33" * 32) == (0, {})
+
+
+def test_what_the_board_makes_is_as_the_published_schemas_say(kept: Kept) -> None:
+    for file in (kept.bank, kept.bank_again, kept.clinic):
+        answer = read(file)
+        schema("pairwise-token").validate_cbor(cose.read1(answer.token).payload)
+        word = cose.read1(answer.endorsement or b"").payload
+        schema("pairwise-endorsement").validate_cbor(word)
+    for answer in (kept.ordinary, kept.enrolment):
+        schema("evidence").validate_cbor(cose.read1(answer.token).payload)
+    assert evidence.read(kept.ordinary.token).enrolment is None
+    assert evidence.read(kept.enrolment.token).enrolment is not None
 
 
 def test_a_verifier_knows_the_device_again_and_another_does_not(kept: Kept) -> None:

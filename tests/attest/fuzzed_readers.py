@@ -17,26 +17,24 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["attest", "enclaves"]):
-    from attest import corim, ear, enclave_report, flows, log, response
-    from attest.appraisal import appraise
+    from attest import corim, ear, enclave_report, flows, log, pairwise, response
     from attest.errors import AttestError
     from attest.explain import explain
 
 from enclaves import cbor, cose
-from tests.attest.attack_table import (
-    CERTIFICATE,
+from tests.attest.attacks.documents import (
+    DOCUMENTS,
     ENDORSED,
     OURS,
-    TOKEN,
     Document,
-    cases,
+    appraised,
     shown,
     signed,
 )
+from tests.attest.attacks.table import cases
 from tests.attest.simulated_device import OPERATOR, REFERENCES, SIGNER
 
 PUBLIC = OPERATOR.public_key()
-DOCUMENTS = (TOKEN, CERTIFICATE, ENDORSED)
 READERS = (
     response.unpack,
     corim.read,
@@ -46,7 +44,9 @@ READERS = (
     lambda data: flows.FlowBook.of([data]),
     lambda data: ear.read_jwt(data.decode("latin-1"), PUBLIC),
     lambda data: ear.read_cwt(cose.sign1(data, OPERATOR), PUBLIC),
+    pairwise.read,
 )
+UNPACK, CORIM, SIGNED_CORIM = range(2 * len(DOCUMENTS), 2 * len(DOCUMENTS) + 3)  # first bytes
 
 
 def one_input(data: bytes) -> None:
@@ -62,12 +62,12 @@ def one_input(data: bytes) -> None:
         _trusted(document, signed(document, rest, document.key))  # whatever it is, signed for real
     else:
         with suppress(AttestError):
-            READERS[which % len(READERS)](rest)
+            READERS[(which - UNPACK) % len(READERS)](rest)
 
 
 def _trusted(document: Document, message: bytes) -> bool:
     answer, expected = shown(document, message)
-    verdict = appraise(answer, expected)
+    verdict = appraised(answer, expected)
     explain(verdict)
     enclave_report.of(answer, expected.flows)
     assert all(claim.ok or claim.why for claim in verdict.claims)
@@ -78,24 +78,19 @@ def write_seeds(folder: Path) -> None:
     """Genuine documents, and every attack of the table."""
     references = corim.reference_values(REFERENCES)
     seeds = [
-        b"\x08" + response.pack(OURS.answer()),
-        b"\x09" + references,
-        b"\x09" + corim.sign(references, SIGNER, "coffret"),
-        b"\x0a" + references,
+        bytes([UNPACK]) + response.pack(OURS.answer()),
+        bytes([CORIM]) + references,
+        bytes([CORIM]) + corim.sign(references, SIGNER, "coffret"),
+        bytes([SIGNED_CORIM]) + references,
     ]
     for case in cases():
-        which = [document.name for document in DOCUMENTS].index(case.field.partition(":")[0])
-        seeds.append(bytes([which]) + _message(case.response, case.expected.endorsement, which))
+        seeds.append(bytes([DOCUMENTS.index(case.document)]) + case.message)
     for number, document in enumerate(DOCUMENTS):
         payload = cbor.encode(document.payload)
         seeds.append(bytes([number]) + signed(document, payload, document.key))
         seeds.append(bytes([number + len(DOCUMENTS)]) + payload)
     for number, seed in enumerate(seeds):
         (folder / f"{number:05}").write_bytes(seed)
-
-
-def _message(answer: response.Response, endorsement: bytes | None, which: int) -> bytes:
-    return (answer.token, answer.certificate, endorsement or b"")[which]
 
 
 if __name__ == "__main__":

@@ -24,10 +24,11 @@ from simulated_device import (
     private_key,
 )
 
-from attest import certificate, corim, evidence, p256
-from attest.errors import EvidenceError
-from attest.evidence import GateUse, Subject
+from attest import certificate, corim, evidence, p256, pairwise
+from attest.errors import AttestError, EvidenceError
+from attest.evidence import Enrolment, GateUse, Subject
 from enclaves import cbor, cose
+from tests.attest.cddl import schema
 
 CWT = "cwt==3.3.0"
 PSA_PROFILE = "tag:psacertified.org,2023:psa#tfm"
@@ -61,10 +62,6 @@ print(json.dumps({"verified": [verify(case) for case in job["verify"]], "signed"
 """
 
 
-def cddl(name: str) -> pycddl.Schema:
-    return pycddl.Schema((Path(__file__).parent / name).read_text())
-
-
 ADDED = (evidence.UPTIME, evidence.BOOT_COUNT, evidence.HEALTH, evidence.SUBJECT)
 REPORT = replace(
     GOOD,
@@ -74,11 +71,21 @@ REPORT = replace(
 )
 
 
-@pytest.mark.parametrize("device", [GOOD, REPORT])
+ENROLLED = replace(
+    GOOD,
+    token_changes={
+        "enrolment": Enrolment(
+            pairwise.verifier_id("bank"), p256.xy(GOOD.pairwise_key("bank").public_key())
+        )
+    },
+)
+
+
+@pytest.mark.parametrize("device", [GOOD, REPORT, ENROLLED])
 def test_token_follows_the_cddl_of_its_profile(device: SimulatedDevice) -> None:
     payload = cose.read1(device.answer().token).payload
-    cddl("coffret_token.cddl").validate_cbor(payload)
-    cddl("eat.cddl").validate_cbor(payload)
+    schema("evidence").validate_cbor(payload)
+    schema("eat").validate_cbor(payload)
 
 
 def test_but_for_profile_and_added_claims_it_is_the_token_of_rfc_9783() -> None:
@@ -88,7 +95,7 @@ def test_but_for_profile_and_added_claims_it_is_the_token_of_rfc_9783() -> None:
         del claims[key]
     assert claims[evidence.PROFILE] != PSA_PROFILE
     claims[evidence.PROFILE] = PSA_PROFILE
-    cddl("psa_token.cddl").validate_cbor(cbor.encode(claims))
+    schema("psa_token").validate_cbor(cbor.encode(claims))
 
 
 @pytest.mark.parametrize(
@@ -103,15 +110,68 @@ def test_but_for_profile_and_added_claims_it_is_the_token_of_rfc_9783() -> None:
         (evidence.UPTIME, -1),
         (evidence.BOOT_COUNT, 1 << 32),
         (evidence.HEALTH, {}),
+        (evidence.SUBJECT, {1: "enclave:coach"}),
+        (evidence.PAIRWISE, {1: bytes(32), 2: bytes(63)}),
         (2401, 1),
     ],
 )
 def test_cddl_and_our_reader_refuse_the_same(key: int, value: object) -> None:
     payload = cbor.encode({**evidence.claims(GOOD.evidence()), key: value})
     with pytest.raises(pycddl.ValidationError):
-        cddl("coffret_token.cddl").validate_cbor(payload)
+        schema("evidence").validate_cbor(payload)
     with pytest.raises(EvidenceError):
         evidence.read(cose.sign1(payload, GOOD.alias))
+
+
+def test_what_a_verifier_sees_of_a_pairwise_identity_follows_its_cddl() -> None:
+    answer = GOOD.pairwise_answer("bank")
+    schema("pairwise-token").validate_cbor(cose.read1(answer.token).payload)
+    word = cose.read1(answer.endorsement or b"")
+    schema("pairwise-endorsement").validate_cbor(word.payload)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (evidence.NONCE, bytes(48)),
+        (evidence.PROFILE, evidence.PROFILE_URI),
+        (evidence.LIFECYCLE, 0x6100),
+        (evidence.COMPONENTS, []),
+        *((extra, value) for extra, value in evidence.claims(REPORT.evidence()).items()
+          if extra in (*ADDED, evidence.BOOT_SEED)),
+    ],
+)  # fmt: skip
+def test_cddl_and_our_reader_refuse_the_same_of_a_pairwise_token(key: int, value: object) -> None:
+    """Each claim of the ordinary token that could tell one device from another, among them."""
+    payload = cbor.encode({**GOOD.pairwise_claims("bank"), key: value})
+    with pytest.raises(pycddl.ValidationError):
+        schema("pairwise-token").validate_cbor(payload)
+    with pytest.raises(EvidenceError):
+        pairwise.parse(cose.sign1(payload, GOOD.pairwise_key("bank")))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *((number, None) for number in range(1, 12)),
+        (pairwise.KEY_VERIFIER, bytes(31)),
+        (pairwise.KEY_PUBLIC, bytes(65)),
+        (pairwise.KEY_COUNTER, 1 << 32),
+        (pairwise.KEY_LIFECYCLE, 0x6100),
+        (pairwise.KEY_ISSUED, -86_400),
+        (12, bytes(33)),
+    ],
+)
+def test_cddl_and_our_reader_refuse_the_same_of_the_operators_word(key: int, value: object) -> None:
+    message = cose.read1(GOOD.pairwise_word("bank"))
+    said = cbor.decode(message.payload)
+    assert isinstance(said, dict)
+    payload = cbor.encode({**said, key: value})
+    with pytest.raises(pycddl.ValidationError):
+        schema("pairwise-endorsement").validate_cbor(payload)
+    more = {label: each for label, each in message.protected.items() if label != cose.HEADER_ALG}
+    with pytest.raises(AttestError):
+        pairwise.read(cose.sign1(payload, OPERATOR, more))
 
 
 def parts(
