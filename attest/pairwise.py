@@ -182,9 +182,10 @@ def parse(token: bytes) -> Token:
 
 def parse_answer(response: Response) -> Token:
     """The token of an answer that names no device. Raises EvidenceError for any other answer."""
+    token = parse(response.token)
     if response.certificate:
         raise EvidenceError("a certificate, which names the device, beside a pairwise token")
-    return parse(response.token)
+    return token
 
 
 def appraise(response: Response, expected: Expectations, parsed: Token | None = None) -> Verdict:
