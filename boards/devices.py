@@ -40,7 +40,8 @@ class Device(Facts):
 
     `irqs`: the first one is delivered to the owner. `pins`: by role, the pins that can carry it,
     the usual one first; `function` is what such a pin is set to. Of an `adc` or a `gpio` every pin
-    belongs to whoever has the block, of a bus the usual ones, of a `pwm` none.
+    belongs to whoever has the block, of a bus the usual ones, of a `pwm` none. `hears`: streams
+    whose line its registers can measure, so that no appliance may use both.
     """
 
     kind: DeviceKind
@@ -51,6 +52,7 @@ class Device(Facts):
     function: Annotated[int | None, Field(ge=0, le=31)] = None
     pins: dict[str, tuple[int, ...]] = Field(default_factory=dict)
     temperature: int | None = None  # an adc's input that is the part's own sensor
+    hears: tuple[Identifier, ...] = ()
 
     @model_validator(mode="after")
     def _registers_or_none(self) -> Self:

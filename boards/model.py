@@ -133,6 +133,9 @@ class Board(Facts):
         names += [*self.pins.by_name, *SHARED_DEVICES]
         if len(set(names)) != len(names):
             raise ValueError("two of the streams, devices and pins share a name")
+        heard = {stream for device in self.device.values() for stream in device.hears}
+        if not heard <= {stream.name for stream in self.stream}:
+            raise ValueError("device.hears names streams of the board")
         if len(self.implementation_id) > 32:
             raise ValueError("name and security.root make an implementation id over 32 bytes")
         if self.boot_in_flash:

@@ -49,10 +49,24 @@ def board_problems(manifest: Manifest, board: Board) -> list[Problem]:
     if not problems:
         problems += device_problems(manifest, board)
         problems += event_problems(manifest, granted_devices(manifest, board))
+    problems += _overheard_problems(manifest, board)
     problems += _settings_problems(manifest)
     problems += _radio_problems(manifest, board)
     problems += _pairwise_problems(manifest, board)
     return problems + _gate_problems(manifest) + _evidence_problems(manifest, board)
+
+
+def _overheard_problems(manifest: Manifest, board: Board) -> Iterator[Problem]:
+    """A device that measures a stream's line would read what leaves there, past every label."""
+    for enclave, table in manifest.enclaves.items():
+        for index, name in enumerate(table.devices):
+            device = board.device.get(name)
+            for stream in device.hears if device is not None else ():
+                if stream in manifest.sinks:
+                    what = f"{name} of {board.name} can measure the line of {stream}: {enclave} "
+                    what += "would read all that leaves there"
+                    mend = f"leave out the sink {stream}, or measure on another board"
+                    yield manifest.problem(("enclave", enclave, "devices", index), what, mend)
 
 
 def _settings_problems(manifest: Manifest) -> Iterator[Problem]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""QEMU's netduinoplus2 (the same STM32F405) with what it lacks: clocks, flash controller, I2C.
+"""QEMU's netduinoplus2 (the same STM32F405) with what it lacks: clocks, flash controller, I2C, ADC.
 
 QEMU stops the processor before each access to a register of theirs, and before each store into the
 flash (watchpoints of its debugger stub). The access is made here instead, and the processor goes on
@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flasher.stm32.access import Access, access_of, status_after
+from flasher.stm32.adc import SimulatedAdc
 from flasher.stm32.debugger import STATUS, Debugger, ProtocolError, Watch
 from flasher.stm32.devices import (
     FLASH_BASE,
@@ -30,7 +31,7 @@ from flasher.stm32.devices import (
 from flasher.stm32.i2c import SimulatedI2c, SimulatedTmp105
 
 QEMU = "qemu-system-arm"
-_I2C1 = 0x4000_5400
+_I2C1, _ADC1 = 0x4000_5400, 0x4001_2000
 _AIRCR, _SYSRESETREQ = 0xE000_ED0C, 1 << 2  # Arm DDI 0403, section B3.2.6
 # QEMU numbers serial ports as its machine lists USARTs: 1, 2, 3, 4, 5, 6.
 _SERIAL = ("port", "stream0", "uart3")
@@ -61,7 +62,11 @@ class Machine:
         self._debugger = Debugger(ours)
         self.flash = SimulatedFlashController(self._file)
         sensors = SimulatedI2c(_I2C1, {0x48: SimulatedTmp105()})
-        self._devices: tuple[Device, ...] = (self.flash, SimulatedClockControl(), sensors)
+        voltages = SimulatedAdc(_ADC1, {0: 0x800, 10: 0xFFF, 16: 0x3B6})
+        self._devices: tuple[Device, ...] = (
+            *(self.flash, SimulatedClockControl()),
+            *(sensors, voltages),
+        )
         self._status_watched = False
         self._code: dict[int, bytes] = {}  # by address; forgotten when the flash changes
 

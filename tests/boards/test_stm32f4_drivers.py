@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""I2C and PWM of the pyboard's STM32F405 against simulated registers (host build of the drivers).
+"""I2C, ADC and PWM of the pyboard's STM32F405 against simulated registers (host build).
 
-QEMU has no I2C of this part, and no waves: this shows that the C does what our reading of ST's
-manual asks of it.
+QEMU has no I2C of this part, an ADC that never ends, and no waves: this shows that the C does what
+our reading of ST's manual asks of it.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import boards
+from flasher.stm32.adc import SimulatedAdc
+from flasher.stm32.devices import Device
 from flasher.stm32.i2c import SimulatedI2c, SimulatedTmp105, Target
 from tests.store.host_library import ROOT, RUNTIME, compile_host
 
 SIMULATED = Path(__file__).parent / "simulated_stm32f4"
 FAMILY = ROOT / "boards" / "families" / "stm32f4"
 BOARD = boards.load("pyboard-v1.1")
-I2C, PWM = BOARD.device["i2c1"].base, BOARD.device["pwm0"].base
+I2C, ADC, PWM = (BOARD.device[name].base for name in ("i2c1", "adc0", "pwm0"))
 BUS_HZ, TIMER_HZ = 42_000_000, 84_000_000
 _READ = ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_uint32)
 _WRITE = ctypes.CFUNCTYPE(None, ctypes.c_uint32, ctypes.c_uint32)
@@ -67,10 +69,16 @@ class Memory:
 
 
 class Part:
-    """The registers behind the drivers: I2C as a device, all others as they were written."""
+    """The registers behind the drivers: I2C and ADC as devices, all others as they were written."""
 
-    def __init__(self, library: ctypes.CDLL, targets: Mapping[int, Target] | None = None) -> None:
+    def __init__(
+        self,
+        library: ctypes.CDLL,
+        targets: Mapping[int, Target] | None = None,
+        levels: Mapping[int, int] | None = None,
+    ) -> None:
         self.library, self.i2c = library, SimulatedI2c(I2C, targets or {})
+        self._devices: tuple[Device, ...] = (self.i2c, SimulatedAdc(ADC, levels or {}))
         self.words: dict[int, int] = {}
         self._kept = _READ(self._read), _WRITE(self._write)
         for name, call in zip(("read", "write"), self._kept, strict=True):
@@ -78,15 +86,17 @@ class Part:
             place.value = ctypes.cast(call, ctypes.c_void_p).value
 
     def _read(self, address: int) -> int:
-        if address in self.i2c.registers:
-            return self.i2c.read(address)
+        for device in self._devices:
+            if address in device.registers:
+                return device.read(address)
         return self.words.get(address, 0)
 
     def _write(self, address: int, value: int) -> None:
-        if address in self.i2c.registers:
-            self.i2c.write(address, value)
-        else:
-            self.words[address] = value
+        for device in self._devices:
+            if address in device.registers:
+                return device.write(address, value)
+        self.words[address] = value
+        return None
 
     def bus(self, hz: int = 400_000) -> Bus:
         bus = Bus(I2C, hz, 1_000)
@@ -116,11 +126,12 @@ class Part:
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     folder = tmp_path_factory.mktemp("stm32f4")
     (folder / "board_config.h").write_text(BOARD.config_header())
-    sources = [FAMILY / "vm_i2c.c", FAMILY / "vm_pwm.c", SIMULATED / "bus.c"]
+    sources = [FAMILY / "vm_i2c.c", FAMILY / "vm_pwm.c", FAMILY / "vm_adc.c", SIMULATED / "bus.c"]
     flags = ["-O1", "-shared", "-fPIC", "-include", str(SIMULATED / "access.h")]
     for include in (SIMULATED, FAMILY, RUNTIME / "vm"):
         flags += ["-I", str(include)]
     found = ctypes.CDLL(str(compile_host(sources, folder, folder / "stm32f4.so", flags)))
+    found.driver_adc_read.restype = ctypes.c_uint16
     for name in ("driver_pwm_start", "driver_pwm_steps", "driver_pwm_hz"):
         getattr(found, name).restype = ctypes.c_uint32
     return found
@@ -222,3 +233,30 @@ def test_a_frequency_that_cannot_be_had_changes_nothing(library: ctypes.CDLL) ->
     part = Part(library)
     assert library.driver_pwm_start(PWM, 6, TIMER_HZ) == 0
     assert not part.words
+
+
+# DS8626, table 7: ADC1_IN0 and so on.
+INPUTS = {
+    **{pin: pin for pin in range(8)},
+    16: 8,
+    17: 9,
+    **{32 + pin: 10 + pin for pin in range(6)},
+}
+
+
+@given(st.sampled_from(sorted(INPUTS)), st.integers(0, 0xFFF))
+def test_a_pin_is_measured_at_its_own_input(library: ctypes.CDLL, pin: int, raw: int) -> None:
+    part = Part(library, levels={INPUTS[pin]: raw})
+    library.driver_adc_start(ADC)
+    assert part.words[ADC + 0x10] == 0x3FFF_FFFF, "the slowest sampling everywhere"
+    channel = library.driver_adc_channel(pin, ctypes.c_bool(True))
+    assert channel == INPUTS[pin]
+    assert library.driver_adc_read(ADC, channel) == (raw << 4 | raw >> 8)
+    assert library.driver_adc_read(ADC, 16) == 0
+
+
+def test_pins_without_an_input_and_inputs_that_are_none_are_refused(library: ctypes.CDLL) -> None:
+    others = set(range(64)) - set(INPUTS)
+    assert {library.driver_adc_channel(pin, ctypes.c_bool(True)) for pin in others} == {-1}
+    assert library.driver_adc_channel(16, ctypes.c_bool(False)) == 16
+    assert library.driver_adc_channel(17, ctypes.c_bool(False)) == -1

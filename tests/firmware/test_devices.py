@@ -145,3 +145,17 @@ def test_everybody_may_have_a_watchdog_and_the_boards_name(tmp_path: Path) -> No
         (1, DeviceKind.WATCHDOG),
         (1, DeviceKind.IDENTITY),
     ]
+
+
+def test_a_converter_that_measures_a_streams_line_is_refused_beside_it(tmp_path: Path) -> None:
+    """The pyboard's ADC has the pins of USART2 among its inputs, and no label is asked there."""
+    board = boards.load("pyboard-v1.1")
+    source = write_appliance(tmp_path / "source", {"a": (["adc0"], "")})
+    make_plan(load(source), board)
+    with (source / "appliance.toml").open("a") as manifest:
+        manifest.write("[sink.usb]\naccepts = []\n")
+    with pytest.raises(ApplianceError, match=r"adc0 of .* can measure the line of usb") as no:
+        make_plan(load(source), board)
+    assert "enclave.a.devices[0]" in no.value.text()
+    assert "leave out the sink usb" in no.value.text()
+    make_plan(load(source), PICO)

@@ -8,6 +8,7 @@
 #define INTERRUPTS_FROM 26u // PB10
 #define INTERRUPTS_TO 31u
 #define FUNCTION_I2C 4u // DS8626, table 9: of every I2C
+#define FUNCTION_ANALOG 16u // board.toml's; alternate functions end at 15
 
 static uint32_t port_of(uint32_t pin) { return GPIOA + pin / 16u * GPIO_STEP; }
 
@@ -64,6 +65,9 @@ bool board_pin_fired(uint32_t pin) {
 void board_pin_function(uint32_t pin, uint32_t function) {
     if (function == 0u) {
         pin_mode(port_of(pin), pin % 16u, GPIO_INPUT);
+    } else if (function == FUNCTION_ANALOG) {
+        pin_pull(port_of(pin), pin % 16u, GPIO_NO_PULL);
+        pin_mode(port_of(pin), pin % 16u, GPIO_ANALOG);
     } else {
         pin_open_drain(port_of(pin), pin % 16u, function == FUNCTION_I2C);
         pin_pull(port_of(pin), pin % 16u, function == FUNCTION_I2C ? GPIO_PULL_UP : GPIO_NO_PULL);
@@ -77,6 +81,7 @@ static uint32_t block_of(const struct device *device) {
         case DEVICE_UART: return device->id == 6u ? 1u << 5 : 1u << 18;
         case DEVICE_SPI: return device->id == 1u ? 1u << 12 : 1u << 14;
         case DEVICE_I2C: return device->id == 1u ? 1u << 21 : 1u << 22;
+        case DEVICE_ADC: return 1u << 8;
         case DEVICE_PWM: return 1u << 1;
         case DEVICE_TIMER: return 1u << 3;
         default: return 0u;
@@ -89,4 +94,7 @@ void board_device_reset(const struct device *device) {
     register_set(fast ? RCC_APB2RSTR : RCC_APB1RSTR, block);
     register_clear(fast ? RCC_APB2RSTR : RCC_APB1RSTR, block);
     register_set(fast ? RCC_APB2ENR : RCC_APB1ENR, block);
+    if (device->kind == DEVICE_ADC) {
+        register_write(ADC_COMMON_CONTROL, ADC_CLOCK_QUARTER | ADC_TEMPERATURE_ON);
+    }
 }

@@ -181,6 +181,12 @@ static inline void usart_start(uint32_t base, uint32_t clock_hz, uint32_t baud) 
     usart_interrupts(base, 0u);
 }
 
+// ---- what all ADCs share, section 13.13.16 ----
+
+#define ADC_COMMON_CONTROL 0x40012304u
+#define ADC_CLOCK_QUARTER (1u << 16) // of the bus's 84 MHz: 36 are the most (DS8626, table 67)
+#define ADC_TEMPERATURE_ON (1u << 23)
+
 // ---- SPI, section 28.5: CR1 0x00, SR 0x08, DR 0x0C ----
 
 #define SPI_RUN (1u << 9 | 1u << 8 | 1u << 6 | 1u << 2) // chip select by software, high; enable; controller
