@@ -144,6 +144,10 @@ class SimulatedFlashController:
             old = int.from_bytes(self._file[at : at + size], "little")
             self._change(at, (old & value).to_bytes(size, "little"))
 
+    def erase_all(self) -> None:
+        """Every sector."""
+        self._change(0, _ERASED * FLASH_SIZE)
+
     def _change(self, offset: int, data: bytes) -> None:
         self._file[offset : offset + len(data)] = data  # first: a power cut may come now
         self.changes.append((FLASH_BASE + offset, data))

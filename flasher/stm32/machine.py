@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""QEMU's netduinoplus2 (the same STM32F405) with what it lacks: clocks, flash controller, I2C, ADC.
+"""QEMU's netduinoplus2 (the same STM32F405) with what it lacks: clocks, flash and its
+option bytes, I2C, ADC.
 
 QEMU stops the processor before each access to a register of theirs, and before each store into the
 flash (watchpoints of its debugger stub). The access is made here instead, and the processor goes on
@@ -29,6 +30,7 @@ from flasher.stm32.devices import (
     prescaler_for_emulator,
 )
 from flasher.stm32.i2c import SimulatedI2c, SimulatedTmp105
+from flasher.stm32.options import SimulatedOptionBytes
 
 QEMU = "qemu-system-arm"
 _I2C1, _ADC1 = 0x4000_5400, 0x4001_2000
@@ -38,6 +40,11 @@ _SERIAL = ("port", "stream0", "uart3")
 _CHIP = (
     "w25q80bl"  # a flash chip for enclaves; QEMU puts it on the first SPI, and always selects it
 )
+
+
+def options_of(flash: Path) -> Path:
+    """The file of a board's option bytes, beside its flash; there is none while they are new."""
+    return flash.with_name(f"{flash.name}.options")
 
 
 class Machine:
@@ -63,8 +70,9 @@ class Machine:
         self.flash = SimulatedFlashController(self._file)
         sensors = SimulatedI2c(_I2C1, {0x48: SimulatedTmp105()})
         voltages = SimulatedAdc(_ADC1, {0: 0x800, 10: 0xFFF, 16: 0x3B6})
+        options = SimulatedOptionBytes(options_of(flash), self.flash.erase_all)
         self._devices: tuple[Device, ...] = (
-            *(self.flash, SimulatedClockControl()),
+            *(self.flash, options, SimulatedClockControl()),
             *(sensors, voltages),
         )
         self._status_watched = False
