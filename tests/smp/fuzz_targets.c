@@ -71,10 +71,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length) {
 
 #elif defined(TARGET_MAP)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length) {
-    static const struct cbor_key keys[] = {{"u", CBOR_UINT}, {"b", CBOR_BYTES}, {"t", CBOR_TEXT}, {"f", CBOR_BOOL}};
-    struct cbor_value values[4];
+    static const char keys[] = CBOR_UINT("u") CBOR_BYTES("b") CBOR_TEXT("t") CBOR_BOOL("f");
+    struct cbor_value values[4] = {0};
     static volatile uint8_t sink;
-    if (cbor_read_map(data, length, keys, values, 4)) {
+    if (cbor_read_map(data, length, keys, values)) {
         for (size_t i = 1; i < 3; i++) {
             for (size_t at = 0; values[i].present && at < values[i].length; at++) {
                 sink = values[i].data[at];
@@ -92,7 +92,7 @@ void smp_port_write(const uint8_t *data, size_t length) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length) {
     uint16_t capacity = length > 0 ? (uint16_t)(data[0] * 4u + 4u) : 4u;
-    uint8_t *buffer = malloc(capacity);
+    uint8_t *buffer = malloc(SMP_FRAME_HEAD + capacity);
     struct smp_framer framer;
     smp_framer_start(&framer, buffer, capacity);
     for (size_t i = 1; i < length; i++) {

@@ -28,9 +28,9 @@ void smp_port_write(const uint8_t *data, size_t length) { put(data, length); }
 
 // Accepted, then for each key: present, number or length, content of strings.
 static void read_map(const uint8_t *data, size_t length) {
-    static const struct cbor_key keys[] = {{"u", CBOR_UINT}, {"b", CBOR_BYTES}, {"t", CBOR_TEXT}, {"f", CBOR_BOOL}};
-    struct cbor_value values[4];
-    if (!cbor_read_map(data, length, keys, values, 4)) {
+    static const char keys[] = CBOR_UINT("u") CBOR_BYTES("b") CBOR_TEXT("t") CBOR_BOOL("f");
+    struct cbor_value values[4] = {0};
+    if (!cbor_read_map(data, length, keys, values)) {
         return;
     }
     for (size_t i = 0; i < 4; i++) {
@@ -44,14 +44,14 @@ static void read_map(const uint8_t *data, size_t length) {
 
 // The messages in a stream, into a buffer of `capacity` bytes; each with its length in front.
 static void frame(const uint8_t *data, size_t length, uint8_t capacity) {
-    uint8_t *buffer = malloc(capacity);
+    uint8_t *buffer = malloc(SMP_FRAME_HEAD + capacity);
     struct smp_framer framer;
     smp_framer_start(&framer, buffer, capacity);
     for (size_t i = 0; i < length; i++) {
         size_t message = smp_framer_feed(&framer, data[i]);
         if (message != 0) {
             put32((uint32_t)message);
-            put(buffer, message);
+            put(buffer + SMP_FRAME_HEAD, message);
         }
     }
     free(buffer);
@@ -66,6 +66,13 @@ static void slot(const uint8_t *data, size_t length) {
     if (digest != NULL) {
         put(digest, 32);
     }
+}
+
+static void send_frame(const uint8_t *data, size_t length) {
+    uint8_t *frame = malloc(SMP_FRAME_HEAD + length + SMP_FRAME_CRC);
+    memcpy(frame + SMP_FRAME_HEAD, data, length);
+    smp_frame_send(frame, length);
+    free(frame);
 }
 
 // One of each, into `capacity` bytes; the input is the string's content.
@@ -128,7 +135,7 @@ int main(void) {
             write_all(data, length, head[1]);
             break;
         case KIND_SEND:
-            smp_frame_send(data, length);
+            send_frame(data, length);
             break;
         }
         free(data);

@@ -4,101 +4,91 @@
 
 #include "coffret/cbor.h"
 
-enum { MAJOR_TEXT = 3, MAJOR_ARRAY = 4, MAJOR_MAP = 5, MAJOR_TAG = 6, SIMPLE_FALSE = 20 };
+enum { MAJOR_BYTES = 2, MAJOR_TEXT = 3, MAJOR_ARRAY = 4, MAJOR_MAP = 5, MAJOR_TAG = 6, MAJOR_SIMPLE = 7 };
+enum { INFO_FALSE = 20, INFO_8_BITS = 24, INFO_64_BITS = 27 };
 
 struct reader {
     const uint8_t *at;
     const uint8_t *end;
 };
 
-struct item {
-    uint8_t major;
-    uint8_t info;           // additional information: tells false from true
-    bool wide;              // `value` needs more than 32 bits
-    uint32_t value;         // a number, a length, or a count
-    const uint8_t *data;    // of a string
-};
+static uint32_t major_of(const struct cbor_value *item) { return item->head >> 5; }
+static uint32_t info_of(const struct cbor_value *item) { return item->head & 31u; }
 
-static size_t left(const struct reader *reader) {
-    return (size_t)(reader->end - reader->at);
-}
-
-static bool read_head(struct reader *reader, struct item *item) {
-    if (left(reader) == 0) {
+// A head: its number, which is a length or a count too.
+static bool read_head(struct reader *reader, struct cbor_value *item) {
+    if (reader->at == reader->end) {
         return false;
     }
-    uint8_t first = *reader->at++;
-    item->major = first >> 5;
-    item->info = first & 31u;
+    item->head = *reader->at++;
     item->wide = false;
-    item->value = item->info;
-    if (item->info < 24) {
+    item->value = info_of(item);
+    if (item->value < INFO_8_BITS) {
         return true;
     }
-    if (item->info > 27) {
+    if (item->value > INFO_64_BITS) {
         return false; // reserved, or an indefinite length
     }
-    size_t extra = (size_t)1 << (item->info - 24);
-    if (left(reader) < extra) {
-        return false;
-    }
-    item->value = 0;
-    while (extra-- > 0) {
-        item->wide |= item->value >> 24 != 0;
+    uint32_t extra = 1u << (item->value - INFO_8_BITS);
+    for (item->value = 0; extra > 0u; extra--) {
+        if (reader->at == reader->end) {
+            return false;
+        }
+        item->wide |= item->value >> 24 != 0u;
         item->value = item->value << 8 | *reader->at++;
     }
     return true;
 }
 
 // A number, a simple value, or a string with its content.
-static bool read_item(struct reader *reader, struct item *item) {
-    if (!read_head(reader, item) || (item->major >= MAJOR_ARRAY && item->major <= MAJOR_TAG)) {
+static bool read_item(struct reader *reader, struct cbor_value *item) {
+    if (!read_head(reader, item) || (major_of(item) >= MAJOR_ARRAY && major_of(item) <= MAJOR_TAG)) {
         return false;
     }
-    if (item->major == CBOR_BYTES || item->major == CBOR_TEXT) {
-        if (item->wide || item->value > left(reader)) {
+    if (major_of(item) == MAJOR_BYTES || major_of(item) == MAJOR_TEXT) {
+        if (item->wide || item->length > (size_t)(reader->end - reader->at)) {
             return false;
         }
         item->data = reader->at;
-        reader->at += item->value;
+        reader->at += item->length;
     }
     return true;
 }
 
-static bool take(struct cbor_value *value, enum cbor_type type, const struct item *item) {
-    bool is_bool = type == CBOR_BOOL;
-    if (value->present || item->major != type || item->wide ||
-        (is_bool && (item->info & ~1u) != SIMPLE_FALSE)) {
+static bool take(struct cbor_value *value, uint32_t major, const struct cbor_value *item) {
+    if (value->present || item->wide || major_of(item) != major) {
         return false;
     }
+    *value = *item;
     value->present = true;
-    value->value = is_bool ? item->info & 1u : item->value;
-    value->data = item->data;
+    if (major == MAJOR_SIMPLE) {
+        value->value = info_of(item) - INFO_FALSE;
+        return value->value <= 1u;
+    }
     return true;
 }
 
-bool cbor_read_map(const uint8_t *data, size_t length, const struct cbor_key *keys,
-                   struct cbor_value *values, size_t count) {
+bool cbor_read_map(const uint8_t *data, size_t length, const char *keys, struct cbor_value *values) {
     struct reader reader = {data, data + length};
-    struct item map;
-    for (size_t i = 0; i < count; i++) {
-        values[i].present = false;
-    }
-    if (!read_head(&reader, &map) || map.major != MAJOR_MAP || map.wide) {
+    struct cbor_value map;
+    if (!read_head(&reader, &map) || major_of(&map) != MAJOR_MAP || map.wide) {
         return false;
     }
     while (map.value-- > 0) {
-        struct item key;
-        struct item item = {.data = NULL};
-        if (!read_item(&reader, &key) || key.major != MAJOR_TEXT || !read_item(&reader, &item)) {
+        struct cbor_value name;
+        struct cbor_value item = {.data = NULL};
+        if (!read_item(&reader, &name) || major_of(&name) != MAJOR_TEXT || !read_item(&reader, &item)) {
             return false;
         }
-        for (size_t i = 0; i < count; i++) {
-            if (strlen(keys[i].name) == key.value && memcmp(keys[i].name, key.data, key.value) == 0 &&
-                !take(&values[i], keys[i].type, &item)) {
+        struct cbor_value *value = values;
+        size_t size;
+        for (const char *key = keys; (size = strlen(key)) != 0u; key += size + 1u) {
+            if (size - 1u == name.length && memcmp(key + 1, name.data, name.length) == 0 &&
+                !take(value, key[0] & 7u, &item)) {
                 return false;
             }
+            value++;
         }
     }
-    return left(&reader) == 0;
+    return reader.at == reader.end;
 }

@@ -146,8 +146,6 @@ static uint16_t load16(const uint8_t *bytes) {
     return (uint16_t)(bytes[0] | bytes[1] << 8);
 }
 
-static const struct cbor_key evidence_keys[2] = {{"nonce", CBOR_BYTES}, {"enclave", CBOR_TEXT}};
-
 // 1 + the number of the enclave with this name; 0: there is none.
 static uint32_t enclave_named(const struct cbor_value *name) {
     for (uint32_t task = 0; task < coffret_counts.enclaves; task++) {
@@ -200,8 +198,6 @@ static int evidence(struct smp_server *unused, const struct cbor_value *nonce, s
 
 // A command of its own, so that an image without it refuses instead of naming its device.
 #if COFFRET_HAS_PAIRWISE
-static const struct cbor_key pairwise_keys[3] = {{"nonce", CBOR_BYTES}, {"verifier", CBOR_BYTES}, {"enrol", CBOR_BOOL}};
-
 static int pairwise(struct smp_server *unused, const struct cbor_value *given, struct cbor_writer *reply) {
     (void)unused;
     const struct cbor_value *nonce = &given[0], *verifier = &given[1], *enrol = &given[2];
@@ -216,8 +212,6 @@ static int pairwise(struct smp_server *unused, const struct cbor_value *given, s
 #endif
 
 // ---- group 65: endorsement ----
-
-static const struct cbor_key endorsement_keys[1] = {{"endorsement", CBOR_BYTES}};
 
 static int read_endorsement(struct smp_server *unused, const struct cbor_value *given, struct cbor_writer *reply) {
     (void)unused;
@@ -255,8 +249,6 @@ static int write_endorsement(struct smp_server *unused, const struct cbor_value 
 // ---- group 65: settings, in an image where an enclave reads them ----
 
 #if COFFRET_HAS_SETTINGS
-static const struct cbor_key settings_keys[1] = {{"settings", CBOR_TEXT}};
-
 static int read_settings(struct smp_server *unused, const struct cbor_value *given, struct cbor_writer *reply) {
     (void)unused;
     (void)given;
@@ -286,8 +278,6 @@ static int write_settings(struct smp_server *unused, const struct cbor_value *gi
 
 // ---- group 65: the end of the device ----
 
-static const struct cbor_key decommission_keys[1] = {{"order", CBOR_BYTES}};
-
 // Boot judges it at the next start; nothing happens before.
 static int decommission(struct smp_server *unused, const struct cbor_value *given, struct cbor_writer *reply) {
     (void)unused;
@@ -303,19 +293,19 @@ static int decommission(struct smp_server *unused, const struct cbor_value *give
 
 const struct smp_command smp_commands[] = {
     SMP_COMMANDS,
-    {GROUP_ATTESTATION, 0, SMP_WRITE, 2, evidence_keys, evidence},
+    {SMP_WRITE, GROUP_ATTESTATION, 0, CBOR_BYTES("nonce") CBOR_TEXT("enclave"), evidence},
 #if COFFRET_HAS_PAIRWISE
-    {GROUP_ATTESTATION, 1, SMP_WRITE, 3, pairwise_keys, pairwise},
+    {SMP_WRITE, GROUP_ATTESTATION, 1, CBOR_BYTES("nonce") CBOR_BYTES("verifier") CBOR_BOOL("enrol"), pairwise},
 #endif
-    {GROUP_PROVISIONING, 1, SMP_READ, 0, NULL, read_endorsement},
-    {GROUP_PROVISIONING, 1, SMP_WRITE, 1, endorsement_keys, write_endorsement},
-    {GROUP_PROVISIONING, 3, SMP_WRITE, 1, decommission_keys, decommission},
+    {SMP_READ, GROUP_PROVISIONING, 1, SMP_NO_KEYS, read_endorsement},
+    {SMP_WRITE, GROUP_PROVISIONING, 1, CBOR_BYTES("endorsement"), write_endorsement},
+    {SMP_WRITE, GROUP_PROVISIONING, 3, CBOR_BYTES("order"), decommission},
 #if COFFRET_HAS_SETTINGS
-    {GROUP_PROVISIONING, 4, SMP_READ, 0, NULL, read_settings},
-    {GROUP_PROVISIONING, 4, SMP_WRITE, 1, settings_keys, write_settings},
+    {SMP_READ, GROUP_PROVISIONING, 4, SMP_NO_KEYS, read_settings},
+    {SMP_WRITE, GROUP_PROVISIONING, 4, CBOR_TEXT("settings"), write_settings},
 #endif
-    {GROUP_LOG, 0, SMP_READ, 1, manager_log_keys, manager_log},
-    {GROUP_ENCLAVES, 0, SMP_READ, 0, NULL, manager_enclaves},
+    {SMP_READ, GROUP_LOG, 0, CBOR_UINT("from"), manager_log},
+    {SMP_READ, GROUP_ENCLAVES, 0, SMP_NO_KEYS, manager_enclaves},
     {.handler = NULL},
 };
 

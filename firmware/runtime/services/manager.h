@@ -7,7 +7,6 @@
 #include "smp/server.h"
 
 // Groups 66 and 67.
-extern const struct cbor_key manager_log_keys[1];
 smp_handler manager_log, manager_enclaves;
 
 #endif

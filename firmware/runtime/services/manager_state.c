@@ -59,8 +59,6 @@ static size_t raw_size(const struct log_entry *entry) {
     return sizeof *entry + ((entry->length + 3u) & ~3u);
 }
 
-const struct cbor_key manager_log_keys[1] = {{"from", CBOR_UINT}};
-
 int manager_log(struct smp_server *server, const struct cbor_value *from, struct cbor_writer *reply) {
     uint8_t *scratch = server->request;
     const size_t capacity = sizeof server->request;

@@ -1,183 +1,137 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "smp/frame.h"
 
-#include <stdbool.h>
-
 #include "smp/backend.h"
 
 enum { FIRST_1 = 0x06, FIRST_2 = 0x09, MORE_1 = 0x04, MORE_2 = 0x14 };
-enum state { STATE_IDLE, STATE_FIRST, STATE_MORE, STATE_LINE };
 
-#define LENGTH_BYTES 2u
 // 2 bytes of marker, 124 base64 digits, newline: 127.
-#define LINE_DATA 93u
+#define LINE_DIGITS 124u
 
-static uint16_t crc16(uint16_t crc, uint8_t byte) { // CRC-16/XMODEM: polynomial 0x1021, start 0
-    crc ^= (uint16_t)(byte << 8);
-    for (int bit = 0; bit < 8; bit++) {
-        crc = (uint16_t)(crc << 1 ^ (crc & 0x8000u ? 0x1021u : 0));
+static uint16_t crc16(const uint8_t *data, size_t length) { // CRC-16/XMODEM: polynomial 0x1021, start 0
+    uint32_t crc = 0;
+    while (length-- > 0u) {
+        crc ^= (uint32_t)*data++ << 8;
+        for (int bit = 0; bit < 8; bit++) {
+            crc <<= 1;
+            if ((crc & 0x10000u) != 0u) {
+                crc ^= 0x11021u;
+            }
+        }
     }
-    return crc;
+    return (uint16_t)crc;
 }
+
+static uint8_t base64_digit(uint32_t value) {
+    if (value < 52u) {
+        return (uint8_t)(value < 26u ? 'A' + value : 'a' + value - 26u);
+    }
+    return (uint8_t)(value < 62u ? '0' + value - 52u : value == 62u ? '+' : '/');
+}
+
+// The value of a base64 digit, or 64 and more.
+static uint32_t base64_value(uint32_t digit) {
+    uint32_t value = digit >= 'a' ? digit - 'a' + 26u : digit >= 'A' ? digit - 'A' : digit >= '0' ? digit - '0' + 52u
+                     : digit == '+' ? 62u : 63u;
+    return value < 64u && base64_digit(value) == digit ? value : 64u; // between the letters there are other characters
+}
+
+static uint16_t load16(const uint8_t *bytes) { return (uint16_t)(bytes[0] << 8 | bytes[1]); }
+
+static void save16(uint8_t *bytes, uint32_t value) {
+    bytes[0] = (uint8_t)(value >> 8);
+    bytes[1] = (uint8_t)value;
+}
+
+// ---- receiving ----
 
 void smp_framer_start(struct smp_framer *framer, uint8_t *buffer, uint16_t capacity) {
     *framer = (struct smp_framer){.buffer = buffer, .capacity = capacity};
 }
 
-// The value of a base64 digit, or -1.
-static int base64_value(uint8_t digit) {
-    if (digit >= 'A' && digit <= 'Z') {
-        return digit - 'A';
-    }
-    if (digit >= 'a' && digit <= 'z') {
-        return digit - 'a' + 26;
-    }
-    if (digit >= '0' && digit <= '9') {
-        return digit - '0' + 52;
-    }
-    return digit == '+' ? 62 : digit == '/' ? 63 : -1;
-}
-
-static char base64_digit(uint32_t value) {
-    if (value < 52) {
-        return (char)(value < 26 ? 'A' + value : 'a' + value - 26);
-    }
-    return (char)(value < 62 ? '0' + value - 52 : value == 62 ? '+' : '/');
-}
-
 // False: more than the frame's own length, or than the buffer holds.
 static bool take(struct smp_framer *framer, uint8_t byte) {
-    if (framer->length < LENGTH_BYTES) {
-        framer->expected = (uint16_t)(framer->expected << 8 | byte);
-        framer->length++;
-        return framer->length < LENGTH_BYTES ||
-               (framer->expected > SMP_FRAME_CRC && framer->expected <= framer->capacity);
-    }
-    if (framer->length - LENGTH_BYTES >= framer->expected) {
+    if (framer->length == framer->expected) {
         return false;
     }
-    framer->buffer[framer->length++ - LENGTH_BYTES] = byte;
+    framer->buffer[framer->length++] = byte;
+    if (framer->length == SMP_FRAME_HEAD) {
+        uint32_t rest = load16(framer->buffer);
+        framer->expected = (uint16_t)(SMP_FRAME_HEAD + rest);
+        return rest > SMP_FRAME_CRC && rest <= framer->capacity;
+    }
     return true;
 }
 
-static bool complete(const struct smp_framer *framer) {
-    return framer->length > LENGTH_BYTES && framer->length - LENGTH_BYTES == framer->expected;
+static size_t end_line(struct smp_framer *framer) {
+    size_t length = framer->length;
+    if (length != framer->expected) {
+        return 0; // more lines follow
+    }
+    framer->length = 0;
+    length -= SMP_FRAME_HEAD;
+    return crc16(framer->buffer + SMP_FRAME_HEAD, length) == 0u ? length - SMP_FRAME_CRC : 0; // 0 over data and CRC
 }
 
-static size_t checked_length(const struct smp_framer *framer) {
-    uint16_t crc = 0;
-    for (size_t i = 0; i < framer->expected; i++) {
-        crc = crc16(crc, framer->buffer[i]);
-    }
-    return crc == 0 ? framer->expected - SMP_FRAME_CRC : 0; // over data and its own CRC it is 0
-}
-
-static size_t feed_line(struct smp_framer *framer, uint8_t byte) {
-    if (byte == '\n') {
-        framer->state = STATE_IDLE;
-        if (!complete(framer)) {
-            return 0; // more lines follow
-        }
-        framer->length = 0;
-        return checked_length(framer);
-    }
-    if (byte == '=' || byte == '\r') {
-        return 0; // the length says where the data ends
-    }
-    int value = base64_value(byte);
-    if (value < 0) {
-        framer->state = STATE_IDLE;
-        framer->length = 0;
-        return 0;
-    }
-    framer->bits = framer->bits << 6 | (uint32_t)value;
-    framer->digits++;
+static bool take_digit(struct smp_framer *framer, uint8_t digit) {
+    uint32_t value = base64_value(digit);
+    framer->bits = framer->bits << 6 | value;
     // Each digit after the first of four completes a byte: 12 bits hold one and 4 more, 18 the second and 2, 24
     // the third.
-    if ((framer->digits & 3u) != 1u) {
-        unsigned spare = 2u * (3u - ((framer->digits - 1u) & 3u));
-        if (!take(framer, (uint8_t)(framer->bits >> spare))) {
-            framer->state = STATE_IDLE;
-            framer->length = 0;
-        }
-    }
-    return 0;
+    uint32_t spare = 6u - 2u * (framer->digits++ & 3u);
+    return value < 64u && (spare == 6u || take(framer, (uint8_t)(framer->bits >> spare)));
 }
 
 size_t smp_framer_feed(struct smp_framer *framer, uint8_t byte) {
-    enum state state = framer->state;
-    if (byte == FIRST_1 || byte == MORE_1) { // in every state: neither is a base64 digit
-        framer->state = byte == FIRST_1 ? STATE_FIRST : STATE_MORE;
-        return 0;
-    }
-    if (state == STATE_LINE) {
-        return feed_line(framer, byte);
-    }
-    framer->state = STATE_IDLE;
-    if (state == STATE_FIRST && byte == FIRST_2) {
-        framer->state = STATE_LINE;
+    uint8_t before = framer->before;
+    framer->before = byte;
+    if (byte == FIRST_1 || byte == MORE_1) {
+        framer->in_line = false; // in every state: neither is a base64 digit
+    } else if (framer->in_line) {
+        if (byte == '\n') {
+            framer->in_line = false;
+            return end_line(framer);
+        }
+        // The length says where the data ends, not these.
+        if (byte != '=' && byte != '\r' && !take_digit(framer, byte)) {
+            framer->in_line = false;
+            framer->length = 0;
+        }
+    } else if (before == FIRST_1 && byte == FIRST_2) {
+        framer->in_line = true;
         framer->length = 0;
-        framer->expected = 0;
+        framer->expected = SMP_FRAME_HEAD + SMP_FRAME_CRC; // at least
         framer->digits = 0;
-    } else if (state == STATE_MORE && byte == MORE_2 && framer->length != 0) {
-        framer->state = STATE_LINE;
+    } else if (before == MORE_1 && byte == MORE_2 && framer->length != 0u) {
+        framer->in_line = true;
         framer->digits = 0;
     }
     return 0;
 }
 
-struct line {
-    uint8_t text[3 + LINE_DATA / 3 * 4]; // marker, digits, newline
-    uint8_t length;
-    uint8_t bytes;                       // waiting in `bits`
-    uint32_t bits;
-};
+// ---- sending ----
 
-static void line_start(struct line *line, uint8_t first, uint8_t second) {
-    line->text[0] = first;
-    line->text[1] = second;
-    line->length = 2;
-}
-
-static void line_end(struct line *line) {
-    line->text[line->length] = '\n';
-    smp_port_write(line->text, line->length + 1u);
-    line_start(line, MORE_1, MORE_2);
-}
-
-static void line_put(struct line *line, uint8_t byte) {
-    line->bits = line->bits << 8 | byte;
-    if (++line->bytes == 3) {
-        if (line->length == sizeof line->text - 1) {
-            line_end(line);
+void smp_frame_send(uint8_t *frame, size_t length) {
+    uint8_t line[2u + LINE_DIGITS + 1u] = {FIRST_1, FIRST_2};
+    save16(frame, (uint32_t)length + SMP_FRAME_CRC);
+    save16(frame + SMP_FRAME_HEAD + length, crc16(frame + SMP_FRAME_HEAD, length));
+    const uint8_t *end = frame + SMP_FRAME_HEAD + length + SMP_FRAME_CRC;
+    while (frame < end) {
+        uint32_t at = 2;
+        while (at < 2u + LINE_DIGITS && frame < end) {
+            uint32_t bits = 0;
+            int digits = 1; // and one for each byte
+            for (int shift = 16; shift >= 0 && frame < end; shift -= 8) {
+                bits |= (uint32_t)*frame++ << shift;
+                digits++;
+            }
+            for (int shift = 18; shift >= 0; shift -= 6) {
+                line[at++] = digits-- > 0 ? base64_digit(bits >> shift & 63u) : '=';
+            }
         }
-        for (int shift = 18; shift >= 0; shift -= 6) {
-            line->text[line->length++] = (uint8_t)base64_digit(line->bits >> shift & 63u);
-        }
-        line->bytes = 0;
+        line[at++] = '\n';
+        smp_port_write(line, at);
+        line[0] = MORE_1;
+        line[1] = MORE_2;
     }
-}
-
-void smp_frame_send(const uint8_t *message, size_t length) {
-    struct line line = {.length = 0};
-    uint16_t crc = 0;
-    line_start(&line, FIRST_1, FIRST_2);
-    line_put(&line, (uint8_t)((length + SMP_FRAME_CRC) >> 8));
-    line_put(&line, (uint8_t)(length + SMP_FRAME_CRC));
-    while (length-- > 0) {
-        crc = crc16(crc, *message);
-        line_put(&line, *message++);
-    }
-    line_put(&line, (uint8_t)(crc >> 8));
-    line_put(&line, (uint8_t)crc);
-    if (line.bytes != 0) {
-        unsigned missing = 3u - line.bytes;
-        while (line.bytes != 0) {
-            line_put(&line, 0);
-        }
-        while (missing > 0) {
-            line.text[line.length - missing--] = '=';
-        }
-    }
-    line_end(&line);
 }

@@ -4,28 +4,33 @@
 #ifndef COFFRET_SMP_FRAME_H
 #define COFFRET_SMP_FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define SMP_FRAME_CRC 2u    // bytes of the buffer the CRC takes behind the message
+#define SMP_FRAME_HEAD 2u   // bytes of a frame before the message: the length of what follows, big endian
+#define SMP_FRAME_CRC 2u    // and behind it
 
 struct smp_framer {
-    uint8_t *buffer;        // the message, then its CRC
-    uint16_t capacity;
-    uint16_t length;        // bytes decoded, the two of the frame length included
-    uint16_t expected;      // message and CRC, once its two bytes are in
-    uint8_t state;
-    uint8_t digits;         // base64 digits waiting in `bits`
-    uint32_t bits;
+    uint8_t *buffer;        // the frame
+    uint16_t capacity;      // for message and CRC
+    uint16_t length;        // bytes decoded
+    uint16_t expected;      // bytes of the frame, once its length is in
+    uint8_t digits;         // base64 digits of this line
+    uint8_t before;         // the byte that came before
+    bool in_line;
+    uint32_t bits;          // of the last digits
 };
 
+// `buffer` has SMP_FRAME_HEAD + `capacity` bytes.
 void smp_framer_start(struct smp_framer *framer, uint8_t *buffer, uint16_t capacity);
 
-// Takes one byte from the wire. Returns the message's length when this byte completed a good one in the buffer, else 0.
-// Anything malformed is dropped up to the next start of a frame.
+// Takes one byte from the wire. Returns the message's length when this byte completed a good one, which lies in the buffer
+// from SMP_FRAME_HEAD on; else 0. Anything malformed is dropped up to the next start of a frame.
 size_t smp_framer_feed(struct smp_framer *framer, uint8_t byte);
 
-// Sends a message in lines of at most 127 bytes through smp_port_write (backend.h).
-void smp_frame_send(const uint8_t *message, size_t length);
+// Sends a message of `length` bytes in lines of at most 127 bytes through smp_port_write (backend.h). It lies in `frame`
+// from SMP_FRAME_HEAD on, and its CRC has room behind it.
+void smp_frame_send(uint8_t *frame, size_t length);
 
 #endif

@@ -9,8 +9,6 @@
 #include "smp/server.h"
 #include "smp/slot_image.h"
 
-const struct cbor_key smp_image_set_state_keys[2] = {{"hash", CBOR_BYTES}, {"confirm", CBOR_BOOL}};
-const struct cbor_key smp_image_erase_keys[1] = {{"slot", CBOR_UINT}};
 
 #define SLOTS 2u
 

@@ -5,10 +5,6 @@
 #include "smp/backend.h"
 #include "smp/server.h"
 
-const struct cbor_key smp_os_echo_keys[1] = {{"d", CBOR_TEXT}};
-const struct cbor_key smp_os_reset_keys[1] = {{"boot_mode", CBOR_UINT}};
-const struct cbor_key smp_os_bootloader_keys[1] = {{"query", CBOR_TEXT}};
-
 int smp_os_echo(struct smp_server *server, const struct cbor_value *given, struct cbor_writer *reply) {
     (void)server;
     if (!given->present) {
@@ -42,12 +38,12 @@ int smp_os_parameters(struct smp_server *server, const struct cbor_value *given,
 
 int smp_os_bootloader(struct smp_server *server, const struct cbor_value *given, struct cbor_writer *reply) {
     (void)server;
-    if (given->present && (given->length != 4 || memcmp(given->data, "mode", 4) != 0)) {
-        return OS_NO_ANSWER;
-    }
-    cbor_write_map(reply, given->present ? 2 : 1);
+    cbor_write_map(reply, 1u + given->present);
     smp_put_text(reply, "bootloader", "coffret");
     if (given->present) {
+        if (given->length != 4u || memcmp(given->data, "mode", 4u) != 0) {
+            return OS_NO_ANSWER;
+        }
         smp_put_text(reply, "mode", smp_mode());
     }
     return SMP_OK;

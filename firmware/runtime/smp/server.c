@@ -6,12 +6,15 @@
 #include "coffret/boot_state.h"
 #include "smp/backend.h"
 
-struct smp_request {
-    uint16_t group;
-    uint16_t length;            // of the payload, CBOR
-    uint8_t command;
-    uint8_t operation;
-};
+// Header: reserved (3 bits), version (2), operation (3); flags; length of the payload; group; sequence; command.
+enum { OPERATION = 7, VERSION_1 = 1 << 3, VERSION = 3 << 3 };
+
+static uint32_t load16(const uint8_t *bytes) { return (uint32_t)(bytes[0] << 8 | bytes[1]); }
+
+static uint32_t operation_of(const uint8_t *header) { return header[0] & OPERATION; }
+static uint32_t length_of(const uint8_t *header) { return load16(header + 2); }
+static uint32_t group_of(const uint8_t *header) { return load16(header + 4); }
+static uint32_t command_of(const uint8_t *header) { return header[7]; }
 
 void smp_put_uint(struct cbor_writer *reply, const char *key, uint32_t value) {
     cbor_write_text(reply, key);
@@ -33,77 +36,62 @@ void smp_put_text(struct cbor_writer *reply, const char *key, const char *text) 
     cbor_write_text(reply, text);
 }
 
-// The last of smp_commands, if nobody answers this.
-static const struct smp_command *find(const struct smp_request *request) {
-    const struct smp_command *command = smp_commands;
-    while (command->handler != NULL && (command->group != request->group || command->command != request->command ||
-                                        command->operation != request->operation)) {
-        command++;
-    }
-    return command;
-}
-
-static int dispatch(struct smp_server *server, const struct smp_request *request,
-                    struct cbor_writer *reply) {
+static int dispatch(struct smp_server *server, const uint8_t *request, struct cbor_writer *reply) {
     struct cbor_value given[SMP_KEYS];
-    const struct smp_command *command = find(request);
-    if (command->handler == NULL) {
-        return SMP_NOT_SUPPORTED;
+    for (const struct smp_command *command = smp_commands; command->handler != NULL; command++) {
+        if (command->operation == operation_of(request) && command->group == group_of(request) &&
+            command->command == command_of(request)) {
+            memset(given, 0, sizeof given);
+            return cbor_read_map(request + SMP_HEADER, length_of(request), command->keys, given)
+                       ? command->handler(server, given, reply)
+                       : (int)SMP_INVALID;
+        }
     }
-    const uint8_t *payload = server->request + SMP_HEADER;
-    if (!cbor_read_map(payload, request->length, command->keys, given, command->keys_count)) {
-        return SMP_INVALID;
-    }
-    return command->handler(server, given, reply);
+    return SMP_NOT_SUPPORTED;
 }
 
-static void write_error(struct cbor_writer *reply, int error, uint8_t version, uint16_t group) {
-    int version_1 = error >> 8;
+static void write_error(struct cbor_writer *reply, int error, bool version_1, uint32_t group) {
     cbor_write_map(reply, 1);
-    if (version_1 != 0 && version != 0) {
+    if (error > 0xFF && !version_1) {
         cbor_write_text(reply, "err");
         cbor_write_map(reply, 2);
         smp_put_uint(reply, "group", group);
+    } else if (error > 0xFF) {
+        error >>= 8;
     }
-    smp_put_uint(reply, "rc", (uint32_t)(version_1 != 0 && version == 0 ? version_1 : error & 0xFF));
+    smp_put_uint(reply, "rc", (uint32_t)error & 0xFFu);
 }
 
 // Not into the loop over bytes below, where it would only cost registers.
-// Header: reserved (3 bits), version (2), operation (3); flags; length of the payload; group; sequence; command.
 __attribute__((noinline)) static void serve(struct smp_server *server, size_t length) {
-    const uint8_t *header = server->request;
-    struct smp_request request = {.group = (uint16_t)(header[4] << 8 | header[5]),
-                                  .length = (uint16_t)(header[2] << 8 | header[3]),
-                                  .command = header[7],
-                                  .operation = header[0] & 7u};
-    uint8_t version = header[0] >> 3 & 3u;
-    if (length < SMP_HEADER || length - SMP_HEADER != request.length ||
-        (request.operation != SMP_READ && request.operation != SMP_WRITE)) {
+    const uint8_t *request = server->request + SMP_FRAME_HEAD;
+    uint8_t *answer = server->reply + SMP_FRAME_HEAD;
+    uint32_t version = request[0] & VERSION;
+    uint32_t operation = operation_of(request);
+    if (length < SMP_HEADER || length - SMP_HEADER != length_of(request) ||
+        (operation != SMP_READ && operation != SMP_WRITE)) {
         return; // no request, so nobody to answer
     }
     // The handler may use the request's buffer once it has read it, so the header is kept first.
-    memcpy(server->reply, header, SMP_HEADER);
+    memcpy(answer, request, SMP_HEADER);
     struct cbor_writer reply;
-    uint8_t *body = server->reply + SMP_HEADER;
     // The frame's own length and CRC share the host's buffer of the same size.
-    size_t capacity = SMP_BUFFER - SMP_HEADER - 4u;
-    cbor_writer_start(&reply, body, capacity);
-    int error = version > 1 ? (int)SMP_TOO_NEW : dispatch(server, &request, &reply);
-    if (version > 1) {
-        version = 1;
-    }
-    if (error == SMP_OK && cbor_writer_length(&reply) == 0) {
+    size_t capacity = SMP_BUFFER - SMP_HEADER - SMP_FRAME_HEAD - SMP_FRAME_CRC;
+    cbor_writer_start(&reply, answer + SMP_HEADER, capacity);
+    int error = version > VERSION_1 ? (int)SMP_TOO_NEW : dispatch(server, request, &reply);
+    size_t size = cbor_writer_length(&reply);
+    if (error == SMP_OK && size == 0u) {
         error = SMP_TOO_LARGE;
     }
     if (error != SMP_OK) {
-        cbor_writer_start(&reply, body, capacity);
-        write_error(&reply, error, version, request.group);
+        cbor_writer_start(&reply, answer + SMP_HEADER, capacity);
+        write_error(&reply, error, version == 0u, group_of(answer));
+        size = cbor_writer_length(&reply);
     }
-    size_t size = cbor_writer_length(&reply);
-    server->reply[0] = (uint8_t)(version << 3 | (request.operation + 1u));
-    server->reply[1] = 0;
-    server->reply[2] = (uint8_t)(size >> 8);
-    server->reply[3] = (uint8_t)size;
+    answer[0] = (uint8_t)((version != 0u ? VERSION_1 : 0) + operation + 1u);
+    answer[1] = 0;
+    answer[2] = (uint8_t)(size >> 8);
+    answer[3] = (uint8_t)size;
     smp_frame_send(server->reply, SMP_HEADER + size);
     if (server->reset) {
         server->reset = false; // should it fail, it was only asked for once

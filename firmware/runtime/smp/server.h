@@ -77,11 +77,10 @@ struct smp_server;
 typedef int smp_handler(struct smp_server *server, const struct cbor_value *given, struct cbor_writer *reply);
 
 struct smp_command {
+    uint8_t operation;          // enum smp_operation
     uint8_t group;
     uint8_t command;
-    uint8_t operation;          // enum smp_operation
-    uint8_t keys_count;         // at most SMP_KEYS
-    const struct cbor_key *keys;
+    const char *keys;           // of the request's map, in the order of `given`; at most SMP_KEYS (coffret/cbor.h)
     smp_handler *handler;
 };
 
@@ -108,16 +107,17 @@ struct smp_upload {
 #endif
 };
 
+// The buffers last, so that all else is within reach of short instructions.
 struct smp_server {
+    bool reset;                 // asked for; done when the reply is out
+    bool reset_to_recovery;
+    uint8_t refused_slot;       // of the last refusal, BOOT_SLOT_NONE: none yet
+    uint8_t refused_reason;     // enum reason
     const struct boot_services *services;
     struct smp_framer framer;
     struct smp_upload upload;
-    uint8_t refused_slot;       // of the last refusal, BOOT_SLOT_NONE: none yet
-    uint8_t refused_reason;     // enum reason
-    bool reset;                 // asked for; done when the reply is out
-    bool reset_to_recovery;
-    uint8_t request[SMP_BUFFER];
-    uint8_t reply[SMP_BUFFER];
+    uint8_t request[SMP_FRAME_HEAD + SMP_BUFFER];
+    uint8_t reply[SMP_FRAME_HEAD + SMP_BUFFER];
 };
 
 void smp_server_start(struct smp_server *server, const struct boot_services *services);
@@ -133,21 +133,22 @@ void smp_put_text(struct cbor_writer *reply, const char *key, const char *text);
 smp_handler smp_os_echo, smp_os_reset, smp_os_parameters, smp_os_bootloader;
 smp_handler smp_image_state, smp_image_set_state, smp_image_upload, smp_image_erase;
 smp_handler smp_identity, smp_refusal;
-extern const struct cbor_key smp_os_echo_keys[1], smp_os_reset_keys[1], smp_os_bootloader_keys[1];
-extern const struct cbor_key smp_image_set_state_keys[2], smp_image_upload_keys[6], smp_image_erase_keys[1];
 
+#define SMP_NO_KEYS ""
 // What recovery and manager both answer: rows of smp_commands.
 #define SMP_COMMANDS                                                                                                   \
-    {GROUP_OS, 0, SMP_WRITE, 1, smp_os_echo_keys, smp_os_echo},                                                        \
-    {GROUP_OS, 5, SMP_WRITE, 1, smp_os_reset_keys, smp_os_reset},                                                      \
-    {GROUP_OS, 6, SMP_READ, 0, NULL, smp_os_parameters},                                                               \
-    {GROUP_OS, 8, SMP_READ, 1, smp_os_bootloader_keys, smp_os_bootloader},                                             \
-    {GROUP_IMAGE, 0, SMP_READ, 0, NULL, smp_image_state},                                                              \
-    {GROUP_IMAGE, 0, SMP_WRITE, 2, smp_image_set_state_keys, smp_image_set_state},                                     \
-    {GROUP_IMAGE, 1, SMP_WRITE, 6, smp_image_upload_keys, smp_image_upload},                                           \
-    {GROUP_IMAGE, 5, SMP_WRITE, 1, smp_image_erase_keys, smp_image_erase},                                             \
-    {GROUP_PROVISIONING, 0, SMP_READ, 0, NULL, smp_identity},                                                          \
-    {GROUP_PROVISIONING, 2, SMP_READ, 0, NULL, smp_refusal}
+    {SMP_WRITE, GROUP_OS, 0, CBOR_TEXT("d"), smp_os_echo},                                                             \
+    {SMP_WRITE, GROUP_OS, 5, CBOR_UINT("boot_mode"), smp_os_reset},                                                    \
+    {SMP_READ, GROUP_OS, 6, SMP_NO_KEYS, smp_os_parameters},                                                           \
+    {SMP_READ, GROUP_OS, 8, CBOR_TEXT("query"), smp_os_bootloader},                                                    \
+    {SMP_READ, GROUP_IMAGE, 0, SMP_NO_KEYS, smp_image_state},                                                          \
+    {SMP_WRITE, GROUP_IMAGE, 0, CBOR_BYTES("hash") CBOR_BOOL("confirm"), smp_image_set_state},                         \
+    {SMP_WRITE, GROUP_IMAGE, 1, SMP_UPLOAD_KEYS, smp_image_upload},                                                    \
+    {SMP_WRITE, GROUP_IMAGE, 5, CBOR_UINT("slot"), smp_image_erase},                                                   \
+    {SMP_READ, GROUP_PROVISIONING, 0, SMP_NO_KEYS, smp_identity},                                                      \
+    {SMP_READ, GROUP_PROVISIONING, 2, SMP_NO_KEYS, smp_refusal}
+#define SMP_UPLOAD_KEYS                                                                                                \
+    CBOR_UINT("off") CBOR_BYTES("data") CBOR_UINT("len") CBOR_BYTES("sha") CBOR_UINT("image") CBOR_BOOL("upgrade")
 
 // Boot's full check of a slot; what it refuses is kept for 65/2 and logged. 0 or an enum image_error.
 int smp_image_check(struct smp_server *server, uint8_t slot);

@@ -9,12 +9,8 @@
 #include "smp/server.h"
 #include "smp/slot_image.h"
 
+// In the order of SMP_UPLOAD_KEYS.
 enum field { FIELD_OFFSET, FIELD_DATA, FIELD_LENGTH, FIELD_SHA, FIELD_IMAGE, FIELD_UPGRADE };
-
-const struct cbor_key smp_image_upload_keys[6] = {
-    [FIELD_OFFSET] = {"off", CBOR_UINT},  [FIELD_DATA] = {"data", CBOR_BYTES},
-    [FIELD_LENGTH] = {"len", CBOR_UINT},  [FIELD_SHA] = {"sha", CBOR_BYTES},
-    [FIELD_IMAGE] = {"image", CBOR_UINT}, [FIELD_UPGRADE] = {"upgrade", CBOR_BOOL}};
 
 static int reply_offset(const struct smp_upload *upload, struct cbor_writer *reply) {
     cbor_write_map(reply, 1);

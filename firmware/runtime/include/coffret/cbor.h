@@ -32,15 +32,17 @@ uint8_t *cbor_write_bytes_space(struct cbor_writer *writer, size_t length);
 size_t cbor_writer_length(const struct cbor_writer *writer);
 
 // ---- reader: one flat map with text keys, as every SMP request is ----
-enum cbor_type { CBOR_UINT = 0, CBOR_BYTES = 2, CBOR_TEXT = 3, CBOR_BOOL = 7 }; // their major types
 
-struct cbor_key {
-    const char *name;
-    enum cbor_type type;
-};
+// The keys that a reader knows, one behind the other: a byte with the major type, the name, a NUL.
+#define CBOR_UINT(name) "\x08" name "\0"
+#define CBOR_BYTES(name) "\x0A" name "\0"
+#define CBOR_TEXT(name) "\x0B" name "\0"
+#define CBOR_BOOL(name) "\x0F" name "\0"
 
 struct cbor_value {
     bool present;
+    uint8_t head;           // the item's first byte
+    bool wide;              // a number above 32 bits
     union {
         uint32_t value;     // CBOR_UINT, CBOR_BOOL
         uint32_t length;    // CBOR_BYTES, CBOR_TEXT
@@ -48,11 +50,10 @@ struct cbor_value {
     const uint8_t *data;    // CBOR_BYTES, CBOR_TEXT: inside the caller's buffer
 };
 
-// Reads `data` as exactly one flat map; values[i] gets what keys[i] names, other keys are skipped. False, and no
-// value may be used, if it is not well-formed, has trailing bytes, an indefinite length, an array, map or tag
-// inside, a named key twice or with another type, or an integer above 32 bits there. The work is bounded by
-// `length`, the stack by a constant.
-bool cbor_read_map(const uint8_t *data, size_t length, const struct cbor_key *keys,
-                   struct cbor_value *values, size_t count);
+// Reads `data` as exactly one flat map; values[i], which the caller has zeroed, gets what the i-th of `keys` names, other
+// keys are skipped. False, and no value may be used, if it is not well-formed, has trailing bytes, an indefinite length,
+// an array, map or tag inside, a named key twice or with another type, or an integer above 32 bits there. The work is
+// bounded by `length`, the stack by a constant.
+bool cbor_read_map(const uint8_t *data, size_t length, const char *keys, struct cbor_value *values);
 
 #endif
