@@ -47,6 +47,9 @@ bool smp_is_upgrade(const struct slot_image *image) { return (void)image, true; 
 const uint8_t *smp_slot_address(uint8_t slot) {
     return flash_address(slot == 0 ? BOARD_SLOT_A_OFFSET : BOARD_SLOT_B_OFFSET);
 }
+const uint8_t *smp_slot_digest(uint8_t slot) {
+    return slot_image_digest((const struct slot_image *)smp_slot_address(slot), BOARD_SLOT_SIZE);
+}
 int smp_slot_claim(uint8_t slot) { return slot == RUNNING ? (int)IMAGE_NO_FREE_SLOT : (int)SMP_OK; }
 bool smp_slot_erase(uint8_t slot, uint32_t offset, uint32_t length) {
     return (void)slot, storage_erase(offset, length) == 0;
@@ -79,7 +82,7 @@ int simulated_update(const uint8_t *image, uint32_t length, uint32_t piece, uint
     storage_start();
     memset(&server, 0, sizeof server);
     server.services = &services;
-    for (uint32_t offset = 0; offset < length; offset = server.upload.offset) {
+    for (uint32_t offset = 0; offset < length; offset = server.upload.now.offset) {
         bool first = offset == 0;
         struct cbor_value fields[6] = {
             {.present = true, .value = offset},
@@ -93,7 +96,7 @@ int simulated_update(const uint8_t *image, uint32_t length, uint32_t piece, uint
             return error;
         }
         if (first) {
-            *resumed = server.upload.offset;
+            *resumed = server.upload.now.offset;
         }
     }
     return smp_mark_test(OTHER) ? 0 : -1;

@@ -83,7 +83,8 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
     board = small_board()
     key = ec.derive_private_key(0xC0FFEE, ec.SECP256R1())
     (directory / "keys.c").write_text(keys_source(Trust.of([key.public_key()])))
-    sources = [RUNTIME / "boot/image.c", RUNTIME / "boot/choice.c", directory / "keys.c"]
+    sources = [RUNTIME / f"boot/{name}.c" for name in ("image", "choice")]
+    sources += [RUNTIME / "smp/slot_image.c", directory / "keys.c"]
     sources += [*sorted((RUNTIME / "store").glob("*.c")), HERE / "simulated_choice.c"]
     library = load_boot(sources, directory, directory / "choice.so", board)
     library.simulated_bytes.restype = ctypes.c_void_p

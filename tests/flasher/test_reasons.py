@@ -24,7 +24,7 @@ def test_the_board_says_each_reason_with_the_error_that_the_host_expects() -> No
     source = (RUNTIME / "smp" / "image.c").read_text()
     server = (RUNTIME / "smp" / "server.h").read_text()
     codes = {
-        name: int(code) for name, code in re.findall(r"IMAGE_(\w+) = GROUP_ERROR\((\d+)", server)
+        name: int(code) for name, code in re.findall(r"IMAGE_(\w+) = GROUP_ERROR \| (\d+)", server)
     }
     table = dict(re.findall(r"\[REASON_(\w+)\] = IMAGE_(\w+)", source))
     said = {Reason[reason]: codes[error] for reason, error in table.items()}

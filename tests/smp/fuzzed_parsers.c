@@ -58,11 +58,10 @@ static void frame(const uint8_t *data, size_t length, uint8_t capacity) {
 }
 
 static void slot(const uint8_t *data, size_t length) {
-    struct slot_image image;
     if (length < IMAGE_HEADER_SIZE) {
         return; // a slot is larger
     }
-    const uint8_t *digest = slot_image_digest(data, (uint32_t)length, &image);
+    const uint8_t *digest = slot_image_digest((const struct slot_image *)data, (uint32_t)length);
     if (digest != NULL) {
         put(digest, 32);
     }

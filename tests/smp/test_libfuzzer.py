@@ -33,7 +33,7 @@ HASHING = ["crypto/sha256.c", "crypto/memory.c"]
 SESSIONS = {"RECOVERY": RECOVERY, "MANAGER": MANAGER_A}
 TARGETS: dict[str, list[str]] = {
     "DER": ["crypto/der.c"],
-    "IMAGE": ["boot/image.c", "crypto/der.c", *HASHING],
+    "IMAGE": ["boot/image.c", "smp/slot_image.c", "crypto/der.c", *HASHING],
     "MAP": ["cbor/reader.c"],
     "FRAME": ["smp/frame.c"],
     "SLOT": ["smp/slot_image.c"],

@@ -77,7 +77,10 @@ bool decommission_ordered(const uint8_t *order, size_t length, const uint8_t ins
 uint32_t image_proof(uint32_t address);
 // The same as a boot service.
 int boot_check_image(uint32_t slot, const struct image_limits *limits, struct image_info *info);
-// Where the slot's image begins in the address space.
+// The digest that the image in a slot names, if it is one by its form; else NULL. Of its origin this says nothing.
+const uint8_t *image_digest(uint32_t slot);
+// Where the slot's image begins, in the flash and in the address space.
+uint32_t slot_offset(uint32_t slot);
 uint32_t slot_address(uint32_t slot);
 
 // ---- choice.c: which slot runs ----

@@ -8,10 +8,8 @@
 #include "coffret/crypto.h"
 #include "coffret/flash.h"
 #include "coffret/reason.h"
+#include "smp/slot_image.h"
 
-#define IMAGE_MAGIC 0x96F3B83Du
-#define IMAGE_HEADER_SIZE 0x200u
-#define IMAGE_FLAGS_ROM_FIXED 0x100u
 #define TLV_MAGIC 0x6907u
 #define TLV_PROTECTED_MAGIC 0x6908u
 #define TLV_HEADER_SIZE 4u
@@ -81,7 +79,7 @@ static const struct expected in_open[] = {
 static uint32_t u16(const uint8_t *at) { return (uint32_t)at[0] | (uint32_t)at[1] << 8; }
 static uint32_t u32(const uint8_t *at) { return u16(at) | u16(at + 2) << 16; }
 
-static uint32_t slot_offset(uint32_t slot) { return slot == 0u ? BOARD_SLOT_A_OFFSET : BOARD_SLOT_B_OFFSET; }
+uint32_t slot_offset(uint32_t slot) { return slot == 0u ? BOARD_SLOT_A_OFFSET : BOARD_SLOT_B_OFFSET; }
 
 uint32_t slot_address(uint32_t slot) { return BOARD_FLASH_BASE + slot_offset(slot); }
 
@@ -121,9 +119,15 @@ static int take(struct found *found, const struct expected *expected, const uint
     return REASON_OK;
 }
 
-// Walks one area of `length` bytes, its own header included, which the caller has checked to be there.
-static int walk(struct found *found, const uint8_t *area, uint32_t length, const struct expected *expected) {
+// Walks one area, its own header included, of at most `room` bytes, which are at least that header's. `size`: what it takes.
+static int walk(struct found *found, const uint8_t *area, uint32_t magic, uint32_t room, const struct expected *expected,
+                uint32_t *size) {
+    uint32_t length = u16(area + 2);
     uint32_t at = TLV_HEADER_SIZE;
+    *size = length;
+    if (u16(area) != magic || length < at || length > room) {
+        return REASON_TLV;
+    }
     while (at < length) {
         if (length - at < TLV_HEADER_SIZE) {
             return REASON_TLV;
@@ -150,42 +154,30 @@ static int walk(struct found *found, const uint8_t *area, uint32_t length, const
 }
 
 // Header and TLV areas. `hashed`: bytes that the digest covers (header, body, protected TLVs).
-static int parse(uint32_t slot, const uint8_t *image, struct found *found, struct image_info *info, uint32_t *hashed) {
-    if (u32(image) != IMAGE_MAGIC) {
-        return REASON_NO_IMAGE;
-    }
-    uint32_t protected_size = u16(image + 10);
-    uint32_t body_size = u32(image + 12);
-    if (u16(image + 8) != IMAGE_HEADER_SIZE || u32(image + 16) != IMAGE_FLAGS_ROM_FIXED ||
-        protected_size < TLV_HEADER_SIZE) {
-        return REASON_HEADER;
-    }
-    if (u32(image + 4) != slot_address(slot)) {
-        return REASON_SLOT_ADDRESS;
-    }
-    uint32_t left = BOARD_SLOT_SIZE - IMAGE_HEADER_SIZE;
-    if (body_size > left || protected_size > left - body_size ||
-        left - body_size - protected_size < TLV_HEADER_SIZE) {
-        return REASON_TOO_LARGE;
-    }
-    *hashed = IMAGE_HEADER_SIZE + body_size + protected_size;
-    left = BOARD_SLOT_SIZE - *hashed;
-    const uint8_t *area = image + IMAGE_HEADER_SIZE + body_size;
-    if (u16(area) != TLV_PROTECTED_MAGIC || u16(area + 2) != protected_size) {
-        return REASON_TLV;
-    }
-    int reason = walk(found, area, protected_size, in_protected);
+static int parse(uint32_t slot, struct found *found, struct image_info *info, uint32_t *hashed) {
+    const uint8_t *start = flash_address(slot_offset(slot));
+    const struct slot_image *image = (const struct slot_image *)start;
+    uint32_t size;
+    int reason = slot_image_header(image, BOARD_SLOT_SIZE - TLV_HEADER_SIZE);
     if (reason != REASON_OK) {
         return reason;
     }
-    area = image + *hashed;
-    uint32_t open_size = u16(area + 2);
-    if (u16(area) != TLV_MAGIC || open_size < TLV_HEADER_SIZE || open_size > left) {
+    if (image->load_address != slot_address(slot)) {
+        return REASON_SLOT_ADDRESS;
+    }
+    uint32_t at = IMAGE_HEADER_SPACE + image->image_size;
+    reason = walk(found, start + at, TLV_PROTECTED_MAGIC, image->protected_size, in_protected, &size);
+    if (reason != REASON_OK) {
+        return reason;
+    }
+    if (size != image->protected_size) {
         return REASON_TLV;
     }
-    info->size = *hashed + open_size;
-    memcpy(&info->version, image + 20, sizeof info->version);
-    reason = walk(found, area, open_size, in_open);
+    at += size;
+    *hashed = at;
+    reason = walk(found, start + at, TLV_MAGIC, BOARD_SLOT_SIZE - at, in_open, &size);
+    info->size = at + size;
+    memcpy(&info->version, &image->major, sizeof info->version);
     if (found->counter == NULL) {
         return reason != REASON_OK ? reason : REASON_TLV;
     }
@@ -197,6 +189,13 @@ static int parse(uint32_t slot, const uint8_t *image, struct found *found, struc
         return REASON_TLV; // of a key without its signature
     }
     return reason;
+}
+
+const uint8_t *image_digest(uint32_t slot) {
+    struct found found = {0};
+    struct image_info info;
+    uint32_t hashed;
+    return parse(slot, &found, &info, &hashed) == REASON_OK ? found.digest : NULL;
 }
 
 static void image_mac(const struct image_macs *macs, uint32_t slot, const struct image_limits *limits,
@@ -385,7 +384,7 @@ int image_check(uint32_t slot, const struct image_limits *limits, struct checked
         return REASON_NO_IMAGE;
     }
     const uint8_t *start = flash_address(slot_offset(slot));
-    int reason = parse(slot, start, &found, info, &hashed);
+    int reason = parse(slot, &found, info, &hashed);
     if (reason != REASON_OK) {
         return reason;
     }
@@ -425,8 +424,9 @@ bool decommission_ordered(const uint8_t *order, size_t length, const uint8_t ins
     struct image_info info = {0};
     struct sha256_context hash;
     volatile uint32_t word = 0;
-    if (length < TLV_HEADER_SIZE || u16(order) != TLV_MAGIC || u16(order + 2) != length ||
-        walk(&found, order, length, in_open) != REASON_OK) {
+    uint32_t size;
+    if (length < TLV_HEADER_SIZE || walk(&found, order, TLV_MAGIC, length, in_open, &size) != REASON_OK ||
+        size != length) {
         return false;
     }
     sha256_init(&hash);

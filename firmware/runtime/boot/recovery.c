@@ -3,6 +3,7 @@
 #include "coffret/recovery.h"
 
 #include "board_config.h"
+#include "boot.h"
 #include "coffret/board.h"
 #include "coffret/boot_state.h"
 #include "coffret/flash.h"
@@ -13,10 +14,6 @@ static struct {
     const struct recovery_facts *facts;
     struct smp_server server;
 } recovery;
-
-static uint32_t slot_offset(uint8_t slot) {
-    return slot == 0 ? BOARD_SLOT_A_OFFSET : BOARD_SLOT_B_OFFSET;
-}
 
 void smp_port_write(const uint8_t *data, size_t length) {
     (void)board_port_write(data, length); // polled: all of it
@@ -61,6 +58,10 @@ bool smp_is_upgrade(const struct slot_image *image) {
 
 const uint8_t *smp_slot_address(uint8_t slot) {
     return flash_address(slot_offset(slot));
+}
+
+const uint8_t *smp_slot_digest(uint8_t slot) {
+    return image_digest(slot);
 }
 
 // Either slot may be written here. One that was waiting for its trial is not any more: what will be in it

@@ -79,14 +79,17 @@ int smp_confirm(uint8_t slot) {
 }
 
 bool smp_is_upgrade(const struct slot_image *image) {
-    struct slot_image current;
-    return slot_image_header(smp_slot_address(coffret_counts.slot), BOARD_SLOT_SIZE, &current) != REASON_OK ||
-           slot_image_compare(image, &current) > 0;
+    const struct slot_image *current = (const struct slot_image *)smp_slot_address(coffret_counts.slot);
+    return slot_image_header(current, BOARD_SLOT_SIZE) != REASON_OK || slot_image_compare(image, current) > 0;
 }
 
 const uint8_t *smp_slot_address(uint8_t slot) {
     uint32_t offset = slot == 0 ? BOARD_SLOT_A_OFFSET : BOARD_SLOT_B_OFFSET;
     return (const uint8_t *)(uintptr_t)(BOARD_FLASH_BASE + offset);
+}
+
+const uint8_t *smp_slot_digest(uint8_t slot) {
+    return slot_image_digest((const struct slot_image *)smp_slot_address(slot), BOARD_SLOT_SIZE);
 }
 
 int smp_slot_claim(uint8_t slot) {

@@ -37,6 +37,8 @@ bool smp_is_upgrade(const struct slot_image *image);
 
 // A slot as it can be read in place, BOARD_SLOT_SIZE bytes.
 const uint8_t *smp_slot_address(uint8_t slot);
+// The digest of the whole image that seems to be in a slot; NULL: there is none.
+const uint8_t *smp_slot_digest(uint8_t slot);
 // Before anything is erased in a slot: 0, or why not (enum smp_result or IMAGE_ERROR).
 int smp_slot_claim(uint8_t slot);
 // Offsets from the start of the slot, whole erase blocks or program units. False: the flash refused.
@@ -46,13 +48,14 @@ bool smp_slot_program(uint8_t slot, uint32_t offset, const uint8_t *data, uint32
 // How far an upload is, kept over a reset. It decides nothing but where the host goes on: what was written before is
 // hashed again, and the finished image is checked as any other.
 struct upload_mark {
-    uint32_t length;        // of the file
-    uint32_t offset;        // so much of it has been taken; 0: nothing is kept
+    uint32_t offset;        // so much of the file has been taken; 0: nothing is kept
     uint32_t written;       // bytes in the slot: as many, if the file is an image
     uint32_t cursor;        // in the base, if it is a delta
+    // Which upload it is.
+    uint32_t length;        // of the file
     uint8_t sha[32];
     uint8_t slot;
-    uint8_t reserved[3];
+    uint8_t reserved[3];    // 0
 };
 void smp_mark_save(const struct upload_mark *mark);
 bool smp_mark_load(struct upload_mark *mark);

@@ -12,8 +12,17 @@
 
 #define SLOTS 2u
 
-static const uint8_t *slot_digest(uint8_t slot, struct slot_image *image) {
-    return slot_image_digest(smp_slot_address(slot), BOARD_SLOT_SIZE, image);
+// A tenth, rounded down, and what is left; without a division, which on some cores is a function.
+static uint32_t tenth(uint32_t value, uint32_t *left) {
+    uint32_t quotient = 0;
+    for (int shift = 28; shift >= 0; shift--) {
+        if (value >> shift >= 10u) {
+            value -= 10u << shift;
+            quotient += 1u << shift;
+        }
+    }
+    *left = value;
+    return quotient;
 }
 
 // "1.2.3", or "1.2.3.4" with a build number, as mcumgr writes it. From its end, where the digits come out.
@@ -25,8 +34,9 @@ static void write_version(struct cbor_writer *reply, const struct slot_image *im
     for (unsigned part = image->build != 0 ? 4u : 3u; part-- > 0;) {
         uint32_t value = parts[part];
         do {
-            *--at = (char)('0' + value % 10u);
-            value /= 10u;
+            uint32_t digit;
+            value = tenth(value, &digit);
+            *--at = (char)('0' + digit);
         } while (value != 0);
         if (part > 0) {
             *--at = '.';
@@ -39,7 +49,7 @@ static void write_version(struct cbor_writer *reply, const struct slot_image *im
 // What is true of the slot; in the order of the reply, a bit each from bit 0.
 static void write_flags(struct cbor_writer *reply, const struct boot_state *state, uint8_t slot) {
     static const char names[][10] = {"bootable", "pending", "confirmed", "active", "permanent"};
-    uint32_t flags = 1u; // bootable as far as its header says: others are not listed
+    uint32_t flags = 1u; // bootable as far as it says of itself: others are not listed
     flags |= (uint32_t)(slot == state->pending && (state->flags & BOOT_TRIED) == 0) << 1;
     flags |= (uint32_t)(slot == state->active) << 2;
     flags |= (uint32_t)(slot == smp_running_slot()) << 3;
@@ -51,24 +61,21 @@ static void write_flags(struct cbor_writer *reply, const struct boot_state *stat
 int smp_image_state(struct smp_server *server, const struct cbor_value *given, struct cbor_writer *reply) {
     (void)server;
     (void)given;
-    struct slot_image image;
     struct boot_state state;
-    uint32_t present = 0;
     smp_boot_state(&state);
-    for (uint8_t slot = 0; slot < SLOTS; slot++) {
-        present += slot_digest(slot, &image) != NULL;
-    }
     cbor_write_map(reply, 1);
     cbor_write_text(reply, "images");
-    cbor_write_array(reply, present);
+    uint8_t *count = reply->at; // of the array's items, in its head: there is room, and there are less than 24
+    cbor_write_array(reply, 0);
     for (uint8_t slot = 0; slot < SLOTS; slot++) {
-        const uint8_t *digest = slot_digest(slot, &image);
+        const uint8_t *digest = smp_slot_digest(slot);
         if (digest == NULL) {
             continue;
         }
+        ++*count;
         cbor_write_map(reply, 8);
         smp_put_uint(reply, "slot", slot);
-        write_version(reply, &image);
+        write_version(reply, (const struct slot_image *)smp_slot_address(slot));
         smp_put_bytes(reply, "hash", digest, 32);
         write_flags(reply, &state, slot);
     }
@@ -77,7 +84,7 @@ int smp_image_state(struct smp_server *server, const struct cbor_value *given, s
 
 int smp_image_refuse(struct smp_server *server, uint8_t slot, uint8_t reason) {
     // Indexed by enum reason. What mcumgr has no code for is said as the TLV that is wrong (5) or missing (4).
-    static const uint16_t errors[] = {
+    static const uint8_t errors[] = {
         [REASON_NO_IMAGE] = IMAGE_INVALID_MAGIC,   [REASON_HEADER] = IMAGE_INVALID_HEADER,
         [REASON_SLOT_ADDRESS] = IMAGE_INVALID_ADDRESS, [REASON_TOO_LARGE] = IMAGE_TOO_LARGE,
         [REASON_TLV] = IMAGE_INVALID_TLV,          [REASON_BOARD] = IMAGE_INVALID_TLV,
@@ -105,39 +112,40 @@ int smp_image_check(struct smp_server *server, uint8_t slot) {
     return reason == REASON_OK ? (int)SMP_OK : smp_image_refuse(server, slot, (uint8_t)reason);
 }
 
+static uint8_t slot_named(const struct cbor_value *hash) {
+    for (uint8_t slot = 0; slot < SLOTS; slot++) {
+        const uint8_t *digest = smp_slot_digest(slot);
+        if (digest != NULL && hash->length == 32 && memcmp(digest, hash->data, 32) == 0) {
+            return slot;
+        }
+    }
+    return BOOT_SLOT_NONE;
+}
+
 int smp_image_set_state(struct smp_server *server, const struct cbor_value *given, struct cbor_writer *reply) {
     const struct cbor_value *hash = &given[0];
     const struct cbor_value *confirm = &given[1];
-    uint8_t slot = 0;
+    int error = SMP_OK;
+    uint8_t slot = BOOT_SLOT_NONE;
     if (hash->present) {
-        struct slot_image image;
-        const uint8_t *digest = NULL;
-        for (; hash->length == 32 && slot < SLOTS; slot++) {
-            digest = slot_digest(slot, &image);
-            if (digest != NULL && memcmp(digest, hash->data, 32) == 0) {
-                break;
-            }
-            digest = NULL;
-        }
-        if (digest == NULL) {
+        slot = slot_named(hash);
+        if (slot == BOOT_SLOT_NONE) {
             return IMAGE_HASH_NOT_FOUND;
         }
     }
-    if (confirm->present && confirm->value != 0) {
-        int error = smp_confirm(hash->present ? slot : BOOT_SLOT_NONE);
-        return error != SMP_OK ? error : smp_image_state(server, given, reply);
+    if (confirm->value != 0) {
+        error = smp_confirm(slot);
+    } else if (!hash->present) {
+        error = IMAGE_INVALID_HASH;
+    } else if (slot == smp_running_slot()) {
+        error = IMAGE_TEST_ACTIVE_DENIED;
+    } else {
+        error = smp_image_check(server, slot);
+        if (error == SMP_OK && !smp_mark_test(slot)) {
+            error = IMAGE_FLASH_WRITE;
+        }
     }
-    if (!hash->present) {
-        return IMAGE_INVALID_HASH;
-    }
-    if (slot == smp_running_slot()) {
-        return IMAGE_TEST_ACTIVE_DENIED;
-    }
-    int error = smp_image_check(server, slot);
-    if (error != SMP_OK) {
-        return error;
-    }
-    return smp_mark_test(slot) ? smp_image_state(server, given, reply) : (int)IMAGE_FLASH_WRITE;
+    return error != SMP_OK ? error : smp_image_state(server, given, reply);
 }
 
 // Blocks that are blank already are left alone: a slot's worth of erasing outlasts most hosts' patience.

@@ -50,16 +50,32 @@ static int dispatch(struct smp_server *server, const uint8_t *request, struct cb
     return SMP_NOT_SUPPORTED;
 }
 
-static void write_error(struct cbor_writer *reply, int error, bool version_1, uint32_t group) {
+// What Zephyr's img_mgmt_translate_error_code() makes of a group's code.
+static uint32_t in_version_1(uint32_t code) {
+    static const uint8_t nearest[] = {
+#define NEAREST(error, result) [(error) - GROUP_ERROR] = (result)
+        NEAREST(IMAGE_NO_IMAGE, SMP_NOT_FOUND),        NEAREST(IMAGE_NO_TLVS, SMP_NOT_FOUND),
+        NEAREST(IMAGE_NO_FREE_SLOT, SMP_BAD_STATE),    NEAREST(IMAGE_INVALID_SLOT, SMP_INVALID),
+        NEAREST(IMAGE_INVALID_OFFSET, SMP_INVALID),    NEAREST(IMAGE_INVALID_LENGTH, SMP_INVALID),
+        NEAREST(IMAGE_INVALID_HEADER, SMP_INVALID),    NEAREST(IMAGE_INVALID_MAGIC, SMP_INVALID),
+        NEAREST(IMAGE_INVALID_HASH, SMP_INVALID),      NEAREST(IMAGE_INVALID_ADDRESS, SMP_INVALID),
+        NEAREST(IMAGE_CURRENT_NEWER, SMP_BAD_STATE),   NEAREST(IMAGE_ALREADY_PENDING, SMP_BAD_STATE),
+        NEAREST(IMAGE_TOO_LARGE, SMP_INVALID),         NEAREST(IMAGE_OVERRUN, SMP_INVALID),
+        NEAREST(IMAGE_CONFIRM_DENIED, SMP_BAD_STATE),  NEAREST(IMAGE_TEST_ACTIVE_DENIED, SMP_BAD_STATE)};
+    return nearest[code] != SMP_OK ? nearest[code] : SMP_UNKNOWN;
+}
+
+static void write_error(struct cbor_writer *reply, uint32_t error, bool version_1, uint32_t group) {
+    uint32_t code = error & ~(uint32_t)GROUP_ERROR;
     cbor_write_map(reply, 1);
-    if (error > 0xFF && !version_1) {
+    if (code != error && version_1) {
+        code = in_version_1(code);
+    } else if (code != error) {
         cbor_write_text(reply, "err");
         cbor_write_map(reply, 2);
         smp_put_uint(reply, "group", group);
-    } else if (error > 0xFF) {
-        error >>= 8;
     }
-    smp_put_uint(reply, "rc", (uint32_t)error & 0xFFu);
+    smp_put_uint(reply, "rc", code);
 }
 
 // Not into the loop over bytes below, where it would only cost registers.
@@ -85,7 +101,7 @@ __attribute__((noinline)) static void serve(struct smp_server *server, size_t le
     }
     if (error != SMP_OK) {
         cbor_writer_start(&reply, answer + SMP_HEADER, capacity);
-        write_error(&reply, error, version == 0u, group_of(answer));
+        write_error(&reply, (uint32_t)error, version == 0u, group_of(answer));
         size = cbor_writer_length(&reply);
     }
     answer[0] = (uint8_t)((version != 0u ? VERSION_1 : 0) + operation + 1u);

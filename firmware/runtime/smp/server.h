@@ -10,6 +10,7 @@
 
 #include "coffret/boot_services.h"
 #include "coffret/cbor.h"
+#include "smp/backend.h"
 #include "smp/delta.h"
 #include "smp/frame.h"
 
@@ -31,34 +32,34 @@ enum smp_result {
 };
 
 // A group's own code: {"err": {"group", "rc"}} in version 2, and in version 1 {"rc"} with the enum smp_result
-// nearest to it.
-#define GROUP_ERROR(rc, version_1) ((rc) | (version_1) << 8)
+// nearest to it (server.c).
+#define GROUP_ERROR 0x80
 
-enum os_error { OS_NO_ANSWER = GROUP_ERROR(3, SMP_NOT_FOUND) };
+enum os_error { OS_NO_ANSWER = GROUP_ERROR | 3 };
 
-// Zephyr: img_mgmt.h, with what its img_mgmt_translate_error_code() makes of them for version 1.
+// Zephyr: img_mgmt.h.
 enum image_error {
-    IMAGE_NO_IMAGE = GROUP_ERROR(3, SMP_NOT_FOUND),
-    IMAGE_NO_TLVS = GROUP_ERROR(4, SMP_NOT_FOUND),
-    IMAGE_INVALID_TLV = GROUP_ERROR(5, SMP_UNKNOWN),
-    IMAGE_HASH_NOT_FOUND = GROUP_ERROR(8, SMP_UNKNOWN),
-    IMAGE_NO_FREE_SLOT = GROUP_ERROR(9, SMP_BAD_STATE),
-    IMAGE_FLASH_READ = GROUP_ERROR(11, SMP_UNKNOWN),
-    IMAGE_FLASH_WRITE = GROUP_ERROR(12, SMP_UNKNOWN),
-    IMAGE_FLASH_ERASE = GROUP_ERROR(13, SMP_UNKNOWN),
-    IMAGE_INVALID_SLOT = GROUP_ERROR(14, SMP_INVALID),
-    IMAGE_INVALID_OFFSET = GROUP_ERROR(20, SMP_INVALID),
-    IMAGE_INVALID_LENGTH = GROUP_ERROR(21, SMP_INVALID),
-    IMAGE_INVALID_HEADER = GROUP_ERROR(22, SMP_INVALID),
-    IMAGE_INVALID_MAGIC = GROUP_ERROR(23, SMP_INVALID),
-    IMAGE_INVALID_HASH = GROUP_ERROR(24, SMP_INVALID),
-    IMAGE_INVALID_ADDRESS = GROUP_ERROR(25, SMP_INVALID),
-    IMAGE_CURRENT_NEWER = GROUP_ERROR(27, SMP_BAD_STATE),
-    IMAGE_ALREADY_PENDING = GROUP_ERROR(28, SMP_BAD_STATE),
-    IMAGE_TOO_LARGE = GROUP_ERROR(30, SMP_INVALID),
-    IMAGE_OVERRUN = GROUP_ERROR(31, SMP_INVALID),
-    IMAGE_CONFIRM_DENIED = GROUP_ERROR(32, SMP_BAD_STATE),
-    IMAGE_TEST_ACTIVE_DENIED = GROUP_ERROR(33, SMP_BAD_STATE)
+    IMAGE_NO_IMAGE = GROUP_ERROR | 3,
+    IMAGE_NO_TLVS = GROUP_ERROR | 4,
+    IMAGE_INVALID_TLV = GROUP_ERROR | 5,
+    IMAGE_HASH_NOT_FOUND = GROUP_ERROR | 8,
+    IMAGE_NO_FREE_SLOT = GROUP_ERROR | 9,
+    IMAGE_FLASH_READ = GROUP_ERROR | 11,
+    IMAGE_FLASH_WRITE = GROUP_ERROR | 12,
+    IMAGE_FLASH_ERASE = GROUP_ERROR | 13,
+    IMAGE_INVALID_SLOT = GROUP_ERROR | 14,
+    IMAGE_INVALID_OFFSET = GROUP_ERROR | 20,
+    IMAGE_INVALID_LENGTH = GROUP_ERROR | 21,
+    IMAGE_INVALID_HEADER = GROUP_ERROR | 22,
+    IMAGE_INVALID_MAGIC = GROUP_ERROR | 23,
+    IMAGE_INVALID_HASH = GROUP_ERROR | 24,
+    IMAGE_INVALID_ADDRESS = GROUP_ERROR | 25,
+    IMAGE_CURRENT_NEWER = GROUP_ERROR | 27,
+    IMAGE_ALREADY_PENDING = GROUP_ERROR | 28,
+    IMAGE_TOO_LARGE = GROUP_ERROR | 30,
+    IMAGE_OVERRUN = GROUP_ERROR | 31,
+    IMAGE_CONFIRM_DENIED = GROUP_ERROR | 32,
+    IMAGE_TEST_ACTIVE_DENIED = GROUP_ERROR | 33
 };
 
 enum smp_group {
@@ -90,16 +91,12 @@ extern const struct smp_command smp_commands[];
 enum smp_operation { SMP_READ = 0, SMP_WRITE = 2 }; // the reply's operation is one more
 #define SMP_KEYS 6u
 
-// An upload that has begun. After a reset it goes on from the last mark (backend.h), if the host gave `sha`.
+// An upload that has begun. After a reset it goes on from the last mark, if the host gave `sha`.
 struct smp_upload {
     bool open;
     bool hashed;                // the host gave `sha`
-    uint8_t slot;
-    uint32_t length;            // of the file
-    uint32_t offset;            // next byte of the file
-    uint32_t written;           // bytes in the slot: as many, if the file is an image
-    uint32_t erased;            // end of what has been erased there
-    uint8_t sha[32];
+    uint32_t erased;            // end of what has been erased in the slot
+    struct upload_mark now;     // where it is
     struct sha256_context hash; // of what is in the slot
 #ifdef SMP_DELTA
     bool is_delta;              // the file is the difference to what runs (delta.h)

@@ -19,8 +19,7 @@ static uint16_t load16(const uint8_t *bytes) {
     return (uint16_t)(bytes[0] | bytes[1] << 8);
 }
 
-uint8_t slot_image_header(const uint8_t *bytes, uint32_t limit, struct slot_image *image) {
-    memcpy(image, bytes, sizeof *image);
+uint8_t slot_image_header(const struct slot_image *image, uint32_t limit) {
     if (image->magic != IMAGE_MAGIC) {
         return REASON_NO_IMAGE;
     }
@@ -36,7 +35,6 @@ uint8_t slot_image_header(const uint8_t *bytes, uint32_t limit, struct slot_imag
 }
 
 uint8_t slot_image_hint(const uint8_t *bytes, uint32_t length, uint32_t minimum_counter) {
-    static const char board[sizeof(((struct image_hint *)0)->board)] = BOARD_NAME;
     struct image_hint hint;
     if (length < IMAGE_HEADER_SIZE + sizeof hint) {
         return REASON_OK;
@@ -45,17 +43,22 @@ uint8_t slot_image_hint(const uint8_t *bytes, uint32_t length, uint32_t minimum_
     if (hint.magic != IMAGE_HINT_MAGIC) {
         return REASON_OK; // another builder's, or too old: the full check will tell
     }
-    if (memcmp(hint.board, board, sizeof board) != 0) {
+    if (memcmp(hint.board, BOARD_NAME, sizeof BOARD_NAME) != 0) {
         return REASON_BOARD;
     }
     return hint.security_counter < minimum_counter ? REASON_COUNTER : REASON_OK;
 }
 
-const uint8_t *slot_image_digest(const uint8_t *slot, uint32_t size, struct slot_image *image) {
-    if (slot_image_header(slot, size, image) != REASON_OK) {
+static uint32_t signed_size(const struct slot_image *image) {
+    return image->header_size + image->image_size + image->protected_size;
+}
+
+const uint8_t *slot_image_digest(const struct slot_image *image, uint32_t size) {
+    const uint8_t *slot = (const uint8_t *)image;
+    if (slot_image_header(image, size) != REASON_OK) {
         return NULL;
     }
-    uint32_t at = image->header_size + image->image_size + image->protected_size;
+    uint32_t at = signed_size(image);
     if (size - at < TLV_INFO || load16(slot + at) != TLV_MAGIC) {
         return NULL;
     }
@@ -78,9 +81,9 @@ const uint8_t *slot_image_digest(const uint8_t *slot, uint32_t size, struct slot
     return NULL;
 }
 
-uint32_t slot_image_size(const uint8_t *slot, const struct slot_image *image) {
-    uint32_t end = image->header_size + image->image_size + image->protected_size;
-    return end + load16(slot + end + 2);
+uint32_t slot_image_size(const struct slot_image *slot) {
+    uint32_t end = signed_size(slot);
+    return end + load16((const uint8_t *)slot + end + 2);
 }
 
 int slot_image_compare(const struct slot_image *a, const struct slot_image *b) {

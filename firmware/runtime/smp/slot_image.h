@@ -37,13 +37,13 @@ struct image_hint {
 // Why an image with these first bytes cannot be valid, as far as they tell: REASON_OK, REASON_BOARD or REASON_COUNTER.
 uint8_t slot_image_hint(const uint8_t *bytes, uint32_t length, uint32_t minimum_counter);
 
-// `bytes` has at least IMAGE_HEADER_SIZE bytes. `limit`: what header, body and protected TLVs may take together.
+// `limit`: what header, body and protected TLVs may take together.
 // Returns an enum reason: REASON_OK, REASON_NO_IMAGE, REASON_HEADER or REASON_TOO_LARGE.
-uint8_t slot_image_header(const uint8_t *bytes, uint32_t limit, struct slot_image *image);
-// Header and digest (SHA256 TLV) of the image in a slot of `size` bytes. NULL: there is no whole one.
-const uint8_t *slot_image_digest(const uint8_t *slot, uint32_t size, struct slot_image *image);
+uint8_t slot_image_header(const struct slot_image *image, uint32_t limit);
+// The digest (SHA256 TLV) of the image in a slot of `size` bytes. NULL: there is no whole one.
+const uint8_t *slot_image_digest(const struct slot_image *slot, uint32_t size);
 // Bytes of the image that slot_image_digest() found.
-uint32_t slot_image_size(const uint8_t *slot, const struct slot_image *image);
+uint32_t slot_image_size(const struct slot_image *slot);
 // -1, 0, 1, as the version numbers compare without the build number, as mcumgr does.
 int slot_image_compare(const struct slot_image *a, const struct slot_image *b);
 

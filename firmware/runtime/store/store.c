@@ -33,23 +33,29 @@ static uint32_t align_up(uint32_t value, uint32_t unit) {
     return (value + unit - 1u) & ~(unit - 1u);
 }
 
-static uint32_t load32(const uint8_t *bytes) {
-    uint32_t value;
-    memcpy(&value, bytes, sizeof value);
-    return value;
-}
+// As they lie in flash, at multiples of STORE_UNIT.
+struct bank_header {
+    uint32_t magic;
+    uint32_t sequence;
+    uint32_t crc;
+};
+struct record {
+    uint8_t key;
+    uint8_t erased; // 0xFF
+    uint16_t length;
+    uint8_t payload[];
+};
+_Static_assert(sizeof(struct bank_header) == BANK_HEADER && sizeof(struct record) == RECORD_HEADER, "nothing between");
 
-// CRC-32 of IEEE 802.3, reflected, four bits at a time: a table of 64 bytes. Start with 0.
-static uint32_t crc32(uint32_t crc, const uint8_t *data, size_t length) {
-    BOOT_LOW static const uint32_t table[16] = {
-        0x00000000u, 0x1DB71064u, 0x3B6E20C8u, 0x26D930ACu, 0x76DC4190u, 0x6B6B51F4u,
-        0x4DB26158u, 0x5005713Cu, 0xEDB88320u, 0xF00F9344u, 0xD6D6A3E8u, 0xCB61B38Cu,
-        0x9B64C2B0u, 0x86D3D2D4u, 0xA00AE278u, 0xBDBDF21Cu};
+// CRC-32 of IEEE 802.3, reflected. Start with 0.
+static uint32_t crc32(uint32_t crc, const void *data, size_t length) {
+    const uint8_t *bytes = data;
     crc = ~crc;
     while (length-- > 0) {
-        crc ^= *data++;
-        crc = (crc >> 4) ^ table[crc & 15u];
-        crc = (crc >> 4) ^ table[crc & 15u];
+        crc ^= *bytes++;
+        for (int bit = 0; bit < 8; bit++) {
+            crc = (crc >> 1) ^ (0xEDB88320u & (0u - (crc & 1u)));
+        }
     }
     return ~crc;
 }
@@ -62,10 +68,8 @@ static const uint8_t *bank_address(const struct store *store) {
     return flash_address(bank_offset(store));
 }
 
-static size_t payload_length(const uint8_t *record) {
-    uint16_t length;
-    memcpy(&length, record + 2, sizeof length);
-    return length;
+static const struct record *record_at(const struct store *store, uint32_t at) {
+    return (const struct record *)(bank_address(store) + at);
 }
 
 // Bytes a record takes, from its header to the start of the next.
@@ -73,77 +77,68 @@ static uint32_t record_size(size_t length) {
     return align_up(RECORD_HEADER + (uint32_t)length + RECORD_CRC, STORE_UNIT);
 }
 
-static bool bank_valid(const uint8_t *header) {
-    return load32(header) == BANK_MAGIC && load32(header + 8) == crc32(0, header, 8);
+static bool bank_valid(const struct bank_header *bank) {
+    return bank->magic == BANK_MAGIC && bank->crc == crc32(0, bank, offsetof(struct bank_header, crc));
 }
 
-static bool record_valid(const uint8_t *record, uint32_t room) {
-    if (room < record_size(0) || record[0] == 0x00 || record[0] == 0xFF || record[1] != 0xFF) {
+static bool record_valid(const struct record *record, uint32_t room) {
+    if (room < record_size(0) || record->key == 0x00 || record->key == 0xFF || record->erased != 0xFF ||
+        record_size(record->length) > room) {
         return false;
     }
-    size_t length = payload_length(record);
-    if (record_size(length) > room) {
-        return false;
-    }
-    uint32_t body = align_up(RECORD_HEADER + (uint32_t)length, 4);
-    return load32(record + body) == crc32(0, record, body);
+    uint32_t body = align_up(RECORD_HEADER + record->length, 4);
+    return *(const uint32_t *)((const uint8_t *)record + body) == crc32(0, record, body);
 }
 
 void store_open(struct store *store, uint32_t offset, uint32_t bank_size) {
     *store = (struct store){.offset = offset, .bank_size = bank_size, .sealed = 1};
-    const uint8_t *first = flash_address(offset);
-    const uint8_t *second = first + bank_size;
-    if (bank_valid(second) &&
-        (!bank_valid(first) || (int32_t)(load32(second + 4) - load32(first + 4)) > 0)) {
+    const struct bank_header *first = (const struct bank_header *)flash_address(offset);
+    const struct bank_header *second = (const struct bank_header *)flash_address(offset + bank_size);
+    if (bank_valid(second) && (!bank_valid(first) || (int32_t)(second->sequence - first->sequence) > 0)) {
         store->bank = 1;
         first = second;
     } else if (!bank_valid(first)) {
         return; // no bank yet: no records before end = 0, and the first write must make one
     }
-    store->sequence = load32(first + 4);
+    store->sequence = first->sequence;
     uint32_t end = FIRST_RECORD;
-    while (record_valid(first + end, bank_size - end)) {
-        end += record_size(payload_length(first + end));
+    while (record_valid(record_at(store, end), bank_size - end)) {
+        end += record_size(record_at(store, end)->length);
     }
     store->end = end;
-    store->sealed = !flash_is_blank(first + end, bank_size - end);
+    store->sealed = !flash_is_blank(bank_address(store) + end, bank_size - end);
 }
 
 // The last record of `key`. Records before `end` were checked by store_open or written since.
-static const uint8_t *find(const struct store *store, uint8_t key) {
-    const uint8_t *base = bank_address(store);
-    const uint8_t *found = NULL;
-    uint32_t at = FIRST_RECORD;
-    while (at < store->end) {
-        const uint8_t *record = base + at;
-        if (record[0] == key) {
-            found = record;
+static const struct record *find(const struct store *store, uint8_t key) {
+    const struct record *found = NULL;
+    for (uint32_t at = FIRST_RECORD; at < store->end; at += record_size(record_at(store, at)->length)) {
+        if (record_at(store, at)->key == key) {
+            found = record_at(store, at);
         }
-        at += record_size(payload_length(record));
     }
     return found;
 }
 
 const uint8_t *store_find(const struct store *store, uint8_t key, size_t *length) {
-    const uint8_t *record = find(store, key);
+    const struct record *record = find(store, key);
     if (record == NULL) {
         return NULL;
     }
-    *length = payload_length(record);
-    return record + RECORD_HEADER;
+    *length = record->length;
+    return record->payload;
 }
 
 int store_get(const struct store *store, uint8_t key, void *data, size_t capacity) {
-    size_t length;
-    const uint8_t *payload = store_find(store, key, &length);
-    if (payload == NULL) {
+    const struct record *record = find(store, key);
+    if (record == NULL) {
         return STORE_NOT_FOUND;
     }
-    if (length > capacity) {
+    if (record->length > capacity) {
         return STORE_SIZE;
     }
-    memcpy(data, payload, length);
-    return (int)length;
+    memcpy(data, record->payload, record->length);
+    return record->length;
 }
 
 // Programs a run of bytes in ascending order through a small buffer, so that the source may lie in flash.
@@ -154,13 +149,6 @@ struct programmer {
     int error;
     uint8_t chunk[CHUNK];
 };
-
-static void program_start(struct programmer *programmer, uint32_t at) {
-    programmer->at = at;
-    programmer->used = 0;
-    programmer->crc = 0;
-    programmer->error = 0;
-}
 
 static void program_flush(struct programmer *programmer) {
     if (programmer->error == 0) {
@@ -188,7 +176,7 @@ static void program_padding(struct programmer *programmer, uint32_t unit) {
     }
 }
 
-// Pads, adds the CRC and programs what is left. 0 or a negative enum flash_error.
+// Pads, adds the CRC and programs what is left. 0 or STORE_FLASH.
 static int program_finish(struct programmer *programmer) {
     program_padding(programmer, 4);
     uint32_t crc = programmer->crc;
@@ -197,23 +185,20 @@ static int program_finish(struct programmer *programmer) {
     if (programmer->used != 0) {
         program_flush(programmer);
     }
-    return programmer->error;
+    return programmer->error != 0 ? STORE_FLASH : 0;
 }
 
-static int append(struct store *store, uint8_t key, const uint8_t *data, size_t length) {
-    uint8_t header[RECORD_HEADER] = {key, 0xFF, (uint8_t)length, (uint8_t)(length >> 8)};
-    if (record_size(length) > store->bank_size - store->end) {
+static int append(struct store *store, uint8_t key, const void *data, size_t length) {
+    struct record header = {key, 0xFF, (uint16_t)length};
+    uint32_t size = record_size(length);
+    if (size > store->bank_size - store->end) {
         return STORE_SIZE;
     }
-    struct programmer programmer;
-    program_start(&programmer, bank_offset(store) + store->end);
-    program_bytes(&programmer, header, sizeof header);
+    struct programmer programmer = {.at = bank_offset(store) + store->end};
+    store->end += size;
+    program_bytes(&programmer, &header, sizeof header);
     program_bytes(&programmer, data, length);
-    if (program_finish(&programmer) != 0) {
-        return STORE_FLASH;
-    }
-    store->end += record_size(length);
-    return 0;
+    return program_finish(&programmer);
 }
 
 #define KEEP_ALL 0xFFFFFFFFu
@@ -222,7 +207,7 @@ static bool is_kept(uint32_t keep, uint8_t key) { return keep == KEEP_ALL || (ke
 
 // Copies the last record of every key that is kept, but of `key`, to the other bank, then the new record, then the bank's
 // header.
-static int compact(struct store *store, uint32_t keep, uint8_t key, const uint8_t *data, size_t length) {
+static int compact(struct store *store, uint32_t keep, uint8_t key, const void *data, size_t length) {
     struct store next = *store;
     next.bank = store->bank ^ 1u;
     next.sequence = store->sequence + 1u;
@@ -232,31 +217,26 @@ static int compact(struct store *store, uint32_t keep, uint8_t key, const uint8_
     if (flash_erase(start, store->bank_size) != 0) {
         return STORE_FLASH;
     }
-    const uint8_t *base = bank_address(store);
-    uint32_t at = next.end;
-    while (at < store->end) {
-        const uint8_t *record = base + at;
-        if (record[0] != key && is_kept(keep, record[0]) && find(store, record[0]) == record) {
-            int error = append(&next, record[0], record + RECORD_HEADER, payload_length(record));
-            if (error != 0) {
-                return error;
-            }
+    int error = 0;
+    for (uint32_t at = FIRST_RECORD; error == 0 && at < store->end;) {
+        const struct record *record = record_at(store, at);
+        if (record->key != key && is_kept(keep, record->key) && find(store, record->key) == record) {
+            error = append(&next, record->key, record->payload, record->length);
         }
-        at += record_size(payload_length(record));
+        at += record_size(record->length);
     }
-    int error = append(&next, key, data, length);
-    if (error != 0) {
-        return error;
+    if (error == 0) {
+        error = append(&next, key, data, length);
     }
-    uint32_t header[2] = {BANK_MAGIC, next.sequence};
-    struct programmer programmer;
-    program_start(&programmer, start);
-    program_bytes(&programmer, header, sizeof header);
-    if (program_finish(&programmer) != 0) {
-        return STORE_FLASH;
+    if (error == 0) {
+        struct programmer programmer = {.at = start};
+        program_bytes(&programmer, &(uint32_t[]){BANK_MAGIC, next.sequence}, 2u * sizeof(uint32_t));
+        error = program_finish(&programmer);
     }
-    *store = next;
-    return 0;
+    if (error == 0) {
+        *store = next;
+    }
+    return error;
 }
 
 // Refused by the flash, the record may be whole all the same, or the new bank's header: see what the next boot would see.
@@ -274,9 +254,8 @@ int store_put(struct store *store, uint8_t key, const void *data, size_t length)
     if (length > store->bank_size || length > 0xFFFFu) {
         return STORE_SIZE;
     }
-    const uint8_t *old = find(store, key);
-    if (old != NULL && payload_length(old) == length &&
-        memcmp(old + RECORD_HEADER, data, length) == 0) {
+    const struct record *old = find(store, key);
+    if (old != NULL && old->length == length && memcmp(old->payload, data, length) == 0) {
         return 0;
     }
     bool fits = !store->sealed && record_size(length) <= store->bank_size - store->end;

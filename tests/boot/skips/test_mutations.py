@@ -57,7 +57,11 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
     out = tmp_path_factory.mktemp("mutations")
     trust = Trust((TrustedKey(KEY.public_key(), generation=1),))
     (out / "keys.c").write_text(keys_source(trust))
-    sources = [RUNTIME / "boot/image.c", *sorted((RUNTIME / "store").glob("*.c"))]
+    sources = [
+        RUNTIME / "boot/image.c",
+        RUNTIME / "smp/slot_image.c",
+        *sorted((RUNTIME / "store").glob("*.c")),
+    ]
     sources += [out / "keys.c", STORE / "simulated_flash.c"]
     library = load_boot(sources, out, out / "check.so", BOARD)
     library.simulated_bytes.restype = ctypes.c_void_p
