@@ -33,8 +33,6 @@ _APART = tuple(RUNTIME / name for name in ("crypto/memory.c", "boot/string.c"))
 _TIGHT = ("-mllvm", "-inline-threshold=-50", "-mllvm", "-disable-block-placement")
 _OURS = ("crypto", "boot", "store", "cbor", "smp")
 _WARNINGS = ("-Wall", "-Wextra", "-Werror")
-# The second signature, and all of mbedTLS that it takes; other boots have nothing of it.
-_LMS = "BOOT_POST_QUANTUM"
 # Of a Secure world: gateways leave nothing in registers, and may ask what a caller can reach.
 _SECURE = ("-mcmse",)
 
@@ -57,6 +55,15 @@ class Boot:
     ram: int
 
 
+def boot_features(trust: Trust) -> tuple[str, ...]:
+    """What boot has only where its trust asks for it, as macros."""
+    asked = {
+        "BOOT_THRESHOLD": trust.threshold > 1,
+        "BOOT_POST_QUANTUM": trust.post_quantum,  # and all of mbedTLS that it takes
+    }
+    return tuple(name for name, is_asked in asked.items() if is_asked)
+
+
 def keys_source(trust: Trust) -> str:
     """The text of `keys.c`: the tables of trusted keys, in the order given."""
     rows = []
@@ -65,13 +72,14 @@ def keys_source(trust: Trust) -> str:
         rows.append(_row(key_hash(trusted.key), point[1:], trusted))
     lms = [_row(trusted.key.key_hash, trusted.key.raw, trusted) for trusted in trust.lms_keys]
     lms_count = f"const uint32_t boot_lms_key_count = {len(lms)}u;\n" if lms else ""
+    threshold = f"const volatile uint32_t boot_threshold = {trust.threshold}u;\n"
     return (
         "// SPDX-License-Identifier: Apache-2.0\n"
         "// Made by firmware/boot_build.py: SHA-256 of the SubjectPublicKeyInfo, and the point.\n"
         '#include "boot/boot.h"\n\n'
         f"const struct boot_key boot_keys[] = {{\n{''.join(rows + lms)}}};\n"
         f"const uint32_t boot_key_count = {len(rows)}u;\n"
-        f"const volatile uint32_t boot_threshold = {trust.threshold}u;\n"
+        f"{threshold if trust.threshold > 1 else ''}"
         f"{lms_count}"
     )
 
@@ -104,7 +112,7 @@ def build_boot(
     write_atomically(made / "keys.c", keys_source(trust).encode())
     core = CORES[board.core]
     roots = Roots({"runtime": RUNTIME, "boards": BOARDS, "mbedtls": mbedtls.path, "boot": made})
-    jobs = _jobs(board, mbedtls, made, post_quantum=trust.post_quantum)
+    jobs = _jobs(board, trust, mbedtls, made)
     objects = toolchain.compile(jobs, core, roots)
     opaque = [item for job, item in zip(jobs, objects, strict=True) if not job.lto]
     whole = toolchain.optimise(objects, core, (ENTRY,), _TIGHT)
@@ -124,7 +132,7 @@ def build_boot(
     return Boot(elf, out / "boot.bin", hashlib.sha256(binary).digest(), len(binary), ram)
 
 
-def _jobs(board: Board, mbedtls: Tree, made: Path, *, post_quantum: bool) -> list[CompileJob]:
+def _jobs(board: Board, trust: Trust, mbedtls: Tree, made: Path) -> list[CompileJob]:
     includes = (
         made,
         RUNTIME,
@@ -138,7 +146,7 @@ def _jobs(board: Board, mbedtls: Tree, made: Path, *, post_quantum: bool) -> lis
         mbedtls.path / "library",
         mbedtls.path / "3rdparty/p256-m/p256-m",
     )
-    defines = ('MBEDTLS_CONFIG_FILE="crypto_config.h"', *((_LMS,) if post_quantum else ()))
+    defines = ('MBEDTLS_CONFIG_FILE="crypto_config.h"', *boot_features(trust))
     ours = [path for folder in _OURS for path in sorted((RUNTIME / folder).glob("*.c"))]
     ours += [*board.boot_sources, made / "keys.c"]
     if board.secure_world:

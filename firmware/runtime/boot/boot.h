@@ -44,8 +44,10 @@ extern const uint32_t boot_lms_key_count;
 #else
 #define boot_lms_key_count 0u
 #endif
-// So many of them must have signed; at least 1. Read anew at each use, so that a skipped load misleads one of them.
+#ifdef BOOT_THRESHOLD
+// So many of them must have signed, else one. Read anew at each use, so that a skipped load misleads one of them.
 extern const volatile uint32_t boot_threshold;
+#endif
 
 // ---- image.c: is it an image we may start ----
 

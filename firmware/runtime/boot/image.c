@@ -226,10 +226,34 @@ static uint32_t find_key(const uint8_t *hash) {
     return i;
 }
 
-// The signatures over the digest that we computed ourselves. `word` becomes MEMORY_EQUAL if boot_threshold keys of ours
-// made good ones, and only then. The first signature names the signer (DICE's authority), so it must be one that counts;
-// of the others those that do not count are passed over, so that an image outlives the revocation of a spare key.
-static int check_signatures(const struct found *found, const struct image_limits *limits, struct image_info *info,
+// One signature, by the key of this number, over the digest that we computed ourselves. `word` becomes MEMORY_EQUAL if it
+// is good and the key counts, and only then. REASON_KEY, REASON_REVOKED: it does not.
+static int check_signature(uint32_t number, const uint8_t *der, const struct image_limits *limits,
+                           const struct image_info *info, volatile uint32_t *word) {
+    uint8_t signature[P256_SIGNATURE_SIZE];
+    const struct boot_key *key = &boot_keys[number];
+    bool known = number < boot_key_count;
+    // Through memory: behind the branches on them the compiler would put in what they must have been.
+    volatile uint32_t counts = known ? key_counts(key, limits) : 0u;
+    if (counts != MEMORY_EQUAL) {
+        return known ? REASON_REVOKED : REASON_KEY;
+    }
+    if (info->revokes_below > key->generation) {
+        return REASON_REVOKES_ITSELF;
+    }
+    if (p256_signature_from_der(der, length_of(der), signature) != 0) {
+        return REASON_SIGNATURE;
+    }
+    volatile uint32_t verified = p256_verify(key->key, info->digest, signature);
+    *word = counts + verified - MEMORY_EQUAL;
+    return verified == MEMORY_EQUAL ? REASON_OK : REASON_SIGNATURE;
+}
+
+// `word` becomes MEMORY_EQUAL if as many keys of ours as it takes made good signatures, and only then. The first signature
+// names the signer (DICE's authority), so it must be one that counts; of the others those that do not count are passed
+// over, so that an image outlives the revocation of a spare key.
+#ifdef BOOT_THRESHOLD
+static int check_signatures(const struct found *found, const struct image_limits *limits, const struct image_info *info,
                             volatile uint32_t *word) {
     uint32_t sum = 0;
     uint32_t used = 0; // a bit a key
@@ -238,30 +262,19 @@ static int check_signatures(const struct found *found, const struct image_limits
         return REASON_NO_SIGNATURE;
     }
     for (uint32_t i = 0; i < found->signatures && good < boot_threshold; i++) {
-        uint8_t signature[P256_SIGNATURE_SIZE];
+        volatile uint32_t one = 0;
         uint32_t number = find_key(found->signature[i].key_hash);
-        const struct boot_key *key = &boot_keys[number];
-        bool known = number < boot_key_count;
-        // Through memory: behind the branches on them the compiler would put in what they must have been.
-        volatile uint32_t counts = known ? key_counts(key, limits) : 0u;
-        if (counts != MEMORY_EQUAL || (used >> number & 1u) != 0u) {
-            if (i == 0u) {
-                return known ? REASON_REVOKED : REASON_KEY;
-            }
+        if ((used >> number & 1u) != 0u) {
             continue;
         }
-        if (info->revokes_below > key->generation) {
-            return REASON_REVOKES_ITSELF;
+        int reason = check_signature(number, found->signature[i].value, limits, info, &one);
+        if (i != 0u && (reason == REASON_KEY || reason == REASON_REVOKED)) {
+            continue;
         }
-        const uint8_t *der = found->signature[i].value;
-        if (p256_signature_from_der(der, length_of(der), signature) != 0) {
-            return REASON_SIGNATURE;
+        if (reason != REASON_OK) {
+            return reason;
         }
-        volatile uint32_t verified = p256_verify(key->key, info->digest, signature);
-        if (verified != MEMORY_EQUAL) {
-            return REASON_SIGNATURE;
-        }
-        sum += counts + verified;
+        sum += one;
         used |= 1u << number;
         good++;
     }
@@ -269,9 +282,19 @@ static int check_signatures(const struct found *found, const struct image_limits
     for (uint32_t bits = used; bits != 0u; bits &= bits - 1u) {
         keys++;
     }
-    *word = MEMORY_EQUAL + sum - 2u * MEMORY_EQUAL * boot_threshold + 5u * (keys ^ boot_threshold);
+    *word = MEMORY_EQUAL + sum - MEMORY_EQUAL * boot_threshold + 5u * (keys ^ boot_threshold);
     return good < boot_threshold ? REASON_THRESHOLD : REASON_OK;
 }
+#else
+// One signature is enough, so it is the first.
+static int check_signatures(const struct found *found, const struct image_limits *limits, const struct image_info *info,
+                            volatile uint32_t *word) {
+    if (found->signatures == 0u) {
+        return REASON_NO_SIGNATURE;
+    }
+    return check_signature(find_key(found->signature[0].key_hash), found->signature[0].value, limits, info, word);
+}
+#endif
 
 #ifdef BOOT_POST_QUANTUM
 _Static_assert(LMS_PUBLIC_SIZE <= sizeof(((struct boot_key *)0)->key), "a key of either kind has room");
