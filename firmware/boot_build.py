@@ -59,6 +59,7 @@ def boot_features(trust: Trust) -> tuple[str, ...]:
     """What boot has only where its trust asks for it, as macros."""
     asked = {
         "BOOT_THRESHOLD": trust.threshold > 1,
+        "BOOT_DECOMMISSION": trust.decommission,
         "BOOT_POST_QUANTUM": trust.post_quantum,  # and all of mbedTLS that it takes
     }
     return tuple(name for name, is_asked in asked.items() if is_asked)

@@ -57,13 +57,15 @@ class TrustedLmsKey:
 class Trust:
     """The keys of one boot; an image needs good signatures by `threshold` of them.
 
-    With LMS keys it needs, beside them, one of an LMS key. Raises TrustError without a key, with
+    With LMS keys it needs, beside them, one of an LMS key. With `decommission` the keys may also
+    end a device by an order (`coffret decommission`). Raises TrustError without a key, with
     one twice, one that is not on P-256, or a threshold that no image could reach.
     """
 
     keys: tuple[TrustedKey, ...]
     threshold: int = 1
     lms_keys: tuple[TrustedLmsKey, ...] = ()
+    decommission: bool = True
 
     @classmethod
     def of(cls, keys: Iterable[ec.EllipticCurvePublicKey], threshold: int = 1) -> Trust:

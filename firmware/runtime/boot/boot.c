@@ -60,6 +60,7 @@ static void describe_device(const uint8_t *uds, struct handoff *facts) {
 
 // ---- the end of a device ----
 
+#ifdef BOOT_DECOMMISSION
 // Of the records only what keeps an image from coming back that must not, and the end itself.
 #define KEPT_RECORDS                                                                                                   \
     (1u << STORE_BOOT_STATE | 1u << STORE_SECURITY_COUNTER | 1u << STORE_LIFECYCLE | 1u << STORE_BOOT_COUNT |          \
@@ -100,6 +101,9 @@ static bool is_decommissioned(const uint8_t *uds) {
     (void)store_erase_old(&store);
     return true;
 }
+#else
+static bool is_decommissioned(const uint8_t *uds) { return (void)uds, false; }
+#endif
 
 static struct recovery_facts recovery;
 
@@ -119,9 +123,9 @@ __attribute__((noreturn)) static void recover(const uint8_t *uds) {
 
 static void load_macs(const uint8_t *uds, const struct handoff *facts, struct image_macs *macs) {
     memset(macs, 0, sizeof *macs);
-    dice_derive_secret(uds, "coffret image MAC", "", 0u, macs->key);
-    dice_derive_secret(uds, "coffret image MAC", "", 0u, macs->key_again);
-    memcpy(macs->boot_digest, facts->identity.boot_digest, sizeof macs->boot_digest);
+    const uint8_t *boot = facts->identity.boot_digest;
+    dice_derive_secret(uds, "coffret image MAC", boot, sizeof facts->identity.boot_digest, macs->key);
+    dice_derive_secret(uds, "coffret image MAC", boot, sizeof facts->identity.boot_digest, macs->key_again);
     // Without a record: not what a MAC that was never computed would be (image.c).
     memset(macs->macs, 0xA5, sizeof macs->macs);
     (void)store_get(&store, STORE_IMAGE_MAC, macs->macs, sizeof macs->macs);

@@ -53,9 +53,8 @@ extern const volatile uint32_t boot_threshold;
 
 // Memory of full checks. Once the signatures were verified, a MAC under a device secret stands for them.
 struct image_macs {
-    uint8_t key[32];
+    uint8_t key[32];            // of this boot: one with other keys must not trust the MACs of this one
     uint8_t key_again[32];      // derived a second time: a skipped derivation would leave a key anybody knows
-    uint8_t boot_digest[32];    // a boot with other keys must not trust the MACs of this one
     uint8_t macs[SLOTS][32];
     bool changed;               // save `macs`
 };

@@ -78,13 +78,7 @@ static void name_instance(struct handoff *handoff) {
 #define COPY_MAX (MAC_SIZE + INPUT_SIZE + KEPT_FIXED + HANDOFF_CERTIFICATE_MAX)
 
 static void mac_copy(const uint8_t uds[32], const uint8_t *record, size_t length, uint8_t mac[MAC_SIZE]) {
-    struct hmac_context hmac;
-    uint8_t key[32];
-    dice_derive_secret(uds, "coffret certificate copy", "", 0u, key);
-    hmac_init(&hmac, key, sizeof key);
-    wipe(key, sizeof key);
-    hmac_update(&hmac, record + MAC_SIZE, length - MAC_SIZE);
-    hmac_finish(&hmac, mac);
+    dice_derive_secret(uds, "coffret certificate copy", record + MAC_SIZE, length - MAC_SIZE, mac);
 }
 
 // The record from the CDI's input on, if its MAC is right; else NULL.
@@ -203,39 +197,40 @@ static void collect_inputs(const struct handoff *handoff, struct inputs *inputs)
 
 // The CDI's input: H(code + configuration + authority + mode + hidden), hidden 64 zeros.
 static void hash_inputs(const struct handoff *handoff, const struct inputs *inputs, uint8_t digest[INPUT_SIZE]) {
-    struct sha256_context hash;
-    memset(digest, 0, INPUT_SIZE);
-    sha256_init(&hash);
-    sha256_update(&hash, handoff->image_digest, 32u);
-    sha256_update(&hash, inputs->configuration_hash, 32u);
-    sha256_update(&hash, handoff->signer_id, 32u);
-    sha256_update(&hash, &inputs->mode, 1u);
-    sha256_update(&hash, digest, INPUT_SIZE);
-    sha256_update(&hash, digest, INPUT_SIZE);
-    sha256_finish(&hash, digest);
+    static const struct hole holes[] = {{0, 32, HANDOFF(image_digest)},
+                                        {0, 32, INPUT(configuration_hash)},
+                                        {0, 32, HANDOFF(signer_id)},
+                                        {0, 1, INPUT(mode)},
+                                        {0}};
+    uint8_t all[32u + 32u + 32u + 1u + 64u] = {0};
+    (void)fill(all, "", holes, handoff, inputs);
+    sha256(all, sizeof all, digest);
 }
 
-// What is signed: the Sig_structure (RFC 9052 section 4.4) ["Signature1", << {alg: ES256} >>, h'', payload]. The payload is the
-// CWT of section "CBOR CDI Certificates", a byte string of 256..65535 bytes, as ours always has. The profile's labels go
-// down from -4670545 (0x3A464450); its subject public key is a COSE_Key (RFC 9053 section 7.1.1).
+// COSE_Sign1 (RFC 9052 section 4.2): an array of four, << {alg: ES256} >>, no unprotected headers, the payload, the
+// signature. The payload is the CWT of section "CBOR CDI Certificates", a byte string of 256..65535 bytes, as ours always
+// has. The profile's labels go down from -4670545 (0x3A464450); its subject public key is a COSE_Key (RFC 9053 section 7.1.1).
 #define LABEL(last) "\x3A\x00\x47\x44" last
-static const char to_sign_text[] = "\x84\x6ASignature1\x43\xA1\x01\x26\x40\x59\x00\x00"
-                                   "\xAA\x01\x78\x28"             // issuer
-                                   "\x02\x78\x28"                 // subject
-                                   LABEL("\x50") "\x58\x20"        // code
-                                   LABEL("\x52") "\x58\x20"        // configuration's hash
-                                   LABEL("\x53") "\x58"            // configuration
-                                   LABEL("\x54") "\x58\x20"        // authority
-                                   LABEL("\x56") "\x41"            // mode
-                                   LABEL("\x57") "\x58\x50"        // {kty: EC2, alg: ES256, key_ops: [verify], crv: P-256,
-                                   "\xA6\x01\x02\x03\x26\x04\x81\x02\x20\x01\x21\x58\x20" // x,
-                                   "\x22\x58\x20"                 // y}
-                                   LABEL("\x58") "\x41\x20"        // key usage: keyCertSign
-                                   LABEL("\x59") "\x73"            // profile name
-                                   "coffret.p256.sha256";
-#define PAYLOAD_AT 20u
-static const struct hole to_sign_holes[] = {
-    {24, sizeof(((struct inputs *)0)->issuer), INPUT(issuer)},
+static const char certificate_text[] = "\x84\x43\xA1\x01\x26\xA0\x59\x00\x00"
+                                       "\xAA\x01\x78\x28"             // issuer
+                                       "\x02\x78\x28"                 // subject
+                                       LABEL("\x50") "\x58\x20"        // code
+                                       LABEL("\x52") "\x58\x20"        // configuration's hash
+                                       LABEL("\x53") "\x58"            // configuration
+                                       LABEL("\x54") "\x58\x20"        // authority
+                                       LABEL("\x56") "\x41"            // mode
+                                       LABEL("\x57") "\x58\x50"        // {kty: EC2, alg: ES256, key_ops: [verify], crv: P-256,
+                                       "\xA6\x01\x02\x03\x26\x04\x81\x02\x20\x01\x21\x58\x20" // x,
+                                       "\x22\x58\x20"                 // y}
+                                       LABEL("\x58") "\x41\x20"        // key usage: keyCertSign
+                                       LABEL("\x59") "\x73"            // profile name
+                                       "coffret.p256.sha256"
+                                       "\x58\x40";                     // signature
+#define PAYLOAD_HEAD 6u
+#define PAYLOAD_AT 9u
+#define BEHIND_PAYLOAD 2u
+static const struct hole certificate_holes[] = {
+    {13, sizeof(((struct inputs *)0)->issuer), INPUT(issuer)},
     {3, sizeof(((struct inputs *)0)->subject), INPUT(subject)},
     {7, 32, HANDOFF(image_digest)},
     {7, 32, INPUT(configuration_hash)},
@@ -244,44 +239,36 @@ static const struct hole to_sign_holes[] = {
     {6, 1, INPUT(mode)},
     {20, 32, HANDOFF(alias_public)},
     {3, 32, HANDOFF(alias_public[32])},
-    {32, 0, 0}};
+    {32 + BEHIND_PAYLOAD, 0, 0}};
+
+// What is signed: the Sig_structure (RFC 9052 section 4.4) ["Signature1", << {alg: ES256} >>, h'', payload].
+static void hash_to_sign(const uint8_t *payload, size_t length, uint8_t digest[32]) {
+    static const uint8_t head[] = "\x84\x6ASignature1\x43\xA1\x01\x26\x40";
+    struct sha256_context hash;
+    sha256_init(&hash);
+    sha256_update(&hash, head, sizeof head - 1u);
+    sha256_update(&hash, payload, length);
+    sha256_finish(&hash, digest);
+}
 
 // The slow way: a public key or two and a signature. The alias' private key is in the handoff.
 static int make_certificate(const uint8_t uds[32], const struct store *store, struct inputs *inputs,
                             struct handoff *handoff) {
-    // COSE_Sign1 (RFC 9052 section 4.2) around the payload: an array of four, << {alg: ES256} >>, no unprotected headers.
-    static const uint8_t head[] = {0x84, 0x43, 0xA1, 0x01, 0x26, 0xA0};
-    static const uint8_t tail[] = {0x58, P256_SIGNATURE_SIZE};
-    static uint8_t to_sign[PAYLOAD_AT + HANDOFF_CERTIFICATE_MAX];
     uint8_t *certificate = handoff->certificate;
     uint8_t digest[32];
     uint8_t private_key[32];
-    int error = dice_identify(uds, store, handoff);
-    if (error == 0) {
-        error = p256_public_from(handoff->alias_private, handoff->alias_public);
-    }
-    if (error == 0) {
-        error = derive_private_key(uds, private_key);
-    }
+    int error = dice_identify(uds, store, handoff) | p256_public_from(handoff->alias_private, handoff->alias_public) |
+                derive_private_key(uds, private_key);
     name_key(inputs->issuer, handoff->identity.key);
     name_key(inputs->subject, handoff->alias_public);
-    size_t length = (size_t)(fill(to_sign, to_sign_text, to_sign_holes, handoff, inputs) - to_sign);
-    to_sign[PAYLOAD_AT - 2u] = (uint8_t)((length - PAYLOAD_AT) >> 8);
-    to_sign[PAYLOAD_AT - 1u] = (uint8_t)(length - PAYLOAD_AT);
-    sha256(to_sign, length, digest);
-
-    memcpy(certificate, head, sizeof head);
-    certificate += sizeof head;
-    length -= PAYLOAD_AT - 3u; // from the head of the byte string on, they are the same
-    memcpy(certificate, to_sign + PAYLOAD_AT - 3u, length);
-    certificate += length;
-    memcpy(certificate, tail, sizeof tail);
-    certificate += sizeof tail;
-    if (error == 0) {
-        error = p256_sign(private_key, digest, certificate);
-    }
+    uint8_t *end = fill(certificate, certificate_text, certificate_holes, handoff, inputs);
+    size_t length = (size_t)(end - certificate) - BEHIND_PAYLOAD;
+    certificate[PAYLOAD_AT - 2u] = (uint8_t)((length - PAYLOAD_AT) >> 8);
+    certificate[PAYLOAD_AT - 1u] = (uint8_t)(length - PAYLOAD_AT);
+    hash_to_sign(certificate + PAYLOAD_HEAD, length - PAYLOAD_HEAD, digest);
+    error |= p256_sign(private_key, digest, end);
     wipe(private_key, sizeof private_key);
-    handoff->certificate_length = (uint16_t)(certificate + P256_SIGNATURE_SIZE - handoff->certificate);
+    handoff->certificate_length = (uint16_t)(end + P256_SIGNATURE_SIZE - certificate);
     return error;
 }
 

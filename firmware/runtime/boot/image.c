@@ -205,7 +205,6 @@ static void image_mac(const struct image_macs *macs, uint32_t slot, const struct
     struct hmac_context hmac;
     hmac_init(&hmac, macs->key, sizeof macs->key);
     hmac_update(&hmac, context, sizeof context);
-    hmac_update(&hmac, macs->boot_digest, sizeof macs->boot_digest);
     hmac_update(&hmac, info->digest, sizeof info->digest);
     hmac_update(&hmac, info->signer_id, sizeof info->signer_id);
     hmac_finish(&hmac, mac);
@@ -438,6 +437,7 @@ int image_check(uint32_t slot, const struct image_limits *limits, struct checked
     return reason;
 }
 
+#ifdef BOOT_DECOMMISSION
 // The area that is behind an image: key hashes and signatures, here over a text and the instance id. So it is good for one
 // device, and as many keys must agree as for an image.
 bool decommission_ordered(const uint8_t *order, size_t length, const uint8_t instance_id[33],
@@ -458,6 +458,7 @@ bool decommission_ordered(const uint8_t *order, size_t length, const uint8_t ins
     sha256_finish(&hash, info.digest);
     return check_signatures(&found, limits, &info, &word) == REASON_OK && word == MEMORY_EQUAL;
 }
+#endif
 
 int boot_check_image(uint32_t slot, const struct image_limits *limits, struct image_info *info) {
     struct checked_image image;

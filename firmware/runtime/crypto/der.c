@@ -7,26 +7,20 @@
 // One INTEGER at *at, at most 32 significant bytes, to a 32-byte field. Advances *at; -1 if it is not that.
 static int integer(const uint8_t **at, const uint8_t *end, uint8_t field[32]) {
     const uint8_t *der = *at;
-    if (end - der < 3 || der[0] != 0x02u) {
+    size_t left = (size_t)(end - der);
+    if (left < 3u || der[0] != 0x02u || der[1] > left - 2u) {
         return -1;
     }
     size_t length = der[1];
     const uint8_t *value = der + 2;
-    if (length == 0u || length > 33u || length > (size_t)(end - value) || (value[0] & 0x80u) != 0u) {
-        return -1; // empty, too long, or negative
-    }
     *at = value + length;
-    if (value[0] == 0u) {
-        // A leading zero only keeps the number positive; else it is zero itself, which no signature has, or not
-        // the shortest form.
-        if (length == 1u || (value[1] & 0x80u) == 0u) {
-            return -1;
-        }
-        value++;
-        length--;
-    }
-    if (length > 32u) {
-        return -1;
+    // A leading zero only keeps a number positive whose first bit is set. Else the number is zero itself, which no signature
+    // has, or negative, or not in the shortest form.
+    uint32_t zero = value[0] == 0u;
+    value += zero;
+    length -= zero;
+    if (length - 1u >= 32u || value[0] >> 7 != zero) {
+        return -1; // empty, too long
     }
     memset(field, 0, 32u);
     memcpy(field + 32u - length, value, length);

@@ -24,7 +24,7 @@ uint8_t slot_image_header(const struct slot_image *image, uint32_t limit) {
         return REASON_NO_IMAGE;
     }
     if (image->header_size != IMAGE_HEADER_SPACE || image->image_size == 0 ||
-        image->flags != FLAG_ROM_FIXED) {
+        image->protected_size < TLV_INFO || image->flags != FLAG_ROM_FIXED) {
         return REASON_HEADER;
     }
     uint32_t around = (uint32_t)image->header_size + image->protected_size;
