@@ -105,7 +105,8 @@ static bool is_decommissioned(const uint8_t *uds) {
 static bool is_decommissioned(const uint8_t *uds) { return (void)uds, false; }
 #endif
 
-static struct recovery_facts recovery;
+static const struct recovery_facts recovery = {
+    .store = &store, .services = &services, .identity = &((const struct handoff *)BOARD_BOOT_HANDOFF_BASE)->identity};
 
 // Nothing secret is left when the server starts: the handoff holds an alias key only when an image is about to run.
 __attribute__((noreturn)) static void recover(const uint8_t *uds) {
@@ -115,9 +116,6 @@ __attribute__((noreturn)) static void recover(const uint8_t *uds) {
     }
     wipe(facts->boot_seed, sizeof facts->boot_seed);
     boot_lock_secrets();
-    recovery.store = &store;
-    recovery.services = &services;
-    recovery.identity = &facts->identity;
     recovery_run(&recovery);
 }
 

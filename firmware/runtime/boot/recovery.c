@@ -10,10 +10,8 @@
 #include "smp/backend.h"
 #include "smp/server.h"
 
-static struct {
-    const struct recovery_facts *facts;
-    struct smp_server server;
-} recovery;
+static const struct recovery_facts *recovery;
+static struct smp_server server;
 
 void smp_port_write(const uint8_t *data, size_t length) {
     (void)board_port_write(data, length); // polled: all of it
@@ -25,7 +23,7 @@ const char *smp_mode(void) {
 
 void smp_reset(bool again) {
     // Not stored? Then the board boots normally: better than not at all.
-    (void)boot_state_set_recovery(recovery.facts->store, again);
+    (void)boot_state_set_recovery(recovery->store, again);
     board_port_flush();
     board_reset();
 }
@@ -35,15 +33,15 @@ uint8_t smp_running_slot(void) {
 }
 
 void smp_boot_state(struct boot_state *state) {
-    boot_state_load(recovery.facts->store, state);
+    boot_state_load(recovery->store, state);
 }
 
 void smp_limits(struct image_limits *limits) {
-    load_limits(recovery.facts->store, limits);
+    load_limits(recovery->store, limits);
 }
 
 bool smp_mark_test(uint8_t slot) {
-    return boot_state_mark_test(recovery.facts->store, slot) == 0;
+    return boot_state_mark_test(recovery->store, slot) == 0;
 }
 
 int smp_confirm(uint8_t slot) {
@@ -68,10 +66,10 @@ const uint8_t *smp_slot_digest(uint8_t slot) {
 // is not what was marked.
 int smp_slot_claim(uint8_t slot) {
     struct boot_state state;
-    boot_state_load(recovery.facts->store, &state);
+    boot_state_load(recovery->store, &state);
     if (state.pending == slot) {
         state.pending = BOOT_SLOT_NONE;
-        if (boot_state_save(recovery.facts->store, &state) != 0) {
+        if (boot_state_save(recovery->store, &state) != 0) {
             return IMAGE_FLASH_WRITE;
         }
     }
@@ -87,11 +85,11 @@ bool smp_slot_program(uint8_t slot, uint32_t offset, const uint8_t *data, uint32
 }
 
 void smp_mark_save(const struct upload_mark *mark) {
-    (void)store_put(recovery.facts->store, STORE_UPLOAD, mark, sizeof *mark); // lost, it costs the host some time
+    (void)store_put(recovery->store, STORE_UPLOAD, mark, sizeof *mark); // lost, it costs the host some time
 }
 
 bool smp_mark_load(struct upload_mark *mark) {
-    return store_get(recovery.facts->store, STORE_UPLOAD, mark, sizeof *mark) == (int)sizeof *mark;
+    return store_get(recovery->store, STORE_UPLOAD, mark, sizeof *mark) == (int)sizeof *mark;
 }
 
 void smp_refused(uint8_t slot, uint8_t reason) {
@@ -100,18 +98,18 @@ void smp_refused(uint8_t slot, uint8_t reason) {
 }
 
 const struct identity *smp_identity_facts(void) {
-    return recovery.facts->identity;
+    return recovery->identity;
 }
 
 const struct smp_command smp_commands[] = {SMP_COMMANDS, {.handler = NULL}};
 
 void recovery_run(const struct recovery_facts *facts) {
-    recovery.facts = facts;
-    smp_server_start(&recovery.server, facts->services);
+    recovery = facts;
+    smp_server_start(&server, facts->services);
     for (;;) {
         uint8_t bytes[16];
         size_t count = board_port_read(bytes, sizeof bytes);
-        smp_server_feed(&recovery.server, bytes, count);
+        smp_server_feed(&server, bytes, count);
         board_watchdog_feed();
     }
 }

@@ -6,13 +6,18 @@
 int smp_identity(struct smp_server *server, const struct cbor_value *given, struct cbor_writer *reply) {
     (void)server;
     (void)given;
+#define FACT(name, member) {name, offsetof(struct identity, member), sizeof(((struct identity *)0)->member)}
+    static const struct {
+        char name[5];
+        uint8_t offset, size;
+    } known[] = {FACT("id", instance_id), FACT("key", key), FACT("impl", implementation_id), FACT("boot", boot_digest)};
+    const uint32_t count = sizeof known / sizeof known[0];
     const struct identity *facts = smp_identity_facts();
-    cbor_write_map(reply, 5);
-    smp_put_bytes(reply, "id", facts->instance_id, sizeof facts->instance_id);
-    smp_put_bytes(reply, "key", facts->key, sizeof facts->key);
-    smp_put_bytes(reply, "impl", facts->implementation_id, sizeof facts->implementation_id);
+    cbor_write_map(reply, count + 1u);
+    for (uint32_t i = 0; i < count; i++) {
+        smp_put_bytes(reply, known[i].name, (const uint8_t *)facts + known[i].offset, known[i].size);
+    }
     smp_put_uint(reply, "lifecycle", facts->lifecycle);
-    smp_put_bytes(reply, "boot", facts->boot_digest, sizeof facts->boot_digest);
     return SMP_OK;
 }
 

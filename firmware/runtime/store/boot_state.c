@@ -48,37 +48,36 @@ int boot_state_set_recovery(struct store *store, int recovery) {
     return boot_state_save(store, &state);
 }
 
+// A record that is a number of `size` bytes, little endian; 0: there is none.
+static uint32_t load_number(const struct store *store, uint8_t key, size_t size) {
+    uint32_t number = 0;
+    return store_get(store, key, &number, sizeof number) == (int)size ? number : 0;
+}
+
+// Never lowers it.
+static int raise_number(struct store *store, uint8_t key, uint32_t number, size_t size) {
+    return number <= load_number(store, key, size) ? 0 : store_put(store, key, &number, size);
+}
+
 uint32_t security_counter_load(const struct store *store) {
-    uint32_t counter;
-    int length = store_get(store, STORE_SECURITY_COUNTER, &counter, sizeof counter);
-    return length == (int)sizeof counter ? counter : 0;
+    return load_number(store, STORE_SECURITY_COUNTER, sizeof(uint32_t));
 }
 
 int security_counter_raise(struct store *store, uint32_t counter) {
-    if (counter <= security_counter_load(store)) {
-        return 0;
-    }
-    return store_put(store, STORE_SECURITY_COUNTER, &counter, sizeof counter);
-}
-
-void load_limits(const struct store *store, struct image_limits *limits) {
-    *limits = (struct image_limits){.minimum_counter = security_counter_load(store),
-                                    .key_floor = key_floor_load(store)};
-    if (store_get(store, STORE_LIFECYCLE, &limits->lifecycle, sizeof limits->lifecycle) !=
-        (int)sizeof limits->lifecycle) {
-        limits->lifecycle = LIFECYCLE_PROVISIONING;
-    }
+    return raise_number(store, STORE_SECURITY_COUNTER, counter, sizeof counter);
 }
 
 uint16_t key_floor_load(const struct store *store) {
-    uint16_t floor;
-    int length = store_get(store, STORE_KEY_FLOOR, &floor, sizeof floor);
-    return length == (int)sizeof floor ? floor : 0;
+    return (uint16_t)load_number(store, STORE_KEY_FLOOR, sizeof(uint16_t));
 }
 
 int key_floor_raise(struct store *store, uint16_t floor) {
-    if (floor <= key_floor_load(store)) {
-        return 0;
-    }
-    return store_put(store, STORE_KEY_FLOOR, &floor, sizeof floor);
+    return raise_number(store, STORE_KEY_FLOOR, floor, sizeof floor);
+}
+
+void load_limits(const struct store *store, struct image_limits *limits) {
+    uint32_t lifecycle = load_number(store, STORE_LIFECYCLE, sizeof limits->lifecycle);
+    limits->minimum_counter = security_counter_load(store);
+    limits->key_floor = key_floor_load(store);
+    limits->lifecycle = (uint16_t)(lifecycle != 0u ? lifecycle : LIFECYCLE_PROVISIONING);
 }
