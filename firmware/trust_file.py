@@ -58,7 +58,7 @@ def load_trust(path: Path) -> Trust:
         for each in found.key
     )
     try:
-        return Trust(tuple(keys), found.threshold, found.decommission)
+        return Trust(tuple(keys), found.threshold, decommission=found.decommission)
     except TrustError as error:
         raise TrustError(f"{path}: {error.message}", error.mend) from None
 

@@ -178,8 +178,15 @@ def test_trust_file_names_keys_generations_and_roles(tmp_path: Path) -> None:
         '[[key]]\nfile = "b.pem"\nrole = "development"\n'
     )
     trust = load_trust(file)
-    assert trust.threshold == 2
+    assert (trust.threshold, trust.decommission) == (2, True)
     assert [(key.generation, key.development) for key in trust.keys] == [(3, False), (0, True)]
+
+
+def test_trust_file_may_forbid_to_end_a_device(tmp_path: Path) -> None:
+    write_public(tmp_path / "a.pem", FIRST.public_key())
+    file = tmp_path / "trust.toml"
+    file.write_text('decommission = false\n[[key]]\nfile = "a.pem"\n')
+    assert not load_trust(file).decommission
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
+from firmware.boot_build import build_boot
 from firmware.decommission import order
 from firmware.image import LocalSigner
-from tests.boot.skips.skips import Outcome, Rig
+from firmware.sources import MBEDTLS, find_tree
+from firmware.toolchain import zig_toolchain
+from firmware.trust import Trust
+from tests.boot.skips.skips import Outcome, Rig, make_rig
 from tests.boot.skips.test_cuts import CUTS, KEPT, LIFECYCLE, with_record
-from tests.boot.skips.test_skips import BOARD, KEY, UDS
+from tests.boot.skips.test_skips import BOARD, KEY, UDS, flash_with, signed
 
 ORDER = 10
 SECURED, DECOMMISSIONED = b"\x00\x30", b"\x00\x60"
@@ -39,6 +46,18 @@ def test_undisturbed_it_is_done_in_one_start(rig: Rig, running: bytes) -> None:
     assert outcome is Outcome.RECOVERY
     assert is_over(rig, flash)
     assert rig.start(flash)[0] is Outcome.RECOVERY
+
+
+def test_boot_that_knows_no_order_goes_on(tmp_path: Path) -> None:
+    trust = replace(Trust.of([KEY.public_key()]), decommission=False)
+    boot = build_boot(BOARD, trust, zig_toolchain(), find_tree(MBEDTLS), tmp_path)
+    rig = make_rig(BOARD, boot, tmp_path)
+    outcome, running = rig.start(flash_with(rig, signed(0)))
+    assert outcome is Outcome.STARTED_A
+    outcome, flash = rig.start(ordered(running))
+    assert outcome is Outcome.STARTED_A
+    assert rig.records(flash)[LIFECYCLE] == SECURED
+    assert UDS in flash
 
 
 @pytest.mark.parametrize("stride", [7, pytest.param(1, marks=pytest.mark.all)])
