@@ -195,7 +195,7 @@ def judge(kit: Kit, trust: Trust, tmp_path_factory: pytest.TempPathFactory) -> J
     out = tmp_path_factory.mktemp("judge")
     (out / "keys.c").write_text(keys_source(trust))
     sources = [RUNTIME / "boot/image.c", *sorted((RUNTIME / "store").glob("*.c"))]
-    sources += [out / "keys.c", STORE / "simulated_flash.c"]
+    sources += [RUNTIME / "smp/slot_image.c", out / "keys.c", STORE / "simulated_flash.c"]
     library = load_boot(sources, out, out / "check.so", kit.board, ["BOOT_POST_QUANTUM"])
     library.simulated_bytes.restype = ctypes.c_void_p
     at = library.simulated_bytes() + kit.board.flash.slot_a.offset

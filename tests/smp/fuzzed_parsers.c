@@ -68,7 +68,7 @@ static void slot(const uint8_t *data, size_t length) {
 }
 
 static void send_frame(const uint8_t *data, size_t length) {
-    uint8_t *frame = malloc(SMP_FRAME_HEAD + length + SMP_FRAME_CRC);
+    uint8_t *frame = malloc(SMP_FRAME_HEAD + length + SMP_FRAME_TAIL);
     memcpy(frame + SMP_FRAME_HEAD, data, length);
     smp_frame_send(frame, length);
     free(frame);

@@ -296,19 +296,19 @@ static int decommission(struct smp_server *unused, const struct cbor_value *give
 
 const struct smp_command smp_commands[] = {
     SMP_COMMANDS,
-    {SMP_WRITE, GROUP_ATTESTATION, 0, CBOR_BYTES("nonce") CBOR_TEXT("enclave"), evidence},
+    {SMP_COMMAND(SMP_WRITE, GROUP_ATTESTATION, 0), CBOR_BYTES("nonce") CBOR_TEXT("enclave"), evidence},
 #if COFFRET_HAS_PAIRWISE
-    {SMP_WRITE, GROUP_ATTESTATION, 1, CBOR_BYTES("nonce") CBOR_BYTES("verifier") CBOR_BOOL("enrol"), pairwise},
+    {SMP_COMMAND(SMP_WRITE, GROUP_ATTESTATION, 1), CBOR_BYTES("nonce") CBOR_BYTES("verifier") CBOR_BOOL("enrol"), pairwise},
 #endif
-    {SMP_READ, GROUP_PROVISIONING, 1, SMP_NO_KEYS, read_endorsement},
-    {SMP_WRITE, GROUP_PROVISIONING, 1, CBOR_BYTES("endorsement"), write_endorsement},
-    {SMP_WRITE, GROUP_PROVISIONING, 3, CBOR_BYTES("order"), decommission},
+    {SMP_COMMAND(SMP_READ, GROUP_PROVISIONING, 1), SMP_NO_KEYS, read_endorsement},
+    {SMP_COMMAND(SMP_WRITE, GROUP_PROVISIONING, 1), CBOR_BYTES("endorsement"), write_endorsement},
+    {SMP_COMMAND(SMP_WRITE, GROUP_PROVISIONING, 3), CBOR_BYTES("order"), decommission},
 #if COFFRET_HAS_SETTINGS
-    {SMP_READ, GROUP_PROVISIONING, 4, SMP_NO_KEYS, read_settings},
-    {SMP_WRITE, GROUP_PROVISIONING, 4, CBOR_TEXT("settings"), write_settings},
+    {SMP_COMMAND(SMP_READ, GROUP_PROVISIONING, 4), SMP_NO_KEYS, read_settings},
+    {SMP_COMMAND(SMP_WRITE, GROUP_PROVISIONING, 4), CBOR_TEXT("settings"), write_settings},
 #endif
-    {SMP_READ, GROUP_LOG, 0, CBOR_UINT("from"), manager_log},
-    {SMP_READ, GROUP_ENCLAVES, 0, SMP_NO_KEYS, manager_enclaves},
+    {SMP_COMMAND(SMP_READ, GROUP_LOG, 0), CBOR_UINT("from"), manager_log},
+    {SMP_COMMAND(SMP_READ, GROUP_ENCLAVES, 0), SMP_NO_KEYS, manager_enclaves},
     {.handler = NULL},
 };
 

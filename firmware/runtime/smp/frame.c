@@ -113,25 +113,23 @@ size_t smp_framer_feed(struct smp_framer *framer, uint8_t byte) {
 
 void smp_frame_send(uint8_t *frame, size_t length) {
     uint8_t line[2u + LINE_DIGITS + 1u] = {FIRST_1, FIRST_2};
+    uint32_t at = 2;
     save16(frame, (uint32_t)length + SMP_FRAME_CRC);
     save16(frame + SMP_FRAME_HEAD + length, crc16(frame + SMP_FRAME_HEAD, length));
-    const uint8_t *end = frame + SMP_FRAME_HEAD + length + SMP_FRAME_CRC;
-    while (frame < end) {
-        uint32_t at = 2;
-        while (at < 2u + LINE_DIGITS && frame < end) {
-            uint32_t bits = 0;
-            int digits = 1; // and one for each byte
-            for (int shift = 16; shift >= 0 && frame < end; shift -= 8) {
-                bits |= (uint32_t)*frame++ << shift;
-                digits++;
-            }
-            for (int shift = 18; shift >= 0; shift -= 6) {
-                line[at++] = digits-- > 0 ? base64_digit(bits >> shift & 63u) : '=';
-            }
+    save16(frame + SMP_FRAME_HEAD + length + SMP_FRAME_CRC, 0); // what the last three bytes may lack
+    for (int left = (int)(SMP_FRAME_HEAD + length + SMP_FRAME_CRC); left > 0; left -= 3) {
+        uint32_t bits = (uint32_t)frame[0] << 16 | load16(frame + 1);
+        frame += 3;
+        for (int digit = 0; digit < 4; digit++) {
+            line[at++] = digit <= left ? base64_digit(bits >> 18 & 63u) : '='; // one digit more than bytes
+            bits <<= 6;
         }
-        line[at++] = '\n';
-        smp_port_write(line, at);
-        line[0] = MORE_1;
-        line[1] = MORE_2;
+        if (at == 2u + LINE_DIGITS || left <= 3) {
+            line[at++] = '\n';
+            smp_port_write(line, at);
+            line[0] = MORE_1;
+            line[1] = MORE_2;
+            at = 2;
+        }
     }
 }

@@ -10,6 +10,7 @@
 
 #define SMP_FRAME_HEAD 2u   // bytes of a frame before the message: the length of what follows, big endian
 #define SMP_FRAME_CRC 2u    // and behind it
+#define SMP_FRAME_TAIL 4u   // what a buffer has behind a message that is sent: the CRC, and what may lack to three bytes
 
 struct smp_framer {
     uint8_t *buffer;        // the frame
@@ -30,7 +31,7 @@ void smp_framer_start(struct smp_framer *framer, uint8_t *buffer, uint16_t capac
 size_t smp_framer_feed(struct smp_framer *framer, uint8_t byte);
 
 // Sends a message of `length` bytes in lines of at most 127 bytes through smp_port_write (backend.h). It lies in `frame`
-// from SMP_FRAME_HEAD on, and its CRC has room behind it.
+// from SMP_FRAME_HEAD on, with SMP_FRAME_TAIL bytes behind it.
 void smp_frame_send(uint8_t *frame, size_t length);
 
 #endif

@@ -14,7 +14,6 @@ static uint32_t load16(const uint8_t *bytes) { return (uint32_t)(bytes[0] << 8 |
 static uint32_t operation_of(const uint8_t *header) { return header[0] & OPERATION; }
 static uint32_t length_of(const uint8_t *header) { return load16(header + 2); }
 static uint32_t group_of(const uint8_t *header) { return load16(header + 4); }
-static uint32_t command_of(const uint8_t *header) { return header[7]; }
 
 void smp_put_uint(struct cbor_writer *reply, const char *key, uint32_t value) {
     cbor_write_text(reply, key);
@@ -37,11 +36,10 @@ void smp_put_text(struct cbor_writer *reply, const char *key, const char *text) 
 }
 
 static int dispatch(struct smp_server *server, const uint8_t *request, struct cbor_writer *reply) {
-    struct cbor_value given[SMP_KEYS];
+    struct cbor_value given[SMP_KEYS] = {0};
+    uint32_t id = SMP_COMMAND(operation_of(request), group_of(request), request[7]);
     for (const struct smp_command *command = smp_commands; command->handler != NULL; command++) {
-        if (command->operation == operation_of(request) && command->group == group_of(request) &&
-            command->command == command_of(request)) {
-            memset(given, 0, sizeof given);
+        if (command->id == id) {
             return cbor_read_map(request + SMP_HEADER, length_of(request), command->keys, given)
                        ? command->handler(server, given, reply)
                        : (int)SMP_INVALID;

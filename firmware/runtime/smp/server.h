@@ -78,12 +78,12 @@ struct smp_server;
 typedef int smp_handler(struct smp_server *server, const struct cbor_value *given, struct cbor_writer *reply);
 
 struct smp_command {
-    uint8_t operation;          // enum smp_operation
-    uint8_t group;
-    uint8_t command;
+    uint32_t id;                // SMP_COMMAND()
     const char *keys;           // of the request's map, in the order of `given`; at most SMP_KEYS (coffret/cbor.h)
     smp_handler *handler;
 };
+
+#define SMP_COMMAND(operation, group, command) ((uint32_t)(operation) | (uint32_t)(group) << 8 | (uint32_t)(command) << 24)
 
 // What the place answers, SMP_COMMANDS and its own; the last one has no handler.
 extern const struct smp_command smp_commands[];
@@ -114,7 +114,7 @@ struct smp_server {
     struct smp_framer framer;
     struct smp_upload upload;
     uint8_t request[SMP_FRAME_HEAD + SMP_BUFFER];
-    uint8_t reply[SMP_FRAME_HEAD + SMP_BUFFER];
+    uint8_t reply[SMP_FRAME_HEAD + SMP_BUFFER + SMP_FRAME_TAIL];
 };
 
 void smp_server_start(struct smp_server *server, const struct boot_services *services);
@@ -134,16 +134,16 @@ smp_handler smp_identity, smp_refusal;
 #define SMP_NO_KEYS ""
 // What recovery and manager both answer: rows of smp_commands.
 #define SMP_COMMANDS                                                                                                   \
-    {SMP_WRITE, GROUP_OS, 0, CBOR_TEXT("d"), smp_os_echo},                                                             \
-    {SMP_WRITE, GROUP_OS, 5, CBOR_UINT("boot_mode"), smp_os_reset},                                                    \
-    {SMP_READ, GROUP_OS, 6, SMP_NO_KEYS, smp_os_parameters},                                                           \
-    {SMP_READ, GROUP_OS, 8, CBOR_TEXT("query"), smp_os_bootloader},                                                    \
-    {SMP_READ, GROUP_IMAGE, 0, SMP_NO_KEYS, smp_image_state},                                                          \
-    {SMP_WRITE, GROUP_IMAGE, 0, CBOR_BYTES("hash") CBOR_BOOL("confirm"), smp_image_set_state},                         \
-    {SMP_WRITE, GROUP_IMAGE, 1, SMP_UPLOAD_KEYS, smp_image_upload},                                                    \
-    {SMP_WRITE, GROUP_IMAGE, 5, CBOR_UINT("slot"), smp_image_erase},                                                   \
-    {SMP_READ, GROUP_PROVISIONING, 0, SMP_NO_KEYS, smp_identity},                                                      \
-    {SMP_READ, GROUP_PROVISIONING, 2, SMP_NO_KEYS, smp_refusal}
+    {SMP_COMMAND(SMP_WRITE, GROUP_OS, 0), CBOR_TEXT("d"), smp_os_echo},                                                \
+    {SMP_COMMAND(SMP_WRITE, GROUP_OS, 5), CBOR_UINT("boot_mode"), smp_os_reset},                                       \
+    {SMP_COMMAND(SMP_READ, GROUP_OS, 6), SMP_NO_KEYS, smp_os_parameters},                                              \
+    {SMP_COMMAND(SMP_READ, GROUP_OS, 8), CBOR_TEXT("query"), smp_os_bootloader},                                       \
+    {SMP_COMMAND(SMP_READ, GROUP_IMAGE, 0), SMP_NO_KEYS, smp_image_state},                                             \
+    {SMP_COMMAND(SMP_WRITE, GROUP_IMAGE, 0), CBOR_BYTES("hash") CBOR_BOOL("confirm"), smp_image_set_state},            \
+    {SMP_COMMAND(SMP_WRITE, GROUP_IMAGE, 1), SMP_UPLOAD_KEYS, smp_image_upload},                                       \
+    {SMP_COMMAND(SMP_WRITE, GROUP_IMAGE, 5), CBOR_UINT("slot"), smp_image_erase},                                      \
+    {SMP_COMMAND(SMP_READ, GROUP_PROVISIONING, 0), SMP_NO_KEYS, smp_identity},                                         \
+    {SMP_COMMAND(SMP_READ, GROUP_PROVISIONING, 2), SMP_NO_KEYS, smp_refusal}
 #define SMP_UPLOAD_KEYS                                                                                                \
     CBOR_UINT("off") CBOR_BYTES("data") CBOR_UINT("len") CBOR_BYTES("sha") CBOR_UINT("image") CBOR_BOOL("upgrade")
 
