@@ -197,7 +197,7 @@ def _draw(subject: Subject, file: Path, as_json: bool) -> None:
 def _fit(subject: Subject, board: str | None) -> None:
     if board is not None and subject.manifest is not None:
         from boards.model import load  # noqa: PLC0415
-        from firmware.plan import make_plan  # noqa: PLC0415
+        from firmware.planner import make_plan  # noqa: PLC0415
 
         make_plan(subject.manifest, load(board))
 

@@ -34,7 +34,8 @@ from firmware.manifest import Manifest
 from firmware.micropython import baseline_switches, build_vm, native_code_switches
 from firmware.monitor_features import constants
 from firmware.native import DELTAS, compile_native, compile_tables, layout_of, runtime_digest
-from firmware.plan import SLOTS, Plan, make_plan
+from firmware.plan import SLOTS, Plan
+from firmware.planner import make_plan
 from firmware.problems import ApplianceError
 from firmware.profile import profile_switches
 from firmware.program import modules_of, shrink_appliance, specialise_appliance

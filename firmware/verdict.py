@@ -10,7 +10,7 @@ from boards.model import load as load_board
 from firmware.editor import refresh_typings
 from firmware.flows import flow_policy
 from firmware.manifest import Manifest, load
-from firmware.plan import make_plan
+from firmware.planner import make_plan
 from firmware.problems import ApplianceError, Problem
 from firmware.program import specialise_appliance
 from firmware.typecheck import type_problems

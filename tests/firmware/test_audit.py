@@ -20,7 +20,8 @@ from firmware.flows import FlowPolicy, flow_policy
 from firmware.manifest import load
 from firmware.monitor_features import HEADER, constants, image_config
 from firmware.object_cache import Roots
-from firmware.plan import Plan, make_plan
+from firmware.plan import Plan
+from firmware.planner import make_plan
 from firmware.syscalls import Call
 from firmware.tables import Component, tables_c
 from firmware.toolchain import CORES, CompileJob, zig_toolchain

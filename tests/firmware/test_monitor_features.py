@@ -12,7 +12,7 @@ from firmware.link import RUNTIME
 from firmware.manifest import load
 from firmware.monitor_features import EVERYTHING, Feature, constants, feature_reasons, image_config
 from firmware.native import runtime_digest
-from firmware.plan import make_plan
+from firmware.planner import make_plan
 from firmware.problems import ApplianceError
 from firmware.syscalls import Call
 from firmware.tables import Component, tables_c

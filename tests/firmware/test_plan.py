@@ -20,8 +20,9 @@ from boards.mpu import Access, region
 from firmware.manifest import load
 from firmware.memory import DoesNotFitError, Need, RuntimeSizes, share_out
 from firmware.mpu_words import decode
-from firmware.plan import ChannelKind, Plan, make_plan
+from firmware.plan import ChannelKind, Plan
 from firmware.plan_document import plan_document
+from firmware.planner import make_plan
 from firmware.problems import ApplianceError
 from firmware.syscalls import Call
 from firmware.tables import Component, tables_c

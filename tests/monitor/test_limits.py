@@ -11,7 +11,7 @@ import boards
 from firmware.link import RUNTIME
 from firmware.manifest import load
 from firmware.monitor_features import EVERYTHING, LOG_BYTES, Feature
-from firmware.plan import make_plan
+from firmware.planner import make_plan
 from firmware.toolchain import CORES, CompileJob, zig_toolchain
 from tests.firmware.builds import HELLO
 from tests.monitor.proper import HUBRIS_FLASH, HUBRIS_RAM, Size, compile_proper, size_of, sources

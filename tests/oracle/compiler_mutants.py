@@ -237,7 +237,7 @@ COMPILER_MUTANTS = (
         ),
     ),
     *_of(
-        "firmware.plan",
+        "firmware.planner",
         (
             "one message over the budget",
             "budget=gate.budget.messages,",
