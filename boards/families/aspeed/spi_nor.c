@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A serial NOR flash by its common command set (JEDEC JESD216; Winbond W25Q80BL data sheet, section 7.2): sectors of 4 KiB,
 // pages of 256 bytes, and a status to ask until the chip is done. Read in place, through the controller's window.
-#include <stdbool.h>
-#include <string.h>
-
-#include "board_config.h"
-#include "coffret/flash.h"
+#include "../common/paged_flash.h"
 #include "fmc.h"
 
-#define PAGE 256u
 #define COMMAND_PAGE_PROGRAM 0x02u
 #define COMMAND_READ_STATUS 0x05u
 #define COMMAND_WRITE_ENABLE 0x06u
@@ -17,22 +12,6 @@
 #define STATUS_WRITE_ENABLED 2u
 
 _Static_assert(BOARD_FLASH_ERASE_SIZE == 0x1000u, "COMMAND_SECTOR_ERASE");
-
-static bool in_flash(uint32_t offset, size_t length) {
-    return offset <= BOARD_FLASH_SIZE && length <= BOARD_FLASH_SIZE - offset;
-}
-
-const uint8_t *flash_address(uint32_t offset) {
-    return offset <= BOARD_FLASH_SIZE ? (const uint8_t *)(BOARD_FLASH_BASE + offset) : NULL;
-}
-
-int flash_read(uint32_t offset, void *data, size_t length) {
-    if (!in_flash(offset, length)) {
-        return FLASH_RANGE;
-    }
-    memcpy(data, flash_address(offset), length);
-    return FLASH_OK;
-}
 
 static uint8_t status(void) {
     spi_select();
@@ -63,19 +42,9 @@ static void wait(void) {
     }
 }
 
-static bool is_erased(uint32_t offset, uint32_t length) {
-    const volatile uint32_t *word = (const volatile uint32_t *)flash_address(offset);
-    for (uint32_t i = 0; i < length / 4u; i++) {
-        if (word[i] != 0xFFFFFFFFu) {
-            return false;
-        }
-    }
-    return true;
-}
-
 // What reads as erased is erased all the same: a power cut in an erase can leave bits that only seem to be.
 int flash_erase(uint32_t offset, size_t length) {
-    if (!in_flash(offset, length) || (offset | length) % BOARD_FLASH_ERASE_SIZE != 0u) {
+    if (!can_erase(offset, length)) {
         return FLASH_RANGE;
     }
     for (uint32_t end = offset + length; offset < end; offset += BOARD_FLASH_ERASE_SIZE) {
@@ -106,30 +75,4 @@ static int program_in_page(uint32_t offset, const uint8_t *data, size_t length) 
     spi_release();
     wait();
     return memcmp(flash_address(offset), data, length) == 0 ? FLASH_OK : FLASH_FAILED;
-}
-
-int flash_program(uint32_t offset, const void *data, size_t length) {
-    if (!in_flash(offset, length) || (offset | length) % BOARD_FLASH_PROGRAM_SIZE != 0u) {
-        return FLASH_RANGE;
-    }
-    const uint8_t *bytes = data;
-    const uint8_t *now = flash_address(offset);
-    // All is looked at before anything is written: a refused call changes nothing.
-    for (size_t i = 0; i < length; i++) {
-        if ((bytes[i] & ~now[i]) != 0) {
-            return FLASH_NOT_ERASED;
-        }
-    }
-    while (length != 0u) {
-        size_t part = PAGE - offset % PAGE;
-        part = part > length ? length : part;
-        int result = program_in_page(offset, bytes, part);
-        if (result != FLASH_OK) {
-            return result;
-        }
-        offset += part;
-        bytes += part;
-        length -= part;
-    }
-    return FLASH_OK;
 }
