@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What reaches the gates of an enclave: a taint check of its Python source.
 
-Every message that `input(...).receive()` gives is *raw*, and stays raw wherever it, a part of it
-or another encoding of it may get to: aliases, slices, containers, attributes, arguments, results,
-closures, `+`, `*`, `%`, bit operations, formatting, and every call whose code is not seen. It
-counts as *computed* only behind `-`, `/`, `//`, `**`, a comparison, `len`, `sum`, `any`, `all`,
-`bool`, `isinstance`, or `min` and `max` over numbers of a collection. Branches are not followed:
-what a decision tells is not data. The answer errs on one side: it may call raw what is not.
+Every message that `input(...).receive()` or `next_message` gives is *raw*, and stays raw wherever
+it, a part of it or another encoding of it may get to: aliases, slices, containers, attributes,
+arguments, results, closures, `+`, `*`, `%`, bit operations, formatting, and every call whose code
+is not seen. It counts as *computed* only behind `-`, `/`, `//`, `**`, a comparison, `len`, `sum`,
+`any`, `all`, `bool`, `isinstance`, or `min` and `max` over numbers of a collection. Branches are
+not followed: what a decision tells is not data. The answer errs on one side: it may call raw what
+is not.
 
 `taint_engine` does the work; this module has the question and the answer as values.
 """

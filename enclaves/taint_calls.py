@@ -16,6 +16,7 @@ from enclaves.taint_values import (
     Grade,
     Maker,
     Module,
+    Taker,
     Thing,
     Value,
     Verb,
@@ -192,7 +193,7 @@ class Calls:
         arguments += [(k.value, engine.evaluate(k.value, scope)) for k in node.keywords]
         if any(k.arg is None for k in node.keywords):  # f(**other): its values
             arguments += [(a, engine.items(value)) for a, value in arguments]
-        known = [a for a in callee if isinstance(a, Function | Class | Maker | Verb)]
+        known = [a for a in callee if isinstance(a, Function | Class | Maker | Taker | Verb)]
         found: Value = NOTHING
         for atom in known:
             match atom:
@@ -202,6 +203,11 @@ class Calls:
                     found |= self._instance(site, node, arguments)
                 case Maker(kind=kind):
                     found |= {End(kind, _constant(node.args))}
+                case Taker():
+                    for _, value in arguments:
+                        verbs = self._verbs(value, *_VERBS["receive"])
+                        names = {verb.name for verb in verbs if isinstance(verb, Verb)}
+                        found |= {Data(name, Grade.MESSAGE) for name in names}
                 case Verb(kind="take", name=name):
                     found |= {Data(name, Grade.MESSAGE)}
                 case Verb(kind="serve", name=name):
@@ -209,7 +215,7 @@ class Calls:
                 case Verb(name=name):
                     self._release(name, node, arguments)
         if not known or not all(
-            isinstance(atom, Function | Class | Maker | Verb) for atom in callee
+            isinstance(atom, Function | Class | Maker | Taker | Verb) for atom in callee
         ):
             found |= self._unseen(node, scope, callee, arguments)
         return found

@@ -18,6 +18,7 @@ from enclaves.taint import Place, Release
 from enclaves.taint_scopes import Scopes
 from enclaves.taint_values import (
     MAKERS,
+    NEXT_MESSAGE,
     NOTHING,
     Atom,
     Class,
@@ -26,6 +27,7 @@ from enclaves.taint_values import (
     Grade,
     Maker,
     Module,
+    Taker,
     Thing,
     Value,
 )
@@ -227,7 +229,9 @@ class Engine:
     def _import(self, node: ast.Import | ast.ImportFrom, scope: int | str) -> None:
         if isinstance(node, ast.Import):
             for alias in node.names:
-                self.add_name(alias.asname or alias.name, scope, frozenset({Module(alias.name)}))
+                top = alias.name.partition(".")[0]
+                named = Module(alias.name if alias.asname else top)
+                self.add_name(alias.asname or top, scope, frozenset({named}))
             return
         module = node.module or ""
         for alias in node.names:
@@ -238,8 +242,12 @@ class Engine:
     def member(self, module: str, name: str) -> Value:
         """The attribute `name` of a module."""
         if module == "enclave":
+            if name == NEXT_MESSAGE:
+                return frozenset({Taker()})
             return frozenset({Maker(name)}) if name in MAKERS else NOTHING
         found = self.load(("name", module, name)) | self.load(("attr", name))
+        if f"{module}.{name}" in self.modules:
+            found |= {Module(f"{module}.{name}")}
         # A module that is not ours may keep something there that can be changed: `sys.path`.
         return found if module in self.modules else found | {Thing(f"{module}.{name}")}
 

@@ -7,7 +7,7 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
-from enclaves.taint_values import MAKERS
+from enclaves.taint_values import MAKERS, NEXT_MESSAGE
 
 _Def = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 # Decorators that change how code is compiled, not who calls it.
@@ -64,7 +64,7 @@ class Scopes:
 
     def exported(self, module: str) -> list[str]:
         """What `from module import *` gives."""
-        return [*MAKERS] if module == "enclave" else sorted(self.names[module])
+        return [*MAKERS, NEXT_MESSAGE] if module == "enclave" else sorted(self.names[module])
 
     def module_of(self, node: ast.AST) -> str:
         """The module in which `node` stands."""
@@ -87,7 +87,8 @@ class Scopes:
                 case ast.ImportFrom(module=module, names=[ast.alias(name="*")]):
                     self._stars.append((scope, module or ""))
                 case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
-                    self.names[scope] |= {a.asname or a.name for a in aliases}
+                    # `import a.b` binds a
+                    self.names[scope] |= {a.asname or a.name.partition(".")[0] for a in aliases}
                 case ast.Name(id=name, ctx=ast.Store()):
                     self.names[scope].add(name)
                 case ast.ExceptHandler(name=str() as name):

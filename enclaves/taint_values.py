@@ -60,6 +60,15 @@ class Module:
 MAKERS = ("input", "gate", "caller", "service")
 
 
+# What gives the messages of the ends that it is called with, to a coroutine that awaits it.
+NEXT_MESSAGE = "next_message"
+
+
+@dataclass(frozen=True, slots=True)
+class Taker:
+    """`enclave.next_message` itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Maker:
     """`enclave.input` itself, or another of `MAKERS`."""
@@ -84,7 +93,7 @@ class Verb:
     name: str
 
 
-Atom: TypeAlias = Data | Thing | Function | Class | Module | Maker | End | Verb
+Atom: TypeAlias = Data | Thing | Function | Class | Module | Maker | Taker | End | Verb
 Value: TypeAlias = frozenset[Atom]
 NOTHING: Value = frozenset()
 

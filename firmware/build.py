@@ -27,7 +27,6 @@ from firmware.boot_build import Boot, build_boot
 from firmware.bundle import FACTS_FILE, Bundle, Facts, load_bundle, staged, write_files
 from firmware.contents import Parts, assemble
 from firmware.flows import FlowPolicy, flow_policy
-from firmware.freeze import FrozenModule
 from firmware.image import HEADER_SIZE, AbsentSigner, ImageSigner
 from firmware.link import LinkedImage, link_image
 from firmware.manifest import Manifest
@@ -38,7 +37,7 @@ from firmware.plan import SLOTS, Plan
 from firmware.planner import make_plan
 from firmware.problems import ApplianceError
 from firmware.profile import profile_switches
-from firmware.program import modules_of, shrink_appliance, specialise_appliance
+from firmware.program import frozen_modules, modules_of, shrink_appliance, specialise_appliance
 from firmware.sbom import prepare
 from firmware.shrink import Shrunk
 from firmware.sizes import MONITOR, TABLES, part_sizes
@@ -150,8 +149,7 @@ def design(manifest: Manifest, board: Board, say: Say = lambda _: None) -> Desig
 def compile_and_link(made: Design, means: Means, folder: Path) -> Linked:
     """Both ELF files, in `folder/elf`, each audited against the policy that was proved."""
     board, toolchain = made.board, means.toolchain
-    texts = made.shrunk.compiled
-    modules = [FrozenModule(m.name, m.path, texts[m.name]) for m in modules_of(made.manifest)]
+    modules = frozen_modules(made.manifest, made.shrunk)
     with _step(means.say, "compiled the virtual machine"):
         core = CORES[board.core]
         vm = build_vm(

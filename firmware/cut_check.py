@@ -35,7 +35,7 @@ _WORD = re.compile(r"[^\W\d]\w*")
 
 # Attributes that are read. Before an assignment such as `self.count += 1` the object is doubled.
 _ASKED = re.compile(r"(?<!^DUP_TOP\n)^LOAD_(?:METHOD|ATTR) '(\w+)'$", re.M)
-_IMPORTED = re.compile(r"^IMPORT_NAME '(\w+)'$", re.M)
+_IMPORTED = re.compile(r"^IMPORT_NAME '([\w.]+)'$", re.M)
 _OF_OBJECTS = re.compile(r"CPYTHON_COMPAT|PY_BUILTINS_|PY_FUNCTION_ATTRS")
 _STORED = re.compile(r"// STORE_NAME '(__\w+__)'$", re.M)
 _INSTRUCTION = re.compile(r"^    (?:0x[0-9a-f]{2},)+ // ([A-Z_]+\b.*)$", re.M)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boards.errors import ENVIRONMENT, USAGE, CoffretError
+from firmware.modules import file_name_of
 from firmware.object_cache import write_atomically
 from firmware.sources import Tree
 from firmware.toolchain import Core
@@ -49,8 +50,11 @@ class FrozenModule:
     @property
     def file_name(self) -> str:
         """The name it is found by and that tracebacks show: no directory of this machine in it."""
-        last = "/__init__.py" if self.path.name == "__init__.py" else ".py"
-        return self.name.replace(".", "/") + last
+        return file_name_of(self.name, self.path)
+
+    def source(self) -> bytes:
+        """What is compiled."""
+        return self.path.read_bytes() if self.text is None else self.text
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,7 +204,7 @@ def build_vm(
         jobs = jobs_with_places(jobs, work)
     static = static_names(tree)
     if prune:
-        reached = names_reached(item.module.path.read_bytes() for item in compiled)
+        reached = names_reached(item.module.source() for item in compiled)
         if reached is not None:
             said = [names_of(item.mpy.read_bytes(), static) for item in compiled]
             jobs = jobs_without_unused_names(jobs, reached.union(*said), work)
@@ -213,7 +213,7 @@ def build_vm(
     frozen = work / "frozen.c"
     text = freeze(compiled, switches, headers.qstrs, tree)
     write_atomically(frozen, text)
-    sources = {item.module.name: item.module.path.read_bytes() for item in compiled}
+    sources = {item.module.name: item.module.source() for item in compiled}
     interned = headers.qstrs.read_text(encoding="utf-8")
     check_instructions(text.decode(), sources, interned, switches)
     check_names(

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pure-Python packages that an appliance depends on: a folder, or a wheel of the package index.
 
-A package is its top-level modules. The manifest pins its digest: of a folder that of its modules,
-of a wheel the file's SHA-256. Wheels are fetched by pip into the user's cache, never run, and
-unpacked by us; what is in the image is compiled, analysed and listed like the appliance's own
-modules.
+A package is the modules at its top and those in the packages there. The manifest pins its digest:
+of a folder that of its modules, of a wheel the file's SHA-256. Wheels are fetched by pip into the
+user's cache, never run, and unpacked by us; what is in the image is compiled, analysed and listed
+like the appliance's own modules.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boards.errors import ENVIRONMENT, CoffretError
-from firmware.modules import MAX_SOURCE_BYTES
+from firmware.modules import MAX_SOURCE_BYTES, PACKAGE_FILE
 from firmware.object_cache import user_cache
 from firmware.wheels import WheelError, fetched, unpack
 
-_MODULE = re.compile(r"[a-z_][a-z0-9_]{0,30}\.py")
+_MODULE = re.compile(r"(?:[a-z_][a-z0-9_]{0,30}/){0,7}[a-z_][a-z0-9_]{0,30}\.py")
 _FILES_MAX = 256
 
 
@@ -79,10 +79,20 @@ def from_wheel(name: str, requirement: str, sha256: str) -> Package:
 
 
 def _modules(folder: Path) -> dict[str, Path]:
-    found = {path.stem: path for path in sorted(folder.glob("*.py")) if _MODULE.match(path.name)}
+    """By import name. What lies in a folder without `__init__.py`, tests for one, is not of it."""
+    found: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*.py")):
+        place = path.relative_to(folder)
+        inner = [folder.joinpath(*place.parts[:depth]) for depth in range(1, len(place.parts))]
+        if not _MODULE.fullmatch(place.as_posix()):
+            continue
+        if all((each / PACKAGE_FILE).is_file() for each in inner):
+            parts = place.parts[:-1] if path.name == PACKAGE_FILE else place.with_suffix("").parts
+            if parts:
+                found[".".join(parts)] = path
     if not found:
-        mend = "name a package of plain modules; an image has no packages within packages"
-        raise PackageError("folder", f"{folder.name}: has no module at its top", mend)
+        mend = "name a folder with modules, or with packages that have an __init__.py"
+        raise PackageError("folder", f"{folder.name}: has no module", mend)
     return found
 
 

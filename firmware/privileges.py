@@ -16,7 +16,7 @@ def privileged(manifest: Manifest) -> list[Privileged]:
         gates = [gate for gate in manifest.gates if gate.enclave == enclave]
         if not gates:
             continue
-        sources = [Source(m.name, m.path.read_bytes()) for m in modules]
+        sources = [Source(m.name, m.source()) for m in modules]
         inputs = [c.receiver_name for c in manifest.channels if c.target == enclave]
         inputs += [c.target for c in manifest.channels if c.kind == "call" and c.source == enclave]
         try:

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from firmware.asyncio_source import with_asyncio
+from firmware.freeze import FrozenModule
 from firmware.manifest import Manifest
 from firmware.modules import Module
 from firmware.problems import ApplianceError
@@ -18,15 +22,26 @@ def specialise_appliance(manifest: Manifest, shrunk: Shrunk | None = None) -> Sp
     """
     _refuse_borrowed_mains(manifest)
     texts = (shrunk or shrink_appliance(manifest)).texts
-    return specialise([Source(m.name, m.path, texts[m.name]) for m in modules_of(manifest)])
+    return specialise([replace(s, text=texts[s.name]) for s in sources_of(manifest)])
 
 
 def shrink_appliance(manifest: Manifest) -> Shrunk:
     """The modules without what their profile leaves out, and without what none of them can use."""
-    texts = {module.name: module.path.read_bytes() for module in modules_of(manifest)}
+    return shrink({source.name: source.text for source in sources_of(manifest)})
+
+
+def frozen_modules(manifest: Manifest, shrunk: Shrunk) -> list[FrozenModule]:
+    """What is compiled into the image."""
+    sources = sources_of(manifest)
+    return [FrozenModule(s.name, s.path, shrunk.compiled[s.name]) for s in sources]
+
+
+def sources_of(manifest: Manifest) -> tuple[Source, ...]:
+    """The appliance's modules as its profile has them, and what they use of MicroPython's own."""
+    texts = {module.name: module.source() for module in modules_of(manifest)}
     if manifest.appliance.profile == "release":
         texts = {name: without_debugging(text) for name, text in texts.items()}
-    return shrink(texts)
+    return with_asyncio([Source(m.name, m.path, texts[m.name]) for m in modules_of(manifest)])
 
 
 def modules_of(manifest: Manifest) -> tuple[Module, ...]:

@@ -75,7 +75,7 @@ def names_reached(sources: Iterable[bytes]) -> frozenset[str] | None:
     found: set[str] = set()
     for source in sources:
         nodes = list(ast.walk(ast.parse(source)))
-        called = set()
+        called: set[ast.AST] = set()
         for node in nodes:
             match node:
                 case ast.Call(func=ast.Name(id=name), args=[_, ast.Constant(value=str(text)), *_]):

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from firmware.features.contexts import LOOKED_UP, contexts
 from firmware.features.scopes import all_bindings
 
 # Whoever has one of these can look at names that the program does not spell.
@@ -49,18 +50,20 @@ class Shrunk:
 def shrink(texts: Mapping[str, bytes]) -> Shrunk:
     """Shrinks the modules of one program, given by import name; each must parse."""
     trees = {name: ast.parse(text) for name, text in texts.items()}
-    if any(map(_looks_at_names, trees.values())) or not all(map(_is_utf8, texts.values())):
+    if any(map(looks_at_names, trees.values())) or not all(map(_is_utf8, texts.values())):
         return Shrunk(dict(texts), dict(texts), ())
     removals: list[Removal] = []
     kept = {name: list(tree.body) for name, tree in trees.items()}
     lines = {name: text.splitlines(keepends=True) for name, text in texts.items()}
     while True:
-        spoken = sum((_spoken(body) for body in kept.values()), Counter[str]())
+        said = sum((spoken(body) for body in kept.values()), Counter[str]())
+        if any(map(contexts, trees.values())):
+            said.update(LOOKED_UP)
         going = [
             (name, node)
             for name, body in kept.items()
             for node in body
-            if _is_unused(node, trees[name], spoken) and _has_its_lines(node, lines[name])
+            if _is_unused(node, trees[name], said) and _has_its_lines(node, lines[name])
         ]
         if not going:
             break
@@ -71,7 +74,7 @@ def shrink(texts: Mapping[str, bytes]) -> Shrunk:
     plain = {name: b"".join(text) for name, text in lines.items()}
     replaced = frozenset(name for tree in trees.values() for name in _stored_attributes(tree))
     for name, tree in trees.items():
-        for node in _constants(tree, kept[name], spoken, replaced):
+        for node in _constants(tree, kept[name], said, replaced):
             _make_const(node, lines[name])
     compiled = {name: b"".join(text) for name, text in lines.items()}
     ordered = sorted(removals, key=lambda each: (each.module, each.line))
@@ -93,8 +96,9 @@ def _stored_attributes(tree: ast.Module) -> Iterator[str]:
             yield node.attr
 
 
-def _looks_at_names(tree: ast.Module) -> bool:
-    plain = set()
+def looks_at_names(tree: ast.Module) -> bool:
+    """Whether a module can reach names that it does not spell."""
+    plain = set(contexts(tree))
     for node in ast.walk(tree):
         match node:
             case ast.Call(func=ast.Name(id=name), args=[_, ast.Constant(value=str()), *_]):
@@ -102,7 +106,7 @@ def _looks_at_names(tree: ast.Module) -> bool:
                     plain.add(node.func)
     for node in ast.walk(tree):
         match node:
-            case ast.Name(id=name) if name in _LOOKS or (name in _BY_NAME and node not in plain):
+            case ast.Name(id=name) if name in _LOOKS | _BY_NAME and node not in plain:
                 return True
             case ast.Attribute(attr=name) if name in _LOOKS:
                 return True
@@ -111,7 +115,7 @@ def _looks_at_names(tree: ast.Module) -> bool:
     return False
 
 
-def _spoken(body: Sequence[ast.stmt]) -> Counter[str]:
+def spoken(body: Sequence[ast.stmt]) -> Counter[str]:
     """How often each name is said otherwise than by defining it. Text counts as names, too."""
     found: Counter[str] = Counter()
     for statement in body:
@@ -142,14 +146,14 @@ def _defined(node: ast.stmt) -> str:
     return ""
 
 
-def _is_unused(node: ast.stmt, tree: ast.Module, spoken: Counter[str]) -> bool:
+def _is_unused(node: ast.stmt, tree: ast.Module, said: Counter[str]) -> bool:
     """Whether nothing but the statement itself says its name, and running it does nothing else."""
     name = _defined(node)
     if not name or (name.startswith("__") and name.endswith("__")):
         return False
     if len(all_bindings(tree)[name]) != 1:
         return False
-    return spoken[name] == _spoken([node])[name] and _is_inert(node)
+    return said[name] == spoken([node])[name] and _is_inert(node)
 
 
 def _is_inert(node: ast.stmt) -> bool:
@@ -194,7 +198,7 @@ def _blank(node: ast.stmt, lines: list[bytes]) -> None:
 
 
 def _constants(
-    tree: ast.Module, body: Sequence[ast.stmt], spoken: Counter[str], replaced: frozenset[str]
+    tree: ast.Module, body: Sequence[ast.stmt], said: Counter[str], replaced: frozenset[str]
 ) -> Iterator[ast.Assign]:
     """Assignments of a small integer to a name that has no other meaning in the program."""
     bindings = all_bindings(tree)
@@ -206,7 +210,7 @@ def _constants(
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if _is_small(value):
                 # A name with _ in front would not be kept for other modules.
-                hidden = name.startswith("_") and _said_elsewhere(name, tree, spoken)
+                hidden = name.startswith("_") and _said_elsewhere(name, tree, said)
                 if len(bindings[name]) == 1 and name not in named and not hidden:
                     yield node
 
@@ -218,12 +222,12 @@ def _imports_const(node: ast.AST) -> bool:
     return False
 
 
-def _said_elsewhere(name: str, tree: ast.Module, spoken: Counter[str]) -> bool:
+def _said_elsewhere(name: str, tree: ast.Module, said: Counter[str]) -> bool:
     here = sum(
         isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load)
         for node in ast.walk(tree)
     )
-    return spoken[name] > here
+    return said[name] > here
 
 
 def _is_small(node: ast.expr) -> bool:

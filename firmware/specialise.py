@@ -20,7 +20,8 @@ from firmware.features.evaluation import evaluators
 from firmware.features.needs import Needs, Reason, Source
 from firmware.features.program import parse
 from firmware.features.reader import Reader
-from firmware.problems import ApplianceError, Problem
+from firmware.modules import PACKAGE_FILE
+from firmware.problems import ApplianceError, Problem, shown
 
 __all__ = ["Reason", "Source", "Specialisation", "specialise"]
 
@@ -85,6 +86,9 @@ def specialise(sources: Sequence[Source]) -> Specialisation:
     needs = Needs()
     for name, evaluator in evaluators(program.trees, program.outside).items():
         Reader(program, name, evaluator, needs).read()
+    for source in sources:
+        if "." in source.name or source.path.name == PACKAGE_FILE:
+            needs.add(("PY_PACKAGES",), Reason(shown(source.path), 0, "a module in a package"))
     if needs.refusals:
         raise ApplianceError(
             [

@@ -131,6 +131,13 @@ def wait(*inputs: Input | Service, timeout_ms: int | None = None) -> Input | Ser
     manifest) that waits and has nothing ends here, and is started afresh for the next message.
     """
 
+async def next_message(input: Input | Service, /) -> bytes:
+    """The oldest message of `input`, once there is one: for a coroutine of `asyncio` to await.
+
+    Others run meanwhile; while none can, the enclave sleeps as in `wait`, and a worker ends. Raises
+    RuntimeError without a running event loop.
+    """
+
 def log(text: str, /) -> None:
     """Write one line, at most 120 bytes of UTF-8, to the device's log.
 

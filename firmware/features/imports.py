@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from firmware.features.catalogue import NAMES
 from firmware.features.evaluation import Outside
 from firmware.features.library import ABSENT, LIBRARY, REFUSED_MODULES
+from firmware.features.needs import Source
 from firmware.features.scopes import all_bindings
 
 if TYPE_CHECKING:
@@ -22,12 +23,13 @@ _CAUGHT = frozenset(("ImportError", "Exception", "BaseException"))
 class Imports:
     """Which names of a module stand for modules."""
 
-    def __init__(self, tree: ast.Module, appliance: frozenset[str], outside: Outside) -> None:
-        self.appliance = appliance
-        self.imported: dict[
-            str, int
-        ] = {}  # modules of the appliance, and the first line that imports them
+    def __init__(self, tree: ast.Module, sources: Mapping[str, Source], outside: Outside) -> None:
+        self._frozen = frozenset(sources)
+        # A module of the appliance hides one of the library, but not one that is the library's own.
+        own = {name for name, source in sources.items() if not source.upstream}
+        self._library = {name: module for name, module in LIBRARY.items() if name not in own}
         self._guarded = frozenset(_guarded(tree))
+        self._stored = outside.stored
         self._aliases = _aliases(tree, outside)
         self._members = dict(_from_imports(tree))
 
@@ -49,7 +51,7 @@ class Imports:
         for alias in node.names:
             self._import(reader, node, alias.name)
             name = alias.asname or alias.name
-            if not self.is_module(name) and alias.name in LIBRARY:
+            if not self.is_module(name) and alias.name in self._library:
                 self.whole_module(
                     reader, node, alias.name, f"`{name}` is bound to other things too"
                 )
@@ -57,7 +59,7 @@ class Imports:
     def import_from(self, reader: Reader, node: ast.ImportFrom) -> None:
         """`from a import b`."""
         if node.level or node.module is None:
-            reader.refuse(node, "a relative import", "an appliance has no packages: import by name")
+            reader.refuse(node, "a relative import", "import the module by its name")
             return
         if not self._import(reader, node, node.module):
             return
@@ -80,7 +82,7 @@ class Imports:
 
     def member(self, reader: Reader, node: ast.AST, name: str, member: str, loaded: bool) -> None:
         """`module.member` is used; `name` is an alias or the module's own name."""
-        module = LIBRARY.get(self._aliases.get(name, name))
+        module = self._library.get(self._aliases.get(name, name))
         if module is None:
             return
         if module.name == "builtins":
@@ -98,9 +100,19 @@ class Imports:
         else:
             reader.need(needed, node, f"`{module.name}.{member}`")
 
+    def offers(self, reader: Reader, node: ast.AST, alias: str, member: str) -> bool | None:
+        """Whether a module of the library has a member, which then is needed; None: not known."""
+        module = self._library.get(self._aliases.get(alias, ""))
+        if module is None or module.name == "builtins" or member in self._stored:
+            return None
+        offered = member in _offered(module.members)
+        if offered:
+            self.member(reader, node, alias, member, loaded=True)
+        return offered
+
     def whole_module(self, reader: Reader, node: ast.AST, name: str, what: str) -> None:
         """Every member of a module may be used."""
-        module = LIBRARY.get(self._aliases.get(name, name))
+        module = self._library.get(self._aliases.get(name, name))
         if module is None:
             return
         members = NAMES if module.name == "builtins" else module.members
@@ -109,14 +121,14 @@ class Imports:
                 reader.need(needed, node, f"{what}: all of {module.name} is kept")
 
     def _import(self, reader: Reader, node: ast.stmt | ast.Call, name: str) -> bool:
-        if name in self.appliance:
-            self.imported.setdefault(name, node.lineno)
+        if name in self._library:
+            reader.need(self._library[name].switches, node, f"`import {name}`")
             return True
-        if name in LIBRARY:
-            reader.need(LIBRARY[name].switches, node, f"`import {name}`")
+        if name in self._frozen:
             return True
         if node not in self._guarded:
-            mend = REFUSED_MODULES.get(name, _NO_SUCH)
+            top = name.partition(".")[0]
+            mend = REFUSED_MODULES.get(name, REFUSED_MODULES.get(top, _NO_SUCH))
             reader.refuse(node, f"`import {name}`: no such module on the board", mend)
         return False
 

@@ -46,11 +46,29 @@ _MODULES = (
         _members(
             "Caller Denied Gate Input Output Service account caller debug gate input integrity log "
             "name output secrecy service setting sleep_ms wait",
+            next_message=("PY_ASYNCIO", "PY_ASYNC_AWAIT"),
             ticks_ms=_BIG,
         ),
         "",
     ),
+    # What asyncio waits by (runtime/vm/vm_asyncio.c).
+    LibraryModule("_enclave", ("PY_ASYNCIO",), _members("IOQueue"), ""),
+    LibraryModule("_asyncio", ("PY_ASYNCIO",), _members("Task TaskQueue"), "extmod/modasyncio.c"),
     LibraryModule("array", ("PY_ARRAY",), _members("array"), "py/modarray.c"),
+    # In Python, taken in with the appliance's modules (firmware/asyncio_source.py).
+    LibraryModule(
+        "asyncio",
+        ("PY_ASYNCIO",),
+        _members(
+            "CancelledError Event Lock Loop SingletonGenerator Task TaskQueue ThreadSafeFlag "
+            "TimeoutError core create_task current_task gather get_event_loop new_event_loop run "
+            "run_until_complete sleep sleep_ms ticks ticks_add ticks_diff wait_for wait_for_ms",
+            **dict.fromkeys(
+                words("StreamReader StreamWriter open_connection start_server stream"), (ABSENT,)
+            ),
+        ),
+        "",
+    ),
     LibraryModule(
         "binascii",
         ("PY_BINASCII",),
@@ -304,10 +322,11 @@ LIBRARY: Mapping[str, LibraryModule] = {module.name: module for module in _MODUL
 
 # Modules people look for, and what to do without them.
 REFUSED_MODULES: Mapping[str, str] = {
-    "asyncio": "one enclave is one task: use enclave.wait, or an enclave for each task",
+    "asyncio.stream": "an image has no streams to poll: await enclave.next_message",
     "importlib": "a sealed image imports what its appliance.toml lists: write a plain import",
     "os": "a sealed image has no file system and no processes",
     "select": "use enclave.wait",
+    "uasyncio": "that was its name once: import asyncio",
     "socket": "a network is a sink of the manifest: send over a channel",
     "_thread": "use an enclave for each task",
     "threading": "use an enclave for each task",

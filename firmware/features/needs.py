@@ -42,6 +42,7 @@ class Source:
     name: str
     path: Path
     text: bytes
+    upstream: bool = False  # MicroPython's own, not the appliance's
 
 
 @dataclass(slots=True)

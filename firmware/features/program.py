@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from boards.errors import CoffretError
 from firmware.features import formats
 from firmware.features.catalogue import FLOAT, METHODS, words
+from firmware.features.contexts import contexts
 from firmware.features.evaluation import Outside
 from firmware.features.needs import Source
 
@@ -58,6 +59,7 @@ def parse(sources: Sequence[Source]) -> Program:
         (name, node.lineno) for name, tree in trees.items() for node in _range_values(tree)
     )
     nodes = [node for tree in trees.values() for node in ast.walk(tree)]
+    known = frozenset().union(*map(contexts, trees.values()))
     strings = [
         node.value
         for node in nodes
@@ -69,7 +71,7 @@ def parse(sources: Sequence[Source]) -> Program:
         trees,
         Outside(
             _stored(nodes),
-            any(_rebinds_anything(node) for node in nodes),
+            any(_rebinds_anything(node) for node in nodes if node not in known),
             any(_overloads(node) for node in nodes),
             bool(escapes) or any(_defines(node, "__len__") for node in nodes),
         ),

@@ -16,6 +16,7 @@ from firmware.features.catalogue import (
     NAMES,
     REFUSED_NAMES,
 )
+from firmware.features.contexts import contexts
 from firmware.features.evaluation import Evaluator
 from firmware.features.imports import Imports
 from firmware.features.needs import Needs, Reason, Refusal
@@ -36,13 +37,14 @@ class Reader(ast.NodeVisitor):
         self.name = name
         self.file = shown(program.sources[name].path)
         self.tree = program.trees[name]
-        self.imports = Imports(self.tree, frozenset(program.sources), program.outside)
+        self.imports = Imports(self.tree, program.sources, program.outside)
         self._globals = module_names(self.tree)
         self._scopes: list[tuple[ast.AST, frozenset[str]]] = []
         # Builtin types that are called or asked about, which is harmless; anything else is a use
         # as a value.
         self._plain: set[ast.AST] = set()
         self._called: set[ast.AST] = set()
+        self._contexts = contexts(self.tree)
 
     def read(self) -> None:
         """Visits the whole module."""
@@ -127,7 +129,7 @@ class Reader(ast.NodeVisitor):
                 self.need((formats.UNICODE,), node, what)
             if name == "type":
                 self.dynamic_class(node, what)
-        if name in ("globals", "locals", "__builtins__"):
+        if name in ("globals", "locals", "__builtins__") and node not in self._contexts:
             for switches in NAMES.values():
                 self.need(switches, node, f"`{name}`: cannot be decided, so kept")
         if name == "dir":
@@ -264,10 +266,28 @@ class Reader(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_If(self, node: ast.If) -> None:
+        match self._offered(node.test):
+            case None:
+                pass
+            case offered:
+                for statement in node.body if offered else node.orelse:
+                    self.visit(statement)
+                return
         checking = isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
         self.visit(node.test)
         for statement in (*(() if checking else node.body), *node.orelse):
             self.visit(statement)
+
+    def _offered(self, test: ast.expr) -> bool | None:
+        """The answer of `hasattr(module, "name")` for a module of the library, if that is asked."""
+        match test:
+            case ast.Call(
+                func=ast.Name(id="hasattr"),
+                args=[ast.Name(id=module), ast.Constant(value=str() as name)],
+                keywords=[],
+            ) if self.is_builtin("hasattr"):
+                return self.imports.offers(self, test, module, name)
+        return None
 
     def visit_Import(self, node: ast.Import) -> None:
         self.imports.import_(self, node)

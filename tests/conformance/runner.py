@@ -9,10 +9,12 @@ from __future__ import annotations
 import enum
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from boards.errors import CoffretError
+from firmware.asyncio_source import with_asyncio
+from firmware.freeze import FrozenModule
 from firmware.shrink import shrink
 from firmware.specialise import specialise
 from tests.conformance.suite import Case, agrees, reason_for, reasons
@@ -53,11 +55,12 @@ def run(cases: Sequence[Case], folder: Path) -> Iterator[Outcome]:
 def _run(cases: Sequence[Case], folder: Path, known: Mapping[str, str]) -> Iterator[Outcome]:
     if not cases:
         return
-    shrunk = shrink({case.module: case.path.read_bytes() for case in cases})
-    switches = specialise([case.source(shrunk.texts[case.module]) for case in cases]).switches
-    sources = {name: text.decode() for name, text in shrunk.compiled.items()}
+    program = with_asyncio([case.source() for case in cases])
+    shrunk = shrink({source.name: source.text for source in program})
+    switches = specialise([replace(s, text=shrunk.texts[s.name]) for s in program]).switches
+    modules = [FrozenModule(s.name, s.path, shrunk.compiled[s.name]) for s in program]
     try:
-        image = build_image(sources, folder, switches, heap=HEAP)
+        image = build_image(modules, folder, switches, heap=HEAP)
     except CoffretError as error:
         if len(cases) == 1:
             yield _unless_known(cases[0], f"does not build: {error.message}", known)

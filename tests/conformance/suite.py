@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boards.errors import CoffretError
+from firmware.asyncio_source import with_asyncio
 from firmware.sources import UPSTREAM, find_tree
 from firmware.specialise import Source, specialise
 
@@ -50,7 +51,7 @@ class Case:
     def refusal(self) -> str:
         """What the build says against it, or nothing."""
         try:
-            specialise([self.source()])
+            specialise(with_asyncio([self.source()]))
         except CoffretError as error:
             first = error.message.splitlines()[0]
             return first.partition(self.path.name)[2].partition(": ")[2] or first

@@ -19,7 +19,7 @@ from firmware.problems import ApplianceError
 MANIFESTS = Path(__file__).parent / "manifests"
 BAD_MODULES = {
     "broken.py": "import enclave\ndef f(:\n",
-    "packaged.py": "import enclave\nimport os.path\n",
+    "packaged.py": "import enclave\nfrom .. import other\n",
     "dynamic.py": "import enclave\n\nname = 'diary'\n__import__(name)\n",
     "other/diary.py": "import enclave\n",
     "thief.py": "import diary\n",

@@ -280,7 +280,7 @@ def test_library_members_are_those_of_the_pinned_micropython(
 ) -> None:
     source = (tree / module.source).read_text()
     start = re.search(
-        rf"\b(mp_module_{module.name}|{module.name}_module)_globals_table\[\]", source
+        rf"\b(mp_module_{module.name.lstrip('_')}|{module.name}_module)_globals_table\[\]", source
     )
     assert start is not None
     table = source[start.start() :]

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,7 +73,7 @@ class Image:
 
 
 def build_image(
-    sources: Mapping[str, str],
+    sources: Mapping[str, str] | Sequence[FrozenModule],
     work: Path,
     switches: Mapping[str, str] | None = None,
     *,
@@ -82,14 +82,10 @@ def build_image(
     toolchain: ZigToolchain | None = None,
     heap: int = HEAP,
 ) -> Image:
-    """An image of modules given as name -> text. `switches` add to the baseline."""
-    folder = work / "modules"
-    folder.mkdir(parents=True, exist_ok=True)
-    modules = []
-    for name, text in sources.items():
-        path = folder / f"{name}.py"
-        path.write_text(text)
-        modules.append(FrozenModule(name, path))
+    """An image of modules given as name -> text, or as they are frozen. `switches` add to the
+    baseline.
+    """
+    modules = _written(sources, work / "modules") if isinstance(sources, Mapping) else sources
     compiler = toolchain or zig_toolchain()
     target = CORES[core]
     all_switches = baseline_switches() | dict(switches or {})
@@ -105,4 +101,14 @@ def build_image(
     harness = compiler.compile([job], target, roots)
     script = HARNESS / "harness.ld"
     elf = compiler.link([*vm.objects, *harness], script, work / "image.elf", target, sizes)
-    return Image(elf, vm, core, tuple(sources))
+    return Image(elf, vm, core, tuple(module.name for module in modules))
+
+
+def _written(sources: Mapping[str, str], folder: Path) -> list[FrozenModule]:
+    folder.mkdir(parents=True, exist_ok=True)
+    modules = []
+    for name, text in sources.items():
+        path = folder / f"{name}.py"
+        path.write_text(text)
+        modules.append(FrozenModule(name, path))
+    return modules

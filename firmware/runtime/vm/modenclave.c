@@ -276,8 +276,12 @@ static uint32_t timeout_of(mp_obj_t ms_in) {
     return ms > 0 ? (uint32_t)ms : 0;
 }
 
-static uint32_t wait_bit(mp_obj_t input) {
-    if (!mp_obj_is_type(input, &vm_type_input) && !mp_obj_is_type(input, &vm_type_service)) {
+bool vm_is_input(mp_obj_t object) {
+    return mp_obj_is_type(object, &vm_type_input) || mp_obj_is_type(object, &vm_type_service);
+}
+
+uint32_t vm_wait_bit(mp_obj_t input) {
+    if (!vm_is_input(input)) {
         mp_raise_TypeError(MP_ERROR_TEXT("not an Input"));
     }
     uint32_t number = ((const struct end *)MP_OBJ_TO_PTR(input))->number;
@@ -295,11 +299,11 @@ static mp_obj_t enclave_wait(size_t n_args, const mp_obj_t *args, mp_map_t *keyw
     mp_arg_parse_all(0, NULL, keywords, 1, allowed, &timeout);
     uint32_t mask = 0;
     for (size_t i = 0; i < n_args; i++) {
-        mask |= wait_bit(args[i]);
+        mask |= vm_wait_bit(args[i]);
     }
     uint32_t ready = vm_wait(mask, timeout_of(timeout.u_obj));
     for (size_t i = 0; i < n_args; i++) {
-        if (ready & wait_bit(args[i])) {
+        if (ready & vm_wait_bit(args[i])) {
             return args[i];
         }
     }
@@ -376,7 +380,8 @@ static mp_obj_t enclave_integrity(void) {
 }
 MP_DEFINE_CONST_FUN_OBJ_0(enclave_integrity_obj, enclave_integrity);
 
-MP_DECLARE_CONST_FUN_OBJ_1(enclave_setting_obj); // vm_setting.c
+MP_DECLARE_CONST_FUN_OBJ_1(enclave_setting_obj);      // vm_setting.c
+MP_DECLARE_CONST_FUN_OBJ_1(enclave_next_message_obj); // vm_asyncio.c
 
 static const mp_rom_map_elem_t enclave_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR_enclave)},
@@ -394,6 +399,9 @@ static const mp_rom_map_elem_t enclave_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR_log), MP_ROM_PTR(&enclave_log_obj)},
     {MP_ROM_QSTR(MP_QSTR_debug), MP_ROM_PTR(&enclave_debug_obj)},
     {MP_ROM_QSTR(MP_QSTR_name), MP_ROM_PTR(&enclave_name_obj)},
+#if MICROPY_PY_ASYNCIO
+    {MP_ROM_QSTR(MP_QSTR_next_message), MP_ROM_PTR(&enclave_next_message_obj)},
+#endif
     {MP_ROM_QSTR(MP_QSTR_output), MP_ROM_PTR(&enclave_output_obj)},
     {MP_ROM_QSTR(MP_QSTR_secrecy), MP_ROM_PTR(&enclave_secrecy_obj)},
     {MP_ROM_QSTR(MP_QSTR_service), MP_ROM_PTR(&enclave_service_obj)},

@@ -17,9 +17,34 @@ bool vm_run_frozen(const char *name, size_t length, mp_obj_dict_t *globals);
 // appliance has handlers of interrupts or timers they run here.
 #if MICROPY_PY_MACHINE_EVENTS
 uint32_t vm_wait(uint32_t channels, uint32_t timeout_ms);
+// Runs the handlers whose time has come: whether there were any.
+bool vm_serve(void);
+// The same as vm_wait, but serves nothing before it waits and returns as soon as a handler ran.
+uint32_t vm_pause(uint32_t channels, uint32_t timeout_ms);
 #else
 static inline uint32_t vm_wait(uint32_t channels, uint32_t timeout_ms) {
     return (uint32_t)syscall3(SYS_WAIT, channels, timeout_ms, 0);
+}
+static inline bool vm_serve(void) {
+    return false;
+}
+static inline uint32_t vm_pause(uint32_t channels, uint32_t timeout_ms) {
+    return vm_wait(channels, timeout_ms);
+}
+#endif
+
+#if MICROPY_PY_ENCLAVE
+bool vm_is_input(mp_obj_t object);
+// The bit of vm_wait for an Input or a Service. Raises TypeError for anything else, ValueError beyond the mask.
+uint32_t vm_wait_bit(mp_obj_t input);
+#else
+static inline bool vm_is_input(mp_obj_t object) {
+    (void)object;
+    return false;
+}
+static inline uint32_t vm_wait_bit(mp_obj_t input) {
+    (void)input;
+    return 0;
 }
 #endif
 

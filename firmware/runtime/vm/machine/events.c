@@ -62,7 +62,8 @@ static void serve_event(struct machine_irq *irq) {
     }
 }
 
-static void serve_all(void) {
+// Whether there was anything to serve.
+static bool serve_all(void) {
     uint32_t events = has_events() ? (uint32_t)syscall3(SYS_DEVICE, DEVICE_CALL_EVENTS, 0, 0) : 0;
     for (uint32_t event = 0; event < EVENTS; event++) {
         struct machine_irq *irq = MP_STATE_PORT(machine_irqs)[event];
@@ -70,26 +71,27 @@ static void serve_all(void) {
             serve_event(irq);
         }
     }
-    machine_timers_serve();
+    return machine_timers_serve() || events != 0;
 }
 
-static void serve(void) {
+bool vm_serve(void) {
     nlr_buf_t nlr;
     if (serving) {
-        return;
+        return false;
     }
     serving = true;
     if (nlr_push(&nlr) != 0) {
         serving = false;
         nlr_jump(nlr.ret_val);
     }
-    serve_all();
+    bool any = serve_all();
     nlr_pop();
     serving = false;
+    return any;
 }
 
-uint32_t machine_pause(uint32_t channels, uint64_t until) {
-    serve();
+// Waits, then serves. What comes before it waits ends the wait at once.
+static uint32_t wait_and_serve(uint32_t channels, uint64_t until) {
     uint64_t now = syscall_time();
     uint64_t due = serving ? UINT64_MAX : machine_timers_due();
     uint64_t end = due < until ? due : until;
@@ -102,12 +104,25 @@ uint32_t machine_pause(uint32_t channels, uint64_t until) {
     } else {
         ready = (uint32_t)syscall3(SYS_WAIT, channels, timeout, 0);
     }
-    serve();
+    vm_serve();
     return ready;
 }
 
+uint32_t machine_pause(uint32_t channels, uint64_t until) {
+    vm_serve();
+    return wait_and_serve(channels, until);
+}
+
+static uint64_t end_of(uint32_t timeout_ms) {
+    return timeout_ms == FOREVER ? UINT64_MAX : syscall_time() + (uint64_t)timeout_ms * US_PER_MS;
+}
+
+uint32_t vm_pause(uint32_t channels, uint32_t timeout_ms) {
+    return wait_and_serve(channels, end_of(timeout_ms));
+}
+
 uint32_t vm_wait(uint32_t channels, uint32_t timeout_ms) {
-    uint64_t until = timeout_ms == FOREVER ? UINT64_MAX : syscall_time() + (uint64_t)timeout_ms * US_PER_MS;
+    uint64_t until = end_of(timeout_ms);
     for (;;) {
         uint32_t ready = machine_pause(channels, until);
         if (ready != 0 || syscall_time() >= until) {

@@ -57,8 +57,9 @@ uint64_t machine_timers_due(void) {
     return due;
 }
 
-void machine_timers_serve(void) {
+bool machine_timers_serve(void) {
     uint64_t now = syscall_time();
+    bool any = false;
     // A callback may stop or start timers, so each is looked for anew; one that is late gets one call for all it missed.
     for (;;) {
         struct machine_timer *timer = MP_STATE_PORT(machine_timers);
@@ -66,8 +67,9 @@ void machine_timers_serve(void) {
             timer = timer->next;
         }
         if (timer == NULL) {
-            return;
+            return any;
         }
+        any = true;
         if (timer->mode == ONE_SHOT) {
             unlink_timer(timer);
         } else {

@@ -3,15 +3,16 @@
 #ifndef COFFRET_MACHINE_TIMER_H
 #define COFFRET_MACHINE_TIMER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "py/mpconfig.h"
 
 #if MICROPY_PY_MACHINE_TIMER
-void machine_timers_serve(void);    // calls back whose time has come
+bool machine_timers_serve(void);    // calls back whose time has come: whether there were any
 uint64_t machine_timers_due(void);  // when the next one's has; UINT64_MAX: there is none
 #else
-static inline void machine_timers_serve(void) {}
+static inline bool machine_timers_serve(void) { return false; }
 static inline uint64_t machine_timers_due(void) { return UINT64_MAX; }
 #endif
 

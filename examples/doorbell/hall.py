@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers the bell, collects the letters, and notices when nobody comes any more.
+
+Three tasks of one enclave. While none of them can run the enclave sleeps in the monitor.
+"""
+
+import asyncio
+
+import enclave
+
+bell = enclave.input("bell")
+postman = enclave.input("postman")
+letters = asyncio.Event()
+
+
+async def answer() -> None:
+    while True:
+        ring = await enclave.next_message(bell)
+        enclave.log(f"the bell rings: {ring[0]}")
+
+
+async def collect() -> None:
+    while True:
+        letter = await enclave.next_message(postman)
+        enclave.log("in the letter box: " + letter.decode())
+        letters.set()
+
+
+async def main() -> None:
+    answering = asyncio.create_task(answer())
+    collecting = asyncio.create_task(collect())
+    await letters.wait()
+    enclave.log("there is something to read")
+    await asyncio.sleep_ms(1000)
+    answering.cancel()
+    try:
+        await asyncio.wait_for_ms(collecting, 100)
+    except asyncio.TimeoutError:
+        enclave.log("nobody comes any more")
+
+
+asyncio.run(main())
