@@ -56,7 +56,10 @@ def with_asyncio(sources: Sequence[Source]) -> tuple[Source, ...]:
     A module of the program that has this name stands for itself.
     Raises SourceError, and CoffretError if the pinned files are not what is known of them.
     """
-    trees = [ast.parse(source.text) for source in sources]
+    try:
+        trees = [ast.parse(source.text) for source in sources]
+    except (SyntaxError, ValueError):
+        return tuple(sources)  # the specialiser says where
     imported = {name for tree in trees for name in _imported(tree)}
     if not imported or any(source.name == NAME for source in sources):
         return tuple(sources)

@@ -161,6 +161,7 @@ def _sizes(
     from boards.model import load as load_board  # noqa: PLC0415
     from firmware.monitor_features import Feature  # noqa: PLC0415
     from firmware.object_cache import write_atomically  # noqa: PLC0415
+    from firmware.program import whole_program  # noqa: PLC0415
     from firmware.size_tree import size_tree, sources_of, table  # noqa: PLC0415
     from firmware.sources import find_trees  # noqa: PLC0415
     from firmware.treemap import treemap  # noqa: PLC0415
@@ -172,7 +173,8 @@ def _sizes(
             owners.setdefault(module.name, []).append(enclave)
     sources = sources_of(load_board(facts.board), find_trees())
     elf = bundle.folder / "elf" / "slot_a.elf"
-    groups = size_tree(elf, facts.sizes.model_dump(), owners, sources)
+    frozen = [source.name for source in whole_program(manifest)]
+    groups = size_tree(elf, facts.sizes.model_dump(), frozen, sources)
     if picture != "-":
         title = f"{facts.appliance} {facts.version} for {facts.board}"
         write_atomically(Path(picture), treemap(title, groups).encode())

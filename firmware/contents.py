@@ -173,7 +173,7 @@ def signed_again(
 
 def _symbols(parts: Parts, signed: Sequence[bytes]) -> bytes:
     digests = [read_image(image).digest.hex() for image in signed]
-    sources = {f"{module.name}.py": module.digest.hex() for module in parts.modules}
+    sources = {module.file_name: module.digest.hex() for module in parts.modules}
     elfs = [image.elf for image in parts.images]
     return symbols(parts.functions, elfs, digests, sources).text()
 
@@ -231,7 +231,7 @@ def _facts(
         inputs={
             "micropython": parts.trees.micropython.identity,
             "mbedtls": parts.trees.mbedtls.identity,
-            **{f"{module.name}.py": module.digest.hex() for module in parts.modules},
+            **{module.file_name: module.digest.hex() for module in parts.modules},
             **{f"package {each.name}": each.digest.hex() for each in parts.manifest.packages},
         },
         switches=dict(sorted(parts.switches.items())),
@@ -275,7 +275,7 @@ def _bill(parts: Parts) -> list[Part]:
             "monitor, services and glue, with the virtual machine's switches",
         ),
         *(
-            Part("file", f"{module.name}.py", parts.plan.version, module.digest)
+            Part("file", module.file_name, parts.plan.version, module.digest)
             for module in parts.modules
         ),
         *(

@@ -22,21 +22,21 @@ def specialise_appliance(manifest: Manifest, shrunk: Shrunk | None = None) -> Sp
     """
     _refuse_borrowed_mains(manifest)
     texts = (shrunk or shrink_appliance(manifest)).texts
-    return specialise([replace(s, text=texts[s.name]) for s in sources_of(manifest)])
+    return specialise([replace(s, text=texts[s.name]) for s in whole_program(manifest)])
 
 
 def shrink_appliance(manifest: Manifest) -> Shrunk:
     """The modules without what their profile leaves out, and without what none of them can use."""
-    return shrink({source.name: source.text for source in sources_of(manifest)})
+    return shrink({source.name: source.text for source in whole_program(manifest)})
 
 
 def frozen_modules(manifest: Manifest, shrunk: Shrunk) -> list[FrozenModule]:
     """What is compiled into the image."""
-    sources = sources_of(manifest)
-    return [FrozenModule(s.name, s.path, shrunk.compiled[s.name]) for s in sources]
+    paths = {source.name: source.path for source in whole_program(manifest)}
+    return [FrozenModule(name, path, shrunk.compiled[name]) for name, path in paths.items()]
 
 
-def sources_of(manifest: Manifest) -> tuple[Source, ...]:
+def whole_program(manifest: Manifest) -> tuple[Source, ...]:
     """The appliance's modules as its profile has them, and what they use of MicroPython's own."""
     texts = {module.name: module.source() for module in modules_of(manifest)}
     if manifest.appliance.profile == "release":

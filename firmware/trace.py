@@ -6,9 +6,10 @@ from __future__ import annotations
 import bisect
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
@@ -48,9 +49,9 @@ class Trace:
     frames: tuple[Frame, ...]
     said: tuple[str, ...]
 
-    def lines(self, sources: Sequence[Path] = ()) -> Iterator[str]:
+    def lines(self, sources: Mapping[str, Path] = MappingProxyType({})) -> Iterator[str]:
         """As CPython prints it; with the text of a line whose file is among `sources`."""
-        texts = {path.name: path.read_text(encoding="utf-8").splitlines() for path in sources}
+        texts = {n: path.read_text(encoding="utf-8").splitlines() for n, path in sources.items()}
         if any(frame.file is not None for frame in self.frames):
             yield HEAD
         for frame in self.frames:
@@ -140,10 +141,16 @@ class _Code:
         return f"{self.names[index]}+{address - self.starts[index]:#x}"
 
 
-def unchanged(folder: Path, symbols: Symbols) -> tuple[Path, ...]:
-    """The modules below `folder` that are those of the image, byte for byte."""
-    return tuple(
-        path
-        for path in sorted(folder.rglob("*.py"))
-        if symbols.sources.get(path.name) == hashlib.sha256(path.read_bytes()).hexdigest()
-    )
+def unchanged(folder: Path, symbols: Symbols) -> Mapping[str, Path]:
+    """The modules below `folder` that are those of the image, byte for byte, by the names that
+    frames have for them.
+    """
+    files = {
+        path: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.rglob("*.py"))
+    }
+    return {
+        name: path
+        for name, digest in symbols.sources.items()
+        for path, found in files.items()
+        if found == digest and f"/{path.as_posix()}".endswith(f"/{name}")
+    }

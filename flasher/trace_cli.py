@@ -66,7 +66,7 @@ def trace_command(
     elf = bundle / "elf" / f"slot_{'ab'[images.index(dump.image)]}.elf"
     log = [Entry(each.ms, each.who, each.text) for each in dump.entries]
     found = traces(log, dump.image, symbols, elf)
-    sources = unchanged(source, symbols) if source is not None else ()
+    sources = unchanged(source, symbols) if source is not None else {}
     if as_json:
         document = [
             {

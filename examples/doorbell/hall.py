@@ -33,8 +33,9 @@ async def main() -> None:
     enclave.log("there is something to read")
     await asyncio.sleep_ms(1000)
     answering.cancel()
+    collecting.cancel()
     try:
-        await asyncio.wait_for_ms(collecting, 100)
+        await asyncio.wait_for_ms(enclave.next_message(bell), 100)
     except asyncio.TimeoutError:
         enclave.log("nobody comes any more")
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -12,10 +15,18 @@ import pytest
 
 from boards.errors import CoffretError
 from firmware.manifest import load
+from firmware.modules import with_absolute_imports
 from firmware.packages import folder_digest
 from firmware.problems import ApplianceError
-from firmware.program import modules_of, shrink_appliance, specialise_appliance
+from firmware.program import (
+    frozen_modules,
+    modules_of,
+    shrink_appliance,
+    specialise_appliance,
+)
 from tests.firmware.builds import build_bundle
+from tests.firmware.vm_rig import build_image
+from tests.qemu import needs_qemu
 
 FILTERS = "def mean(values: list[int]) -> int:\n    return sum(values) // len(values)\n\n\n"
 FILTERS += "def unused(x: set[int]) -> set[int]:\n    return {1} | x\n"
@@ -138,3 +149,102 @@ def test_a_wheel_that_is_nowhere_is_a_matter_of_the_environment(
     with pytest.raises(CoffretError) as caught:
         load(_wheel(tmp_path, "ab" * 32))
     assert caught.value.exit_code == 3
+
+
+NESTED = {
+    "shapes/__init__.py": "from .solid import cube\nNAME = 'shapes'\n",
+    "shapes/solid/__init__.py": "from . import cube\nfrom .. import edges as lines\n",
+    "shapes/solid/cube.py": (
+        "from ..edges import EDGES\n\ndef volume(side: int) -> int:\n"
+        "    return side * side * side\n\n\ndef unused() -> set[int]:\n    return {1}\n"
+    ),
+    "shapes/edges.py": "EDGES = 12\n",
+    "shapes/tests/test_cube.py": "import unittest\n",
+}
+USER = """\
+import shapes.solid
+import shapes.solid.cube as block
+from shapes import edges
+from shapes.solid.cube import EDGES, volume
+
+print(shapes.NAME, shapes.cube.volume(2), block.volume(3), volume(4), edges.EDGES, EDGES)
+print(shapes.solid.lines is edges, block is shapes.cube)
+"""
+
+
+def _nested(tmp_path: Path, *, at: str = "vendor", without: str = "") -> Path:
+    """An appliance with a package of packages."""
+    appliance = tmp_path / "appliance"
+    for name, text in NESTED.items():
+        path = appliance / at / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if name != without:
+            path.write_text(text)
+    (appliance / "user.py").write_text(USER)
+    (appliance / "appliance.toml").write_text(MANIFEST)
+    return appliance
+
+
+def _with_table(appliance: Path) -> Path:
+    with (appliance / "appliance.toml").open("a") as manifest:
+        manifest.write(f'[package.shapes]\nfolder = "vendor"\nsha256 = "{"0" * 64}"\n')
+    with pytest.raises(ApplianceError) as caught:
+        load(appliance)
+    found = re.search(r"has the digest ([0-9a-f]{64})", caught.value.message)
+    assert found is not None
+    path = appliance / "appliance.toml"
+    path.write_text(path.read_text().replace("0" * 64, found[1]))
+    return appliance
+
+
+@needs_qemu
+def test_packages_within_packages_are_imported_by_their_dotted_names(tmp_path: Path) -> None:
+    manifest = load(_with_table(_nested(tmp_path)))
+    names = ["shapes", "shapes.edges", "shapes.solid", "shapes.solid.cube", "user"]
+    assert [module.name for module in modules_of(manifest)] == names
+    shrunk = shrink_appliance(manifest)
+    assert [each.name for each in shrunk.removals] == ["unused"]
+    specialisation = specialise_appliance(manifest, shrunk)
+    assert "MICROPY_PY_BUILTINS_SET" not in specialisation.reasons
+    assert "MICROPY_PY_PACKAGES" in specialisation.reasons
+    modules = frozen_modules(manifest, shrunk)
+    image = build_image(modules, tmp_path, specialisation.switches)
+    said = subprocess.run(
+        [sys.executable, "-B", str(tmp_path / "appliance" / "user.py")],
+        env={"PYTHONPATH": str(tmp_path / "appliance" / "vendor")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert image.run("user") == f"{said.stdout}[exit 0]\n"
+
+
+def test_packages_may_lie_beside_the_main_module(tmp_path: Path) -> None:
+    manifest = load(_nested(tmp_path, at="."))
+    assert len(modules_of(manifest)) == 5
+
+
+def test_a_folder_without_an_init_file_is_no_package(tmp_path: Path) -> None:
+    appliance = _nested(tmp_path, at=".", without="shapes/solid/__init__.py")
+    with pytest.raises(ApplianceError) as caught:
+        load(appliance)
+    assert "shapes.solid is no package; put __init__.py into the folder" in caught.value.message
+
+
+def test_an_import_beyond_the_package_is_refused(tmp_path: Path) -> None:
+    appliance = _nested(tmp_path, at=".")
+    (appliance / "shapes" / "edges.py").write_text("from ... import user\n")
+    with pytest.raises(ApplianceError) as caught:
+        load(appliance)
+    assert "edges.py:1: enclave.user: ...: a relative import beyond" in caught.value.message
+
+
+def test_relative_imports_become_absolute_on_their_line() -> None:
+    text = b"def f():\n    from . . import a, b  # both\n    from .c.d import (\n        e)\n"
+    found = with_absolute_imports("p.q.r", Path("r.py"), text)
+    assert (
+        found
+        == b"def f():\n    from p import a, b  # both\n    from p.q.c.d import (\n        e)\n"
+    )
+    inside = with_absolute_imports("p", Path("__init__.py"), b"from . import a\n")
+    assert inside == b"from p import a\n"

@@ -182,7 +182,31 @@ static mp_obj_t arrival_next(mp_obj_t self_in) {
     return queue_read(of_asyncio(MP_QSTR__io_queue), self->input);
 }
 
-static MP_DEFINE_CONST_OBJ_TYPE(arrival_type, MP_QSTR_Arrival, MP_TYPE_FLAG_ITER_IS_ITERNEXT, iter, arrival_next);
+// As a coroutine has them, so that it can be a task by itself: `wait_for_ms(next_message(bell), 100)`.
+static mp_obj_t arrival_send(mp_obj_t self, mp_obj_t value) {
+    (void)value;
+    mp_obj_t next = arrival_next(self);
+    if (next == MP_OBJ_STOP_ITERATION) {
+        nlr_raise(mp_obj_new_exception_arg1(&mp_type_StopIteration, MP_STATE_THREAD(stop_iteration_arg)));
+    }
+    return next;
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(arrival_send_obj, arrival_send);
+
+static mp_obj_t arrival_throw(mp_obj_t self, mp_obj_t exception) {
+    (void)self;
+    nlr_raise(mp_make_raise_obj(exception));
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(arrival_throw_obj, arrival_throw);
+
+static const mp_rom_map_elem_t arrival_methods_table[] = {
+    {MP_ROM_QSTR(MP_QSTR_send), MP_ROM_PTR(&arrival_send_obj)},
+    {MP_ROM_QSTR(MP_QSTR_throw), MP_ROM_PTR(&arrival_throw_obj)},
+};
+static MP_DEFINE_CONST_DICT(arrival_methods, arrival_methods_table);
+
+static MP_DEFINE_CONST_OBJ_TYPE(arrival_type, MP_QSTR_Arrival, MP_TYPE_FLAG_ITER_IS_ITERNEXT, iter, arrival_next,
+                                locals_dict, &arrival_methods);
 
 static mp_obj_t enclave_next_message(mp_obj_t input) {
     vm_wait_bit(input); // nothing else can be waited for
