@@ -15,8 +15,10 @@ from pathlib import Path
 from boards.errors import CoffretError
 from firmware.asyncio_source import with_asyncio
 from firmware.freeze import FrozenModule
+from firmware.micropython import native_code_switches
 from firmware.shrink import shrink
 from firmware.specialise import specialise
+from firmware.toolchain import CORES
 from tests.conformance.suite import Case, agrees, reason_for, reasons
 from tests.firmware.vm_rig import Image, build_image
 
@@ -57,7 +59,9 @@ def _run(cases: Sequence[Case], folder: Path, known: Mapping[str, str]) -> Itera
         return
     program = with_asyncio([case.source() for case in cases])
     shrunk = shrink({source.name: source.text for source in program})
-    switches = specialise([replace(s, text=shrunk.texts[s.name]) for s in program]).switches
+    switches = dict(specialise([replace(s, text=shrunk.texts[s.name]) for s in program]).switches)
+    if switches.get("MICROPY_EMIT_THUMB") == "1":
+        switches |= native_code_switches(CORES["cortex_m3"])
     modules = [FrozenModule(s.name, s.path, shrunk.compiled[s.name]) for s in program]
     try:
         image = build_image(modules, folder, switches, heap=HEAP)

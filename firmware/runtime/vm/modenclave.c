@@ -281,7 +281,7 @@ bool vm_is_input(mp_obj_t object) {
 }
 
 uint32_t vm_wait_bit(mp_obj_t input) {
-    if (!vm_is_input(input)) {
+    if (!mp_obj_is_type(input, &vm_type_input) && !mp_obj_is_type(input, &vm_type_service)) {
         mp_raise_TypeError(MP_ERROR_TEXT("not an Input"));
     }
     uint32_t number = ((const struct end *)MP_OBJ_TO_PTR(input))->number;

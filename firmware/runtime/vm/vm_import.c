@@ -33,29 +33,30 @@ static const mp_frozen_module_t *find_module(const char *name, size_t length) {
     return mp_find_frozen_module(file, &kind, &found) == MP_IMPORT_STAT_FILE ? found : NULL;
 }
 
-#else
+#endif
 
-static const mp_frozen_module_t *find_module(const char *name, size_t length) {
+bool vm_run_frozen(const char *name, size_t length, mp_obj_dict_t *globals) {
+#if MICROPY_PY_PACKAGES
+    const mp_frozen_module_t *frozen = find_module(name, length);
+    if (frozen == NULL) {
+        return false;
+    }
+#else
     static const char suffix[] = ".py";
     char file[MICROPY_ALLOC_PATH_MAX];
     if (length + sizeof(suffix) > sizeof(file)) {
-        return NULL;
+        return false;
     }
     memcpy(file, name, length);
     memcpy(file + length, suffix, sizeof(suffix));
 
     int kind;
     void *found;
-    return mp_find_frozen_module(file, &kind, &found) == MP_IMPORT_STAT_FILE ? found : NULL;
-}
-
-#endif
-
-bool vm_run_frozen(const char *name, size_t length, mp_obj_dict_t *globals) {
-    const mp_frozen_module_t *frozen = find_module(name, length);
-    if (frozen == NULL) {
+    if (mp_find_frozen_module(file, &kind, &found) != MP_IMPORT_STAT_FILE) {
         return false;
     }
+    const mp_frozen_module_t *frozen = found;
+#endif
     // Functions of the module keep a pointer to this context, so it lives on the heap.
     mp_module_context_t *context = m_new_obj(mp_module_context_t);
     context->module.base.type = &mp_type_module;
