@@ -158,6 +158,8 @@ def check_instructions(
         needed |= {(name, f"use `{asked}`", asked) for name in switches_of}
     for module in imported & LIBRARY.keys() - sources.keys():
         needed |= {(name, f"import {module}", "") for name in LIBRARY[module].switches}
+    if any("." in name for name in imported & sources.keys()):
+        needed.add(("PY_PACKAGES", "import from packages", ""))
     for name, what, word in sorted(needed):
         value = switches.get(switch(name), "0")
         off = value == "0" or value.endswith("_NONE")

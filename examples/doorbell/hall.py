@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Answers the bell, collects the letters, and notices when nobody comes any more.
 
-Three tasks of one enclave. While none of them can run the enclave sleeps in the monitor.
+Several tasks of one enclave. While none of them can run the enclave sleeps in the monitor.
 """
 
 import asyncio
@@ -14,26 +14,25 @@ letters = asyncio.Event()
 
 
 async def answer() -> None:
-    while True:
+    for _ in range(3):
         ring = await enclave.next_message(bell)
         enclave.log(f"the bell rings: {ring[0]}")
 
 
 async def collect() -> None:
-    while True:
+    for _ in range(2):
         letter = await enclave.next_message(postman)
         enclave.log("in the letter box: " + letter.decode())
         letters.set()
 
 
-async def main() -> None:
-    answering = asyncio.create_task(answer())
-    collecting = asyncio.create_task(collect())
+async def read() -> None:
     await letters.wait()
     enclave.log("there is something to read")
-    await asyncio.sleep_ms(1000)
-    answering.cancel()
-    collecting.cancel()
+
+
+async def main() -> None:
+    await asyncio.gather(answer(), collect(), read())
     try:
         await asyncio.wait_for_ms(enclave.next_message(bell), 100)
     except asyncio.TimeoutError:
