@@ -25,6 +25,7 @@ EVERY = [
         for example, board in (
             ("hello", "rpi-pico"),
             ("hello", "mps2-an505"),
+            ("doorbell", "mps2-an385"),
             ("heart_diary", "mps2-an385"),
             ("heart_diary", "rpi-pico"),
             ("thermometer", "mps2-an385"),
