@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 import attest
-from attest import bundle_references, keys, log_cli, pairwise, report, response, results, serve_cli
+from attest import (
+    bundle_references,
+    keys,
+    lms_keys,
+    log_cli,
+    pairwise,
+    report,
+    response,
+    results,
+    serve_cli,
+)
 from attest.errors import AttestError
 from attest.p256 import PublicKey
 from attest.paths import inventory_location
@@ -61,7 +71,16 @@ def keys_group() -> None:
 @FOLDER
 @JSON
 def new_key(role: str, folder: Path | None, as_json: bool) -> None:
-    """Make the key of ROLE: signing, operator or owner-NAME."""
+    """Make the key of ROLE: signing, operator, owner-NAME, lms or lms-NAME.
+
+    An LMS key is for the second, hash-based signature of images: it makes 1,024, two for each
+    build, and its file must never be copied or put back from a backup.
+    """
+    if lms_keys.ROLE.fullmatch(role):
+        click.echo("making an LMS key: some ten seconds", err=True)
+        lms = lms_keys.create(role, folder)
+        _say(_lms_json(lms), _lms_lines(lms), as_json)
+        return
     key = keys.create(role, folder)
     _say(_key_json(key), [f"{key.role}: {key.path}", f"key hash {key.key_hash.hex()}"], as_json)
 
@@ -72,10 +91,11 @@ def new_key(role: str, folder: Path | None, as_json: bool) -> None:
 def list_keys(folder: Path | None, as_json: bool) -> None:
     """List the keys there are."""
     found = [keys.load(role, folder) for role in keys.present(folder)]
+    lms = [lms_keys.load(lms_keys.path_of(role, folder)) for role in lms_keys.present(folder)]
     lines = [f"{key.role:<16} {key.key_hash.hex()}" for key in found]
-    _say(
-        [_key_json(key) for key in found], lines or ["no keys yet: coffret keys new ROLE"], as_json
-    )
+    lines += [f"{key.role:<16} {key.key_hash.hex()} {key.remaining} left" for key in lms]
+    document = [*map(_key_json, found), *map(_lms_json, lms)]
+    _say(document, lines or ["no keys yet: coffret keys new ROLE"], as_json)
 
 
 @keys_group.command("show")
@@ -84,6 +104,10 @@ def list_keys(folder: Path | None, as_json: bool) -> None:
 @JSON
 def show_key(role: str, folder: Path | None, as_json: bool) -> None:
     """Show where the key of ROLE is, and its hash; never the key itself."""
+    if lms_keys.ROLE.fullmatch(role):
+        lms = lms_keys.load(lms_keys.path_of(role, folder))
+        _say(_lms_json(lms), _lms_lines(lms), as_json)
+        return
     key = keys.load(role, folder)
     _say(_key_json(key), [f"{key.role}: {key.path}", f"key hash {key.key_hash.hex()}"], as_json)
 
@@ -93,6 +117,10 @@ def show_key(role: str, folder: Path | None, as_json: bool) -> None:
 @FOLDER
 def public_key(role: str, folder: Path | None) -> None:
     """Print the public key of ROLE as PEM, to give to others."""
+    if lms_keys.ROLE.fullmatch(role):
+        lms = lms_keys.load(lms_keys.path_of(role, folder))
+        click.echo(lms.public_key.pem(), nl=False)
+        return
     click.echo(keys.public_pem(keys.load(role, folder).public), nl=False)
 
 
@@ -266,6 +294,16 @@ def _say(document: Any, lines: list[str], as_json: bool) -> None:
 
 def _key_json(key: keys.Key) -> dict[str, object]:
     return {"role": key.role, "file": str(key.path), "key_hash": key.key_hash.hex()}
+
+
+def _lms_json(key: lms_keys.LmsKey) -> dict[str, object]:
+    whose = {"role": key.role, "file": str(key.path), "key_hash": key.key_hash.hex()}
+    return {**whose, "signatures_left": key.remaining}
+
+
+def _lms_lines(key: lms_keys.LmsKey) -> list[str]:
+    left = f"{key.remaining} signatures left, two for each build"
+    return [f"{key.role}: {key.path}", f"key hash {key.key_hash.hex()}", left]
 
 
 def _device_json(device: Device) -> dict[str, object]:

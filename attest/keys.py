@@ -59,7 +59,8 @@ def path_of(role: str, folder: Path | None = None) -> Path:
     if not ROLE.fullmatch(role):
         raise KeyFileError(
             f"there is no key role {role!r}",
-            "use signing, operator, verifier, log or owner-NAME (NAME: a-z, 0-9, -, _; at most 32)",
+            "use signing, operator, verifier, log, owner-NAME, lms or lms-NAME "
+            "(NAME: a-z, 0-9, -, _; at most 32)",
             USAGE,
         )
     return (folder or keys_folder()) / f"{role}{SUFFIX}"

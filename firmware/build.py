@@ -27,7 +27,7 @@ from firmware.boot_build import Boot, build_boot
 from firmware.bundle import FACTS_FILE, Bundle, Facts, load_bundle, staged, write_files
 from firmware.contents import Parts, assemble
 from firmware.flows import FlowPolicy, flow_policy
-from firmware.image import HEADER_SIZE, AbsentSigner, ImageSigner
+from firmware.image import HEADER_SIZE, AbsentSigner, ImageSigner, LmsSigner
 from firmware.link import LinkedImage, link_image
 from firmware.manifest import Manifest
 from firmware.micropython import baseline_switches, build_vm, native_code_switches
@@ -46,7 +46,7 @@ from firmware.specialise import Specialisation
 from firmware.symbols import Named
 from firmware.tables import Component, tables_c
 from firmware.toolchain import CORES, Toolchain
-from firmware.trust import Trust
+from firmware.trust import Trust, TrustedKey, TrustedLmsKey
 from firmware.typecheck import type_problems
 
 # Of the C in firmware/runtime and boards/; a test holds it against pyproject.toml.
@@ -68,7 +68,18 @@ class Means:
     endorse: Endorse
     work: Path
     say: Say
-    trust: Trust | None = None  # of boot; None: the signer's key alone
+    trust: Trust | None = None  # of boot; None: the signers' keys alone
+    lms: LmsSigner | None = None
+
+    @property
+    def boot_trust(self) -> Trust:
+        """What boot is built with. Raises TrustError if these signers could not satisfy it."""
+        alone = TrustedKey(self.signer.public_key)
+        lms = () if self.lms is None else (TrustedLmsKey(self.lms.public_key),)
+        trust = self.trust or Trust((alone,), lms_keys=lms)
+        if not isinstance(self.signer, AbsentSigner):
+            trust.check_lms_signer(None if self.lms is None else self.lms.public_key)
+        return trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +120,16 @@ def build(manifest: Manifest, board: Board, target: Path, means: Means) -> Bundl
     image lacks), and the errors of each step.
     """
     start = time.perf_counter()
+    trust = means.boot_trust
     # It takes longer to import than to make, and the compiler leaves time for it.
     Thread(target=prepare, name="prepare the bill of materials", daemon=True).start()
     made = design(manifest, board, means.say)
     with _alone(means.work), staged(target) as folder:
         linked = compile_and_link(made, means, folder)
         with _step(means.say, "built boot"):
-            trust = means.trust or Trust.of([means.signer.public_key])
             boot = build_boot(board, trust, means.toolchain, means.trees.mbedtls, means.work)
         with _step(means.say, "signed and packed"):
-            _pack(made, linked, boot, means, folder)
+            _pack(made, linked, (boot, trust), means, folder)
             unsigned = isinstance(means.signer, AbsentSigner)
             load_bundle(folder, unsigned=unsigned)
     bundle = load_bundle(target, unsigned=unsigned)
@@ -185,8 +196,11 @@ def compile_and_link(made: Design, means: Means, folder: Path) -> Linked:
     return Linked((images[0], images[1]), runtime, sizes, vm.functions)
 
 
-def _pack(made: Design, linked: Linked, boot: Boot, means: Means, folder: Path) -> None:
+def _pack(
+    made: Design, linked: Linked, booting: tuple[Boot, Trust], means: Means, folder: Path
+) -> None:
     """Signs both images and writes the bundle's files; `bundle.json` comes last."""
+    boot, trust = booting
     parts = Parts(
         manifest=made.manifest,
         modules=modules_of(made.manifest),
@@ -198,10 +212,11 @@ def _pack(made: Design, linked: Linked, boot: Boot, means: Means, folder: Path) 
         sizes=linked.sizes,
         functions=linked.functions,
         boot=boot,
+        lms_keys=tuple(trusted.key for trusted in trust.lms_keys),
         trees=means.trees,
         compiler=means.toolchain.identity,
     )
-    facts, files = assemble(parts, means.signer, means.endorse)
+    facts, files = assemble(parts, means.signer, means.endorse, means.lms)
     write_files(folder, {**files, FACTS_FILE: facts.text()})
 
 

@@ -24,13 +24,15 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from boards.errors import ENVIRONMENT, NO, USAGE, CoffretError
-from firmware.image import ImageError, ImageFacts, check_digest, verify_image
+from firmware.image import ImageError, ImageFacts, check_digest, check_lms, verify_image
+from firmware.lms import LmsError, LmsPublicKey, read_pems
 from firmware.profile import Profile
 from firmware.provenance import ProvenanceError, check_provenance
 from firmware.trust import key_hash
 
 FACTS_FILE = "bundle.json"
 SIGNING_KEY = "signing.pub.pem"
+LMS_KEYS = "lms_keys.pem"  # of a boot that asks for an LMS signature
 RADIO_FILE = "radio.bin"
 FORMAT: Literal[1] = 1
 _FACTS_MAX = 4 << 20
@@ -168,7 +170,8 @@ def load_bundle(folder: Path, *, unsigned: bool = False) -> Bundle:
         raise BundleError(f"{path}: nested too deep", _MEND) from None
     _check_contents(folder, facts)
     signer = _signing_key(folder)
-    images = tuple(_image(folder, facts, signer, slot, unsigned) for slot in (0, 1))
+    lms_keys = lms_keys_of(folder, facts)
+    images = tuple(_image(folder, facts, signer, lms_keys, slot, unsigned) for slot in (0, 1))
     if all(image.signatures and image.key_hash == key_hash(signer) for image in images):
         _check_provenance(folder, facts, signer)
     return Bundle(folder, facts, (images[0], images[1]))
@@ -202,8 +205,24 @@ def _signing_key(folder: Path) -> ec.EllipticCurvePublicKey:
     return key
 
 
+def lms_keys_of(folder: Path, facts: Facts) -> tuple[LmsPublicKey, ...]:
+    """The LMS keys of the bundle's boot; none: it asks for no LMS signature."""
+    if LMS_KEYS not in facts.contents:
+        return ()
+    path = folder / LMS_KEYS
+    try:
+        return read_pems(_read(path, _FACTS_MAX).decode())
+    except (LmsError, UnicodeDecodeError) as error:
+        raise BundleError(f"{path}: {error}", _MEND) from None
+
+
 def _image(
-    folder: Path, facts: Facts, key: ec.EllipticCurvePublicKey, slot: int, unsigned: bool
+    folder: Path,
+    facts: Facts,
+    key: ec.EllipticCurvePublicKey,
+    lms_keys: tuple[LmsPublicKey, ...],
+    slot: int,
+    unsigned: bool,
 ) -> ImageFacts:
     """The image of a slot: signed, and what the facts say of it."""
     path = folder / (facts.files.slot_a, facts.files.slot_b)[slot]
@@ -216,6 +235,8 @@ def _image(
             raise BundleError(f"{path}: it is not signed", mend, NO)
         if complete or not unsigned:
             verify_image(data, key)
+        if image.lms is not None or (lms_keys and complete):
+            check_lms(image, lms_keys)
     except ImageError as error:
         raise BundleError(f"{path}: {error.message}", _MEND, NO) from None
     expected = {

@@ -48,6 +48,12 @@ def mount(group: click.Group) -> None:
 @click.option("--board", "board_name", required=True, help="The board, as `coffret boards` says.")
 @click.option("-o", "--out", type=click.Path(path_type=Path, file_okay=False), help="The bundle.")
 @click.option("--key", metavar="KEY", help="The private signing key: a PEM file or a pkcs11: URI.")
+@click.option(
+    "--lms-key",
+    "lms_key",
+    type=click.Path(path_type=Path),
+    help="An LMS key's file: sign with it, too. Boot asks for it.",
+)
 @click.option("--unsigned", is_flag=True, help="Leave signing to `coffret sign`, elsewhere.")
 @click.option(
     "--public-key",
@@ -85,6 +91,7 @@ def build_command(
     board_name: str,
     out: Path | None,
     key: str | None,
+    lms_key: Path | None,
     unsigned: bool,
     public_key: Path | None,
     trust: Path | None,
@@ -104,9 +111,9 @@ def build_command(
     from firmware.manifest import load  # noqa: PLC0415
     from firmware.problems import ApplianceError  # noqa: PLC0415
 
-    if unsigned == (public_key is None) or (unsigned and key is not None):
+    if unsigned == (public_key is None) or (unsigned and (key, lms_key) != (None, None)):
         raise CoffretError(
-            "--unsigned goes with --public-key, and without --key",
+            "--unsigned goes with --public-key, and without --key and --lms-key",
             "coffret build APPLIANCE --board NAME --unsigned --public-key FILE",
         )
     board = load_board(board_name)
@@ -115,7 +122,7 @@ def build_command(
         if explain is not None:
             _explain(manifest, explain, as_json)
         else:
-            bundle = _build(manifest, board, out, Signing(key, public_key, trust))
+            bundle = _build(manifest, board, out, Signing(key, public_key, trust, lms_key))
             _report(manifest, bundle, size_picture, as_json)
     except ApplianceError as error:
         refuse(error, as_json)
@@ -128,6 +135,7 @@ class Signing:
     key: str | None = None
     public_key: Path | None = None
     trust: Path | None = None
+    lms_key: Path | None = None
 
 
 def _build(manifest: Manifest, board: Board, out: Path | None, signing: Signing) -> Bundle:
@@ -265,7 +273,7 @@ def _explain(manifest: Manifest, feature: str, as_json: bool) -> None:
 @contextmanager
 def _means(manifest: Manifest, board: Board, signing: Signing) -> Iterator[Means]:
     """Compiler, sources, key and reference values for one build."""
-    from attest import keys  # noqa: PLC0415
+    from attest import keys, lms_keys  # noqa: PLC0415
     from firmware.build import Means  # noqa: PLC0415
     from firmware.image import AbsentSigner, LocalSigner  # noqa: PLC0415
     from firmware.object_cache import user_cache  # noqa: PLC0415
@@ -281,6 +289,7 @@ def _means(manifest: Manifest, board: Board, signing: Signing) -> Iterator[Means
         work=user_cache() / "work" / place,
         say=_say,
         trust=load_trust(signing.trust) if signing.trust is not None else None,
+        lms=lms_keys.load(signing.lms_key) if signing.lms_key is not None else None,
     )
     if signing.public_key is not None:
         signer = AbsentSigner(load_public(signing.public_key))

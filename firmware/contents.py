@@ -19,6 +19,7 @@ from firmware.assertion_file import FILE_NAME as ASSERTION_FILE
 from firmware.boot_build import Boot
 from firmware.bundle import (
     FORMAT,
+    LMS_KEYS,
     RADIO_FILE,
     SIGNING_KEY,
     Bundle,
@@ -29,6 +30,7 @@ from firmware.bundle import (
     Ram,
     Reference,
     Sizes,
+    lms_keys_of,
 )
 from firmware.flows import FlowPolicy
 from firmware.image import (
@@ -36,13 +38,16 @@ from firmware.image import (
     ImageContent,
     ImageError,
     ImageSigner,
+    LmsSigner,
     Version,
+    add_lms_signature,
     add_signature,
     read_image,
     unsigned_image,
     wrap_image,
 )
 from firmware.link import LinkedImage
+from firmware.lms import LmsPublicKey
 from firmware.manifest import Manifest
 from firmware.modules import Module
 from firmware.plan import Plan
@@ -76,12 +81,17 @@ class Parts:
     boot: Boot
     trees: Trees
     compiler: str
+    lms_keys: tuple[LmsPublicKey, ...] = ()  # of boot
 
 
 def assemble(
-    parts: Parts, signer: ImageSigner | AbsentSigner, endorse: Callable[[Facts], bytes]
+    parts: Parts,
+    signer: ImageSigner | AbsentSigner,
+    endorse: Callable[[Facts], bytes],
+    lms: LmsSigner | None = None,
 ) -> tuple[Facts, dict[str, bytes]]:
-    """The facts and every other file of the bundle, by name. The same arguments, the same bytes.
+    """The facts and every other file of the bundle, by name. The same arguments, the same bytes,
+    but for LMS signatures.
 
     The ELF files are taken from where they were linked, and are not in the result.
     """
@@ -95,9 +105,16 @@ def assemble(
     )
     board = parts.plan.board
     signed = [
-        wrap_image(image.body, slot, board, content, signer)
+        wrap_image(image.body, slot, board, content, signer, lms)
         if not isinstance(signer, AbsentSigner)
-        else unsigned_image(image.body, slot, board, content, signer.public_key)
+        else unsigned_image(
+            image.body,
+            slot,
+            board,
+            content,
+            signer.public_key,
+            post_quantum=bool(parts.lms_keys),
+        )
         for slot, image in enumerate(parts.images)
     ]
     pem = signer.public_key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -111,6 +128,8 @@ def assemble(
         SIGNING_KEY: pem,
         SOURCES_FILE: recorded_sources(parts.manifest),
     }
+    if parts.lms_keys:
+        files[LMS_KEYS] = "".join(key.pem() for key in parts.lms_keys).encode()
     if parts.functions:
         files[SYMBOLS_FILE] = _symbols(parts, signed)
     if parts.policy.assertions is not None:
@@ -134,26 +153,35 @@ def assemble(
 
 
 def signed_again(
-    bundle: Bundle, board: Board, signer: ImageSigner, endorse: Callable[[Facts], bytes]
+    bundle: Bundle,
+    board: Board,
+    signer: ImageSigner | None,
+    endorse: Callable[[Facts], bytes],
+    lms: LmsSigner | None = None,
 ) -> tuple[Facts, dict[str, bytes]]:
-    """The bundle with one more signature on each image, and everything that follows from it.
+    """The bundle with more signatures on each image, and everything that follows from them.
 
     The key that the bundle names signs last: its signature goes before the others, and it makes
     reference values and provenance, which are about the finished files. Raises ImageError if the
-    bundle is finished already, or if this key signed it before.
+    bundle is finished already, if a key signed it before, or if it would be finished without the
+    LMS signature that its boot asks for.
     """
     facts = bundle.facts
     named = facts.reference.signer_id
-    last = named == key_hash(signer.public_key).hex()
+    last = signer is not None and named == key_hash(signer.public_key).hex()
     if named in {signature.key_hash.hex() for signature in bundle.images[0].signatures}:
         raise ImageError(
             f"{bundle.folder}: its key has signed it, and vouched for these very files",
             "build it with --unsigned; let the others sign, then that key",
             USAGE,
         )
+    _check_lms_signer(bundle, lms, last=last)
     files = {name: (bundle.folder / name).read_bytes() for name in facts.contents}
     for name in (facts.files.slot_a, facts.files.slot_b):
-        files[name] = add_signature(files[name], signer, first=last)
+        if lms is not None:
+            files[name] = add_lms_signature(files[name], lms)
+        if signer is not None:
+            files[name] = add_signature(files[name], signer, first=last)
     image = files[facts.files.slot_a]
     if UF2_FILE in files and board.host.uf2_family is not None:
         files[UF2_FILE] = _uf2(board, board.host.uf2_family, files["boot.bin"], image)
@@ -169,6 +197,24 @@ def signed_again(
     files[facts.files.provenance] = provenance(facts, about, signer if last else None)
     contents = {**about, facts.files.provenance: _hex(files[facts.files.provenance])}
     return facts.model_copy(update={"contents": dict(sorted(contents.items()))}), files
+
+
+def _check_lms_signer(bundle: Bundle, lms: LmsSigner | None, *, last: bool) -> None:
+    """Before a leaf is used up: is this key asked for; is there one if the last key signs?"""
+    keys = lms_keys_of(bundle.folder, bundle.facts)
+    if lms is not None and lms.public_key not in keys:
+        asked = "for another LMS key" if keys else "for no LMS signature"
+        raise ImageError(
+            f"{bundle.folder}: its boot asks {asked}",
+            "build it with a trust.toml that names this key (docs/operators.md, LMS)",
+            USAGE,
+        )
+    if last and keys and lms is None and bundle.images[0].lms is None:
+        raise ImageError(
+            f"{bundle.folder}: its boot asks for an LMS signature, and there is none",
+            f"coffret sign {bundle.folder} --lms-key FILE, before or with the last key",
+            USAGE,
+        )
 
 
 def _symbols(parts: Parts, signed: Sequence[bytes]) -> bytes:

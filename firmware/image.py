@@ -189,15 +189,28 @@ class ImageFacts:
 
 
 def wrap_image(
-    body: bytes, slot: int, board: Board, content: ImageContent, signer: ImageSigner
+    body: bytes,
+    slot: int,
+    board: Board,
+    content: ImageContent,
+    signer: ImageSigner,
+    lms: LmsSigner | None = None,
 ) -> bytes:
     """The signed image of a flat binary that is linked for slot 0 (A) or 1 (B): header, body, TLVs.
 
     `body` starts with the vector table, linked at the slot's base + 0x200. The same arguments give
-    the same bytes. Raises ImageError if it does not fit the slot.
+    the same bytes, but for an LMS signature. Raises ImageError if it does not fit the slot.
     """
-    image = add_signature(unsigned_image(body, slot, board, content, signer.public_key), signer)
-    verify_image(image, signer.public_key, board, slot)  # never hand out what boot would refuse
+    plain = unsigned_image(
+        body, slot, board, content, signer.public_key, post_quantum=lms is not None
+    )
+    image = add_signature(plain, signer)
+    if lms is not None:
+        image = add_lms_signature(image, lms)
+    # Never hand out what boot would refuse.
+    facts = verify_image(image, signer.public_key, board, slot)
+    if lms is not None:
+        check_lms(facts, [lms.public_key])
     return image
 
 

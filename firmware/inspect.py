@@ -51,3 +51,7 @@ def _lines(bundle: Bundle) -> Iterator[str]:
         ("signing key", facts.reference.signer_id),
     ):
         yield f"  {digest}  {name}"
+    for image, name in zip(bundle.images, "AB", strict=True):
+        if image.lms is not None:
+            leaf = int.from_bytes(image.lms.value[:4], "big")
+            yield f"  {image.lms.key_hash.hex()}  LMS key, slot {name}: leaf {leaf}"

@@ -29,9 +29,8 @@ OTS_TYPE = bytes.fromhex("00000004")  # LMOTS_SHA256_N32_W8, section 4.1
 _HSS_LEVELS = bytes.fromhex("00000001")
 _DER = bytes.fromhex("304e300d060b2a864886f70d0109100311033d00") + _HSS_LEVELS
 _PUBLIC_SIZE = 4 + 4 + IDENTIFIER + NODE
-_PEM = re.compile(
-    r"\s*-----BEGIN PUBLIC KEY-----\s+([A-Za-z0-9+/=\s]{1,400})-----END PUBLIC KEY-----\s*"
-)
+_END = "-----END PUBLIC KEY-----"
+_PEM = re.compile(rf"\s*-----BEGIN PUBLIC KEY-----\s+([A-Za-z0-9+/=\s]{{1,400}}){_END}\s*")
 
 
 class LmsError(ValueError):
@@ -104,6 +103,14 @@ class LmsPublicKey:
             return False
         key = pyhsslms().LmsPublicKey(self.identifier, self.root, LMS_TYPE, OTS_TYPE)
         return bool(key.verify(digest, signature))
+
+
+def read_pems(text: str) -> tuple[LmsPublicKey, ...]:
+    """Keys, one PEM behind the other. Raises LmsError for anything else, and for none."""
+    *blocks, rest = text.split(_END)
+    if not blocks or rest.strip():
+        raise LmsError("it is no PEM public key")
+    return tuple(LmsPublicKey.from_pem(block + _END) for block in blocks)
 
 
 def pyhsslms() -> Any:

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,43 +21,55 @@ if TYPE_CHECKING:
 @click.command("sign")
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("--key", "key_name", metavar="KEY", help="A PEM file, or a pkcs11: URI.")
+@click.option(
+    "--lms-key",
+    "lms_key",
+    type=click.Path(path_type=Path),
+    help="An LMS key's file. Without --key, it alone signs.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def sign_command(bundle: Path, key_name: str | None, as_json: bool) -> None:
-    """Sign both images of BUNDLE, in place. Without --key your own signing key is used.
+def sign_command(bundle: Path, key_name: str | None, lms_key: Path | None, as_json: bool) -> None:
+    """Sign both images of BUNDLE, in place. Without a key your own signing key is used.
 
-    Where boot asks for several signatures, others sign first. The key that the bundle was built
-    for comes last and finishes it: its signature is put before the others, and it signs reference
-    values and provenance. No signature changes an image's digest.
+    Where boot asks for several signatures, others sign first, an LMS key too. The key that the
+    bundle was built for comes last and finishes it: its signature is put before the others, and it
+    signs reference values and provenance. No signature changes an image's digest.
     """
+    from attest import lms_keys  # noqa: PLC0415
     from boards.model import load as load_board  # noqa: PLC0415 - pydantic is slow to import
     from firmware.bundle import FACTS_FILE, load_bundle, staged, write_files  # noqa: PLC0415
-    from firmware.cli import signed_reference_values  # noqa: PLC0415
+    from firmware.cli import reference_values_of, signed_reference_values  # noqa: PLC0415
     from firmware.contents import signed_again  # noqa: PLC0415
     from firmware.image import LocalSigner  # noqa: PLC0415
     from firmware.trust import key_hash  # noqa: PLC0415
 
     found = load_bundle(bundle, unsigned=True)
-    with private_key(key_name) as key:
-        mine = key_hash(key.public_key()).hex()
+    lms = None if lms_key is None else lms_keys.load(lms_key)
+    with private_key(key_name) if lms is None or key_name is not None else nullcontext() as key:
+        whose = [key_hash(key.public_key()).hex()] if key is not None else []
+        whose += [lms.key_hash.hex()] if lms is not None else []
         facts, files = signed_again(
             found,
             load_board(found.facts.board),
-            LocalSigner(key),
-            lambda facts: signed_reference_values(facts, key),
+            LocalSigner(key) if key is not None else None,
+            # Asked for only if that key signs, and signs last.
+            partial(signed_reference_values, key=key) if key is not None else reference_values_of,
+            lms,
         )
     with staged(bundle.absolute()) as folder:
         write_files(folder, {**files, FACTS_FILE: facts.text()})
         signed = load_bundle(folder, unsigned=True)
-    signatures = signed.images[0].signatures
-    count, finished = len(signatures), signatures[0].key_hash.hex() == facts.reference.signer_id
+    image = signed.images[0]
+    count = len(image.signatures)
+    finished = any(each.key_hash.hex() == facts.reference.signer_id for each in image.signatures)
     if as_json:
-        document = {"bundle": str(bundle.absolute()), "signatures": count, "by": mine}
-        click.echo(json.dumps({**document, "finished": finished}))
+        document = {"bundle": str(bundle.absolute()), "signatures": count, "by": whose[0]}
+        click.echo(json.dumps({**document, "lms": image.lms is not None, "finished": finished}))
     else:
         rest = "finished" if finished else f"waiting for {facts.reference.signer_id[:16]}"
-        click.echo(
-            f"{bundle}: signed by {mine[:16]}; {count} signature{'s' * (count != 1)}, {rest}"
-        )
+        by = " and ".join(each[:16] for each in whose)
+        more = " and one of LMS" if image.lms is not None else ""
+        click.echo(f"{bundle}: signed by {by}; {count} signature{'s' * (count != 1)}{more}, {rest}")
 
 
 @contextmanager

@@ -112,3 +112,18 @@ class Trust:
     def post_quantum(self) -> bool:
         """Whether an image needs an LMS signature."""
         return bool(self.lms_keys)
+
+    def check_lms_signer(self, key: LmsPublicKey | None) -> None:
+        """That images which this LMS key signs, None: no LMS key, satisfy boot. TrustError."""
+        known = [trusted.key for trusted in self.lms_keys]
+        if key is None and known:
+            raise TrustError(
+                "boot asks for an LMS signature (post_quantum), and there is no LMS key",
+                "give --lms-key FILE (`coffret keys new lms` makes one), or build --unsigned",
+            )
+        if key is not None and key not in known:
+            what = "asks for another LMS key" if known else "asks for no LMS signature"
+            raise TrustError(
+                f"boot {what}, and would refuse what this one signs",
+                "name it as [[lms_key]] in trust.toml, with post_quantum = true",
+            )

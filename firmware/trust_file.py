@@ -9,6 +9,10 @@ generation = 1
 [[key]]
 file = "keys/bench.pub.pem"
 role = "development"
+
+post_quantum = true                    # at the top: images need an LMS signature, too,
+[[lms_key]]                            # by one of these
+file = "keys/lms.pub.pem"
 """
 
 from __future__ import annotations
@@ -21,7 +25,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from firmware.trust import Trust, TrustedKey, TrustError
+from firmware.lms import LmsError, LmsPublicKey
+from firmware.trust import Trust, TrustedKey, TrustedLmsKey, TrustError
 
 _MAX = 64 << 10
 
@@ -39,7 +44,9 @@ class _Key(_Table):
 class _File(_Table):
     threshold: int = 1
     decommission: bool = True
+    post_quantum: bool = False
     key: list[_Key] = Field(min_length=1)
+    lms_key: list[_Key] = Field(default=[])
 
 
 def load_trust(path: Path) -> Trust:
@@ -53,12 +60,29 @@ def load_trust(path: Path) -> Trust:
         raise TrustError(f"{path}: {key}: {first['msg']}", mend) from None
     except ValueError as error:
         raise TrustError(f"{path}: {error}", mend) from None
+    if found.post_quantum != bool(found.lms_key):
+        what = "LMS keys, which nobody asks for" if found.lms_key else "no LMS key to ask for"
+        raise TrustError(
+            f"{path}: post_quantum: {str(found.post_quantum).lower()}, with {what}",
+            "write post_quantum = true at the top, and an [[lms_key]] for each; or neither",
+        )
     keys = (
         TrustedKey(load_public(path.parent / each.file), each.generation, each.role != "release")
         for each in found.key
     )
+    lms_keys = (
+        TrustedLmsKey(
+            load_lms_public(path.parent / each.file), each.generation, each.role != "release"
+        )
+        for each in found.lms_key
+    )
     try:
-        return Trust(tuple(keys), found.threshold, decommission=found.decommission)
+        return Trust(
+            tuple(keys),
+            found.threshold,
+            lms_keys=tuple(lms_keys),
+            decommission=found.decommission,
+        )
     except TrustError as error:
         raise TrustError(f"{path}: {error.message}", error.mend) from None
 
@@ -73,6 +97,17 @@ def load_public(path: Path) -> ec.EllipticCurvePublicKey:
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise TrustError(f"{path}: is no P-256 public key", mend)
     return key
+
+
+def load_lms_public(path: Path) -> LmsPublicKey:
+    """An LMS public key in PEM. Raises TrustError."""
+    try:
+        return LmsPublicKey.from_pem(_read(path).decode())
+    except UnicodeDecodeError:
+        what = "it is no text"
+    except LmsError as error:
+        what = str(error)
+    raise TrustError(f"{path}: {what}", "`coffret keys public lms` writes one")
 
 
 def _read(path: Path) -> bytes:
