@@ -23,11 +23,12 @@ from firmware.image import (
     read_image,
     unsigned_image,
 )
+from firmware.memory import RuntimeSizes
 from firmware.sources import MBEDTLS, find_tree
 from firmware.toolchain import zig_toolchain
 from firmware.trust import Trust, TrustedKey, TrustedLmsKey
 from flasher.reasons import Reason
-from tests.boot.device import Kit
+from tests.boot.device import Kit, handoff_of
 from tests.boot.host_boot import load_boot
 from tests.boot.test_choice import start
 from tests.boot.test_refusals import reason_without_start
@@ -286,3 +287,17 @@ def test_boot_that_knows_no_lms_refuses_the_signature(
     """Nobody signed the area that it stands in, so what boot does not know there is no image."""
     flash = kit.flash(tmp_path / "nv", add_lms_signature(kit.image(0), lms.new))
     assert reason_without_start(kit, flash) == Reason.TLV
+
+
+@needs_qemu
+def test_unprivileged_caller_checks_on_its_own_stack(
+    strict: Kit, lms: LmsKeys, tmp_path: Path
+) -> None:
+    """As the manager does. What it has below the call is 324 bytes (docs/internals.md)."""
+    flash = strict.flash(tmp_path / "nv", add_lms_signature(half_signed(strict), lms.new))
+    with strict.on(flash) as machine:
+        handoff = handoff_of(machine)
+        result, digest, used = machine.ask("v0").split()
+        print(f"stack of check_image with LMS: {used} bytes")
+        assert (result, digest) == ("0", handoff.image_digest.hex())
+        assert 1_000 < int(used) < RuntimeSizes().manager_stack - 324 - 512

@@ -33,7 +33,10 @@ struct facts {
     uint32_t slot_a, slot_b, slot_size;
     uint32_t store, store_size; // offsets in the flash
     uint32_t ram_used;          // bytes from the start of the RAM that boot uses
-    uint32_t verify;            // entry of p256_verify
+    struct check {
+        uint32_t entry;         // of a function(key, digest, signature); 1 where there is none
+        uint32_t key, signature; // bytes; a digest has 32
+    } checks[2];
 };
 
 struct machine {
@@ -229,10 +232,11 @@ static bool step(struct machine *machine, const struct facts *facts, enum outcom
     return true;
 }
 
-enum outcome machine_run(struct machine *machine, const struct facts *facts, uint64_t limit, uint32_t stop) {
+enum outcome machine_run(struct machine *machine, const struct facts *facts, uint64_t limit, uint32_t stop,
+                         uint32_t other_stop) {
     enum outcome outcome = OUT_OF_TIME;
     while (machine->core.instructions < limit) {
-        if (machine->core.r[15] == stop) {
+        if (machine->core.r[15] == stop || machine->core.r[15] == other_stop) {
             return AT_STOP;
         }
         if (!step(machine, facts, &outcome)) {
@@ -285,9 +289,10 @@ static bool early(uint32_t at, uint32_t from, uint32_t most) {
     return seen[place].count < most && ++seen[place].count != 0u;
 }
 
-// The signature check of the undisturbed run: p256_verify(public key, digest, signature) reads these bytes, returns this,
-// and has no other effect, so a run that asks the same question is given the answer.
-#define QUESTION (64u + 32u + 64u)
+// The signature checks of the undisturbed run: p256_verify and lms_verify read a key, a digest and a signature, return a
+// word, and have no other effect, so a run that asks the same question is given the answer.
+#define CHECKS 2u
+#define QUESTION (64u + 32u + 1452u)
 #define ANSWERS 64u
 static struct {
     uint8_t question[QUESTION];
@@ -304,8 +309,18 @@ static const uint32_t *remembered(const uint8_t question[QUESTION]) {
     return NULL;
 }
 
-static bool read_question(struct core *core, uint8_t question[QUESTION]) {
-    static const uint32_t sizes[] = {64u, 32u, 64u};
+// Which check begins at this address; CHECKS: none.
+static uint32_t check_at(const struct facts *facts, uint32_t at) {
+    uint32_t number = 0;
+    while (number < CHECKS && facts->checks[number].entry != at) {
+        number++;
+    }
+    return number;
+}
+
+static bool read_question(struct core *core, const struct check *check, uint8_t question[QUESTION]) {
+    const uint32_t sizes[] = {check->key, 32u, check->signature};
+    memset(question, 0, QUESTION);
     for (uint32_t i = 0; i < 3u; i++) {
         for (uint32_t j = 0; j < sizes[i]; j++) {
             uint32_t byte;
@@ -322,12 +337,13 @@ static bool read_question(struct core *core, uint8_t question[QUESTION]) {
 // How a run ends, in which nothing is skipped any more: a question that was asked before is not worked out again.
 static enum outcome finish(struct machine *machine, const struct facts *facts, uint64_t limit, bool learn) {
     for (;;) {
-        enum outcome outcome = machine_run(machine, facts, limit, facts->verify);
+        enum outcome outcome = machine_run(machine, facts, limit, facts->checks[0].entry, facts->checks[1].entry);
         if (outcome != AT_STOP) {
             return outcome;
         }
         uint8_t question[QUESTION];
-        if (!read_question(&machine->core, question)) {
+        const struct check *check = &facts->checks[check_at(facts, machine->core.r[15])];
+        if (!read_question(&machine->core, check, question)) {
             (void)step(machine, facts, &outcome);
             continue;
         }
@@ -337,7 +353,8 @@ static enum outcome finish(struct machine *machine, const struct facts *facts, u
             continue;
         }
         (void)step(machine, facts, &outcome);
-        if (learn && machine_run(machine, facts, limit, machine->core.r[14] & ~1u) == AT_STOP) {
+        uint32_t back = machine->core.r[14] & ~1u;
+        if (learn && machine_run(machine, facts, limit, back, back) == AT_STOP) {
             memcpy(verified[answers % ANSWERS].question, question, QUESTION);
             verified[answers++ % ANSWERS].answer = machine->core.r[0];
         }
@@ -350,11 +367,13 @@ enum outcome machine_start(struct machine *machine, const struct facts *facts, u
 }
 
 // Walks the undisturbed run of `golden` from where it stands, and at every `stride`-th instruction (from `phase`) tries
-// what skipping it would do. Returns how many were tried; `keep` is called for each with the machine as it ended.
+// what skipping it would do. Without `arithmetic`, without `lms`, that signature check is taken as a whole. Returns how many were tried; `keep` is called for each with the machine as it ended.
 typedef void (*keeper)(const struct result *result, struct machine *machine);
 
 uint64_t sweep(struct machine *golden, struct machine *scratch, const struct facts *facts, const struct heavy *heavy,
-               uint32_t heavy_count, bool arithmetic, uint64_t stride, uint64_t phase, uint64_t limit, keeper keep) {
+               uint32_t heavy_count, bool arithmetic, bool lms, uint64_t stride, uint64_t phase, uint64_t limit,
+               keeper keep) {
+    const bool inside[CHECKS] = {arithmetic, lms};
     uint64_t tried = 0, number = 0;
     uint32_t from = 0;
     memset(seen, 0, sizeof seen);
@@ -382,7 +401,8 @@ uint64_t sweep(struct machine *golden, struct machine *scratch, const struct fac
         enum outcome outcome;
         uint8_t question[QUESTION];
         const uint32_t *answer = NULL;
-        if (at == facts->verify && !arithmetic && read_question(&golden->core, question)) {
+        uint32_t check = check_at(facts, at);
+        if (check < CHECKS && !inside[check] && read_question(&golden->core, &facts->checks[check], question)) {
             answer = remembered(question);
         }
         if (answer != NULL) {

@@ -21,12 +21,17 @@ from tests.store.store_model import records_in
 
 HERE = Path(__file__).parent
 CORE = Path(__file__).parents[3] / "flasher/pico/core"
-LIMIT = 80_000_000  # instructions; the longest undisturbed start has some 40 million
+LIMIT = 80_000_000  # instructions; the longest undisturbed start has some 40 million,
+LMS_LIMIT = 240_000_000  # and with an LMS signature to check 110
 RETURNING = ("board_init", "dice_identify", "dice_certify")
 HOOKS = (*RETURNING, "flash_erase", "flash_program", "recovery_run", "board_reset")
 # Loops over words, bytes and rounds: skipped at in their first passes, not in each of millions.
 ARITHMETIC = ("u256_", "u288_", "m256_", "point_", "scalar_mult")
-HEAVY = (*ARITHMETIC, "mbedtls_", "sha256", "hmac_", "mem", "__", "store_", "crc32", "wipe", "find")
+LMS = ("lms_", "lmots_", "create_", "hash_digit", "public_key_from", "psa_")  # mbedTLS' and ours
+HEAVY = (
+    *(*ARITHMETIC, *LMS, "mbedtls_", "sha256", "hmac_", "mem", "__", "store_", "crc32", "wipe"),
+    "find",
+)
 
 
 class Outcome(IntEnum):
@@ -49,6 +54,14 @@ class Cut(IntEnum):
     AFTER = 2
 
 
+class _Check(ctypes.Structure):
+    _fields_ = (
+        ("entry", ctypes.c_uint32),
+        ("key", ctypes.c_uint32),
+        ("signature", ctypes.c_uint32),
+    )
+
+
 class _Facts(ctypes.Structure):
     _fields_ = (
         ("hooks", ctypes.c_uint32 * len(HOOKS)),
@@ -60,7 +73,7 @@ class _Facts(ctypes.Structure):
         ("store", ctypes.c_uint32),
         ("store_size", ctypes.c_uint32),
         ("ram_used", ctypes.c_uint32),
-        ("verify", ctypes.c_uint32),
+        ("checks", _Check * 2),
     )
 
 
@@ -102,6 +115,7 @@ class Rig:
     library: ctypes.CDLL
     facts: _Facts
     functions: tuple[tuple[int, int, str], ...]  # start, end, name
+    limit: int  # instructions of a start
 
     def machine(self, flash: bytes) -> _Machine:
         """A machine that is switched on over `flash`."""
@@ -117,20 +131,20 @@ class Rig:
         """One undisturbed start: how it ends and what it leaves in the flash."""
         machine = self.machine(flash)
         facts = ctypes.byref(self.facts)
-        outcome = Outcome(self.library.machine_start(machine, facts, ctypes.c_uint64(LIMIT)))
+        outcome = Outcome(self.library.machine_start(machine, facts, ctypes.c_uint64(self.limit)))
         return outcome, self.flash_of(machine)
 
     def steps(self, flash: bytes) -> int:
         """Words programmed and sectors erased in an undisturbed start."""
         machine, facts = self.machine(flash), ctypes.byref(self.facts)
-        self.library.machine_start(machine, facts, ctypes.c_uint64(LIMIT))
+        self.library.machine_start(machine, facts, ctypes.c_uint64(self.limit))
         return int(self.library.machine_steps(machine))
 
     def cut(self, flash: bytes, step: int, cut: Cut, seed: int = 1) -> bytes:
         """A start whose power is cut at a step; what that leaves in the flash."""
         machine, facts = self.machine(flash), ctypes.byref(self.facts)
         self.library.machine_cut(machine, step, cut, seed)
-        outcome = self.library.machine_start(machine, facts, ctypes.c_uint64(LIMIT))
+        outcome = self.library.machine_start(machine, facts, ctypes.c_uint64(self.limit))
         assert outcome == Outcome.POWER_CUT, Outcome(outcome)
         return self.flash_of(machine)
 
@@ -145,11 +159,18 @@ class Rig:
         return next(names, "?")
 
     def sweep(
-        self, flash: bytes, *, arithmetic: bool = True, stride: int = 1, phase: int = 0
+        self,
+        flash: bytes,
+        *,
+        arithmetic: bool = True,
+        lms: bool = False,
+        stride: int = 1,
+        phase: int = 0,
     ) -> list[Skip]:
         """Skips every `stride`-th executed instruction of a start over `flash`.
 
-        Without `arithmetic` the signature check is taken as a whole.
+        Without `arithmetic` the check of an ECDSA signature is taken as a whole, without `lms`
+        that of an LMS signature.
 
         Where that leaves other records behind than an undisturbed start does, the device is
         started once more: a fault may have been written down.
@@ -175,8 +196,8 @@ class Rig:
         ranges = (_Heavy * len(heavy))(*heavy)
         golden, scratch = self.machine(flash), self.machine(flash)
         self.library.sweep(
-            *(golden, scratch, ctypes.byref(self.facts), ranges, len(heavy), arithmetic),
-            *(ctypes.c_uint64(number) for number in (stride, phase, LIMIT)),
+            *(golden, scratch, ctypes.byref(self.facts), ranges, len(heavy), arithmetic, lms),
+            *(ctypes.c_uint64(number) for number in (stride, phase, self.limit)),
             KEEPER(keep),
         )
         return found
@@ -221,7 +242,9 @@ def make_rig(board: Board, boot: Boot, directory: Path) -> Rig:
         store=flash.store.offset,
         store_size=flash.store.bank_size * flash.store.banks,
         ram_used=memory.boot_ram.size,
-        verify=places["p256_verify"],
+        checks=(_Check * 2)(
+            _Check(places["p256_verify"], 64, 64), _Check(places.get("lms_verify", 1), 56, 1452)
+        ),
     )
     assert vectors >= 0
     assert memory.boot_ram.base == memory.ram.base
@@ -235,6 +258,7 @@ def make_rig(board: Board, boot: Boot, directory: Path) -> Rig:
     loaded.machine_cut.argtypes = [ctypes.c_void_p, *[ctypes.c_uint32] * 3]
     loaded.sweep.argtypes = [
         *(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32),
-        *(ctypes.c_bool, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64, KEEPER),
+        *(ctypes.c_bool, ctypes.c_bool, *[ctypes.c_uint64] * 3, KEEPER),
     ]
-    return Rig(board, boot, loaded, facts, functions)
+    limit = LMS_LIMIT if "lms_verify" in places else LIMIT
+    return Rig(board, boot, loaded, facts, functions, limit)
