@@ -16,12 +16,14 @@ from benchmarks.measure import Measure
 from benchmarks.stock_port import build_stock_port
 from benchmarks.workshop import BOARD, Workshop
 from firmware.boot_build import build_boot
+from firmware.lms import IDENTIFIER, NODE, LmsPublicKey
 from firmware.monitor_features import EVERYTHING, LOG_BYTES, Feature
 from firmware.sources import MBEDTLS, find_tree
 from firmware.toolchain import Toolchain
-from firmware.trust import Trust
+from firmware.trust import Trust, TrustedLmsKey
 from tests.monitor.proper import HUBRIS_FLASH, HUBRIS_RAM, compile_proper, size_of
 
+LMS_GOAL = 3 * 1024  # what an LMS signature may cost boot beside it
 BOOT_GOAL = 12 * 1024  # with P-256, DICE, rollback, revocation and serial recovery, on Cortex-M0+
 _ARITHMETIC = ("u256_", "u288_", "m256_", "point_", "scalar_", "p256_", "ecdsa_", "number_from")
 _CRYPTO = (*_ARITHMETIC, "sha256", "mbedtls_", "hmac_", "hkdf", "absorb_key", "mac_v", "draw")
@@ -75,6 +77,7 @@ def _boots(folder: Path, toolchain: Toolchain) -> Iterator[Measure]:
     """
     board = boards.load(BOARD)
     whole = Trust.of([ec.derive_private_key(1, ec.SECP256R1()).public_key()])
+    lms = TrustedLmsKey(LmsPublicKey(bytes(IDENTIFIER), bytes(NODE)))
     for core in ("cortex_m3", "cortex_m0plus"):
         which = board.model_copy(update={"core": core})
         for name, trust in (
@@ -85,6 +88,10 @@ def _boots(folder: Path, toolchain: Toolchain) -> Iterator[Measure]:
             yield Measure.beside(f"{name} for {core}", boot.size, "bytes", "the goal", BOOT_GOAL)
         crypto = _size_of_crypto(boot.elf)
         yield Measure.beside(f"cryptography in it, {core}", crypto, "bytes", "boot", boot.size)
+        with_lms = replace(trust, lms_keys=(lms,))
+        more = build_boot(which, with_lms, toolchain, find_tree(MBEDTLS), folder / f"{core}_lms")
+        cost = more.size - boot.size
+        yield Measure.beside(f"LMS in boot for {core}", cost, "bytes", "the goal", LMS_GOAL)
 
 
 def _size_of_crypto(elf: Path) -> int:

@@ -222,7 +222,12 @@ def rebuild_command(bundle: Path, appliance: Path | None, key: str | None, as_js
     from firmware.bundle import load_bundle  # noqa: PLC0415
     from firmware.manifest import load  # noqa: PLC0415
     from firmware.problems import ApplianceError  # noqa: PLC0415
-    from firmware.rebuild import differences, recorded_appliance, same_key  # noqa: PLC0415
+    from firmware.rebuild import (  # noqa: PLC0415
+        differences,
+        left_out,
+        recorded_appliance,
+        same_key,
+    )
 
     found = load_bundle(bundle)
     board = load_board(found.facts.board)
@@ -243,10 +248,10 @@ def rebuild_command(bundle: Path, appliance: Path | None, key: str | None, as_js
         document = {"same": not differing, "same_key": with_key, "differences": listed}
         click.echo(json.dumps(document, indent=2))
     else:
-        left_out = "" if with_key else " (signatures and boot left out: another key signs here)"
+        why = left_out(found, again)
         for difference in differing:
             click.echo(str(difference))
-        click.echo(f"{bundle} {'differs' if differing else 'reproduces'}{left_out}")
+        click.echo(f"{bundle} {'differs' if differing else 'reproduces'}{why and f' ({why})'}")
     if differing:
         sys.exit(NO)
 

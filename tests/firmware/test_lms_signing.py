@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from attest import lms_keys
 from attest.cli import keys_group
 from firmware.bundle import BundleError, load_bundle
-from firmware.rebuild import differences
 from firmware.trust import LMS_KEYS_MAX, Trust, TrustedKey, TrustedLmsKey, TrustError
 from firmware.trust_file import load_trust
 from tests.firmware.test_signing import FIRST, ROOT, coffret, says, write_key, write_public
@@ -78,6 +77,8 @@ def test_build_signs_with_both_keys_and_each_image_has_a_leaf_of_its_own(
     assert done.exit_code == 0, done.output
     assert leaves(tmp_path / "b") == [used, used + 1]
     assert lms_keys.load(folder / "lms.key").remaining == 1024 - used - 2
+    again = coffret("rebuild", tmp_path / "b", "--key", folder / "first.pem")
+    says(again, 0, ["reproduces (signatures and boot left out: LMS signatures are others"])
     says(coffret("inspect", tmp_path / "b"), 0, [f"LMS key, slot B: leaf {used + 1}"])
 
 
@@ -137,7 +138,6 @@ def test_bundle_whose_lms_signature_was_changed_is_refused(bundle: Path, folder:
     )
     assert done.exit_code == 0, done.output
     found = load_bundle(bundle)
-    assert not list(differences(found, found))
     path, facts = found.path("slot_a"), json.loads((bundle / "bundle.json").read_bytes())
     image = path.read_bytes()
     lms = found.images[0].lms

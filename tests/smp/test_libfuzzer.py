@@ -16,15 +16,18 @@ from pathlib import Path
 import cbor2
 import pytest
 
+from attest import lms_keys
 from firmware.boot_build import keys_source
+from firmware.image import ImageContent, LocalSigner, Version, add_lms_signature, wrap_image
 from firmware.object_cache import user_cache
 from firmware.sources import MBEDTLS, find_tree
-from firmware.trust import Trust
+from firmware.trust import Trust, TrustedKey, TrustedLmsKey
 from flasher.bundle import parse_image
 from flasher.delta import make_delta
 from tests.boot.skips.test_skips import FOREIGN
 from tests.boot.test_power_cut import small_board
-from tests.smp.simulated_board import MANAGER_A, RECOVERY, make_image, sources_of, write_config
+from tests.lms import FixedLmsSigner, make_lms_key
+from tests.smp.simulated_board import KEY, MANAGER_A, RECOVERY, make_image, sources_of, write_config
 from tests.store.host_library import RUNTIME
 
 HERE = Path(__file__).parent
@@ -34,6 +37,10 @@ SESSIONS = {"RECOVERY": RECOVERY, "MANAGER": MANAGER_A}
 TARGETS: dict[str, list[str]] = {
     "DER": ["crypto/der.c"],
     "IMAGE": ["boot/image.c", "smp/slot_image.c", "crypto/der.c", *HASHING],
+    "IMAGE_LMS": [
+        *("boot/image.c", "smp/slot_image.c", "crypto/der.c", "crypto/post_quantum.c"),
+        *HASHING,
+    ],
     "MAP": ["cbor/reader.c"],
     "FRAME": ["smp/frame.c"],
     "SLOT": ["smp/slot_image.c"],
@@ -52,9 +59,9 @@ def build(target: str, out: Path) -> Path:
     sources = [RUNTIME / name for name in TARGETS[target]]
     if "crypto/sha256.c" in TARGETS[target]:
         sources.append(tree / "library/sha256.c")
-    if target == "IMAGE":
+    if target.startswith("IMAGE"):
         (out / "board_config.h").write_text(small_board().config_header())
-        (out / "keys.c").write_text(keys_source(Trust.of([FOREIGN.public_key()])))
+        (out / "keys.c").write_text(keys_source(trust_of(target, out)))
         sources.append(out / "keys.c")
     else:
         write_config(SESSIONS.get(target, RECOVERY), out)
@@ -70,6 +77,7 @@ def build(target: str, out: Path) -> Path:
     command = ["clang", "-g", "-O1", "-std=gnu11", "-fsanitize=fuzzer,address,undefined"]
     command += ["-fno-sanitize-recover=all", "-DCOFFRET_HOST", f"-DTARGET_{target}"]
     command += ["-DSMP_DELTA"] if target == "DELTA" else []
+    command += ["-DBOOT_POST_QUANTUM"] if target == "IMAGE_LMS" else []
     command += ["-DBASE"] if target == "MANAGER" else []
     command += ['-DMBEDTLS_CONFIG_FILE="crypto_config.h"']
     command += [part for include in includes for part in ("-I", str(include))]
@@ -82,6 +90,23 @@ def build(target: str, out: Path) -> Path:
     )
     assert done.returncode == 0, done.stderr
     return program
+
+
+def trust_of(target: str, out: Path) -> Trust:
+    """With LMS the signer of the seed is known, and its LMS key."""
+    if target == "IMAGE":
+        return Trust.of([FOREIGN.public_key()])
+    lms = make_lms_key(out / "lms.key", real=1).public_key
+    return Trust((TrustedKey(KEY.public_key()),), lms_keys=(TrustedLmsKey(lms),))
+
+
+def image_with_anothers_lms(out: Path) -> bytes:
+    """Everything about the LMS signature is right, but for the image that it was made for."""
+    lms = lms_keys.load(out / "lms.key")
+    false = FixedLmsSigner(lms.public_key, lms.sign_digest(bytes(32)))
+    content = ImageContent(Version(1, 0, 0), 1, b"\x11" * 32, b"\x22" * 32)
+    image = wrap_image(b"code", 0, small_board(), content, LocalSigner(KEY))
+    return add_lms_signature(image, false)
 
 
 def packet(command: int, body: object) -> bytes:
@@ -121,6 +146,8 @@ def test_fuzzer_finds_nothing(target: str, tmp_path: Path) -> None:
         (seeds / "delta").write_bytes(b"\xff\xff" + make_delta(*images))
     if target in ("IMAGE", "SLOT"):
         (seeds / "image").write_bytes(make_image(0, b"code"))
+    if target == "IMAGE_LMS":
+        (seeds / "image").write_bytes(image_with_anothers_lms(tmp_path))
     if target in SESSIONS:
         images = [parse_image(make_image(slot, CODE)) for slot in (0, 1)]
         (seeds / "upload").write_bytes(session(images[1].data))

@@ -11,7 +11,8 @@ import ctypes
 import random
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,12 +20,20 @@ import pytest
 import boards
 from boards.model import Board
 from firmware.boot_build import RUNTIME, keys_source
-from firmware.image import ImageContent, LocalSigner, Version, read_image, wrap_image
-from firmware.trust import Trust, TrustedKey
+from firmware.image import (
+    ImageContent,
+    LocalSigner,
+    Version,
+    add_lms_signature,
+    read_image,
+    wrap_image,
+)
+from firmware.trust import Trust, TrustedKey, TrustedLmsKey
 from flasher.reasons import Reason
 from tests.boot.host_boot import load_boot
 from tests.boot.skips.skips import Outcome, Rig
 from tests.boot.skips.test_skips import BOARD, KEY, flash_with
+from tests.lms import make_lms_key
 
 STORE = Path(__file__).parents[2] / "store"
 COUNT = 10_000
@@ -54,8 +63,28 @@ def made(number: int = 0, kind: Board = BOARD, slot: int = 0) -> bytes:
 @pytest.fixture(scope="module")
 def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
     """Boot's check on the host: an image in slot A to a reason."""
-    out = tmp_path_factory.mktemp("mutations")
     trust = Trust((TrustedKey(KEY.public_key(), generation=1),))
+    return judge_of(trust, tmp_path_factory.mktemp("mutations"))
+
+
+@dataclass(frozen=True, slots=True)
+class Strict:
+    """A boot that asks for LMS, and good images for it."""
+
+    judge: Judge
+    images: Sequence[bytes]
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Strict:
+    out = tmp_path_factory.mktemp("mutations_lms")
+    lms = make_lms_key(out / "lms.key", real=8)
+    trust = Trust((TrustedKey(KEY.public_key()),), lms_keys=(TrustedLmsKey(lms.public_key),))
+    images = [add_lms_signature(made(number), lms) for number in range(8)]
+    return Strict(judge_of(trust, out, "BOOT_POST_QUANTUM"), images)
+
+
+def judge_of(trust: Trust, out: Path, *defines: str) -> Judge:
     (out / "keys.c").write_text(keys_source(trust))
     sources = [
         RUNTIME / "boot/image.c",
@@ -63,7 +92,7 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
         *sorted((RUNTIME / "store").glob("*.c")),
     ]
     sources += [out / "keys.c", STORE / "simulated_flash.c"]
-    library = load_boot(sources, out, out / "check.so", BOARD)
+    library = load_boot(sources, out, out / "check.so", BOARD, defines)
     library.simulated_bytes.restype = ctypes.c_void_p
     at = library.simulated_bytes() + BOARD.flash.slot_a.offset
     info = ctypes.create_string_buffer(256)
@@ -108,9 +137,8 @@ def overflowing(image: bytes) -> Iterator[bytes]:
                 yield image[:place] + value.to_bytes(width, "little") + image[place + width :]
 
 
-def swapped() -> Iterator[bytes]:
-    """Digest, signature, and whole areas of one good image in another."""
-    images = [made(number) for number in range(1, 8)]
+def swapped(images: Sequence[bytes]) -> Iterator[bytes]:
+    """Digest, signatures, and whole areas of one good image in another."""
     for one in images:
         for other in images:
             if one is other:
@@ -127,6 +155,8 @@ def swapped() -> Iterator[bytes]:
             signature, false = mine.signatures[0].value, theirs.signatures[0].value
             if len(signature) == len(false):
                 yield one.replace(signature, false)
+            if mine.lms is not None and theirs.lms is not None:
+                yield one.replace(mine.lms.value, theirs.lms.value)
 
 
 def elsewhere() -> Iterator[bytes]:
@@ -149,7 +179,12 @@ def noisy(image: bytes, draw: random.Random) -> bytes:
 
 def spoilt(count: int) -> list[bytes]:
     image, draw = made(), random.Random(4)
-    images = [*overflowing(image), *swapped(), *elsewhere(), *flipped(image)]
+    images = [
+        *overflowing(image),
+        *swapped([made(n) for n in range(1, 8)]),
+        *elsewhere(),
+        *flipped(image),
+    ]
     images += [image[:length] for length in range(len(image))]
     images += [noisy(image, draw) for _ in range(max(0, count - len(images)))]
     return [each for each in images if each.ljust(len(image), ERASED) != image]
@@ -170,6 +205,30 @@ def test_ten_thousand_spoilt_images_are_refused_with_words(judge: Judge) -> None
     assert len(images) >= COUNT
     assert {Reason.HASH, Reason.SIGNATURE, Reason.TLV, Reason.KEY} <= set(reasons)
     assert {Reason.TOO_LARGE, Reason.BOARD, Reason.SLOT_ADDRESS, Reason.HEADER} <= set(reasons)
+
+
+@pytest.mark.parametrize("bits", [1, pytest.param(8, marks=pytest.mark.all)])
+def test_spoilt_images_with_lms_are_refused_with_words(strict: Strict, bits: int) -> None:
+    """What differs from the others: the LMS signature and what stands around it."""
+    image, draw = strict.images[0], random.Random(5)
+    assert strict.judge(image) == 0
+    open_area = read_image(image).hashed_size
+    images = [*overflowing(image), *swapped(strict.images)]
+    images += [image[:length] for length in range(open_area, len(image), 8 // bits)]
+    images += [noisy(image, draw) for _ in range(500 * bits)]
+    for place in range(open_area, len(image)):
+        for bit in draw.sample(range(8), bits):
+            changed = bytearray(image)
+            changed[place] ^= 1 << bit
+            images.append(bytes(changed))
+    images = [each for each in images if each.ljust(len(image), ERASED) != image]
+    reasons = Counter(Reason(strict.judge(each)) for each in images)
+    assert reasons[Reason.OK] == 0
+    print(f"{len(images)} images with LMS refused:")
+    for reason, number in reasons.most_common():
+        assert reason.words
+        print(f"  {number:>6} {reason.words}")
+    assert {Reason.POST_QUANTUM, Reason.SIGNATURE, Reason.HASH, Reason.TLV} <= set(reasons)
 
 
 def refused_by_boot(rig: Rig, image: bytes) -> int:
