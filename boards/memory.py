@@ -88,6 +88,8 @@ class Flash(Facts):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
+        if self.erase_size % self.program_size or self.program_size & (self.program_size - 1):
+            raise ValueError("flash.program_size is a power of two that divides flash.erase_size")
         parts = {name: getattr(self, name) for name in ("slot_a", "slot_b", "store", "secrets")}
         borders = self.borders()
         if max(borders) != self.size:

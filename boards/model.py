@@ -136,6 +136,8 @@ class Board(Facts):
         heard = {stream for device in self.device.values() for stream in device.hears}
         if not heard <= {stream.name for stream in self.stream}:
             raise ValueError("device.hears names streams of the board")
+        if not (ROOT / "families" / self.family).is_dir():
+            raise ValueError(f"family: there is no folder boards/families/{self.family}")
         if len(self.implementation_id) > 32:
             raise ValueError("name and security.root make an implementation id over 32 bytes")
         if self.boot_in_flash:

@@ -74,6 +74,8 @@ def test_unknown_board_names_the_known_ones() -> None:
         ("handoff = { base = 0x203F_FC00", "handoff = { base = 0x2000_0000", "boot_ram"),
         ("[device.uart2]", "[device.usb]", "share a name"),
         ('root = "flash"', 'root = "hope"', "security.root"),
+        ('family = "mps2"', 'family = "mps3"', "boards/families/mps3"),
+        ("program_size = ", "program_size = 3 # ", "flash.program_size"),
         ("title = ", "name = 'x'\ntitle = ", "name"),
         ("[mpu]", "[mpu", "line"),
     ],
