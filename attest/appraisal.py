@@ -85,6 +85,7 @@ def appraise(
         endorsement_claim,
         *_state(told, boot, rules),
         *policy.check_faults(rules, told),
+        *policy.check_settings(rules, told),
         *check_firmware(_shown(told, boot, endorsed), expected.references, rules, expected.flows),
     ]
     return _verdict(device, claims, expected)

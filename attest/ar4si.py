@@ -48,7 +48,7 @@ TIERS = {"trusted": Tier.AFFIRMING, "unknown": Tier.NONE, "untrusted": Tier.CONT
 _OF_IDENTITY = frozenset(
     {"evidence", "nonce", "age", "signature", "certificate", "endorsement", "caller"}
 )
-_OF_CONFIGURATION = frozenset({"lifecycle", "policy", "flows"})
+_OF_CONFIGURATION = frozenset({"lifecycle", "policy", "flows", "settings"})
 _OF_HARDWARE = frozenset({"board"})
 _CRYPTO = frozenset({"evidence", "nonce", "signature", "certificate"})
 

@@ -29,6 +29,7 @@ COMPONENTS = 2399
 HEALTH = -75001
 SUBJECT = -75002
 PAIRWISE = -75003
+SETTINGS = -75004
 
 COMPONENT_TYPE = 1
 COMPONENT_VALUE = 2
@@ -122,7 +123,11 @@ class Enrolment:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The claims of one token. `uptime` is in seconds; `subject` is there if it was asked for."""
+    """The claims of one token. `uptime` is in seconds; `subject` is there if it was asked for.
+
+    `settings` is the SHA-256 of the text of the board's settings (`flasher.settings.encode`), None
+    where no enclave reads them.
+    """
 
     nonce: bytes
     instance_id: bytes
@@ -136,6 +141,7 @@ class Evidence:
     health: Health
     subject: Subject | None = None
     enrolment: Enrolment | None = None
+    settings: bytes | None = None
 
     @property
     def enclaves(self) -> dict[str, bytes]:
@@ -197,8 +203,7 @@ def read_message(token: bytes) -> cose.Sign1:
 def parse(token: bytes) -> Token:
     """Parse once, to verify later. Raises EvidenceError, which names the claim."""
     message = read_message(token)
-    quick = _USUAL.read(message.payload)
-    evidence = _read(message.payload) if quick is None else Evidence(**quick)  # type: ignore[arg-type]
+    evidence = _quick(message.payload) or _read(message.payload)
     if evidence.instance_id[0] != UEID_RAND:
         raise EvidenceError(f"token: instance id ({INSTANCE_ID}) is not of type RAND")
     listed = len(evidence.components) - (evidence.components[-1].type == RADIO)
@@ -208,6 +213,15 @@ def parse(token: bytes) -> Token:
     if subject is not None and subject.type.removeprefix(ENCLAVE_PREFIX) not in evidence.enclaves:
         raise EvidenceError(f"token: subject ({SUBJECT}) is no enclave that is listed")
     return Token(evidence, message)
+
+
+def _quick(payload: bytes) -> Evidence | None:
+    """A token of a usual layout."""
+    for usual in _USUAL:
+        found = usual.read(payload)
+        if found is not None:
+            return Evidence(**found)  # type: ignore[arg-type]
+    return None
 
 
 def _read(payload: bytes) -> Evidence:
@@ -226,6 +240,7 @@ def _read(payload: bytes) -> Evidence:
         health=_health(fields.take(HEALTH, "health")),
         subject=_subject(fields.take(SUBJECT, "subject")) if fields.has(SUBJECT) else None,
         enrolment=_enrolment(fields.take(PAIRWISE, "pairwise")) if fields.has(PAIRWISE) else None,
+        settings=fields.data(SETTINGS, "settings", 32) if fields.has(SETTINGS) else None,
     )
     fields.end()
     return evidence
@@ -243,6 +258,8 @@ def claims(evidence: Evidence) -> dict[int, object]:
     if enrolment is not None:
         key = {ENROLMENT_VERIFIER: enrolment.verifier, ENROLMENT_KEY: enrolment.public_key}
         asked[PAIRWISE] = key
+    if evidence.settings is not None:
+        asked[SETTINGS] = evidence.settings
     return {
         **asked,
         UPTIME: evidence.uptime,
@@ -407,18 +424,19 @@ _USUAL_HEALTH = layout.Layout(
         HEALTH_ENCLAVES: ("counts", layout.item(_counts)),
     }
 )
-_USUAL = layout.Layout(
-    {
-        NONCE: ("nonce", layout.data(32)),
-        INSTANCE_ID: ("instance_id", layout.data(33)),
-        IMPLEMENTATION_ID: ("implementation_id", layout.data(32)),
-        BOOT_SEED: ("boot_seed", layout.data(32)),
-        CLIENT_ID: ("client_id", layout.small_negative()),
-        LIFECYCLE: ("lifecycle", layout.two_bytes(0x60)),
-        COMPONENTS: ("components", layout.item(_components)),
-        UPTIME: ("uptime", layout.uint()),
-        BOOT_COUNT: ("boot_count", layout.uint()),
-        HEALTH: ("health", layout.item(_usual_health)),
-    },
-    fixed={PROFILE: PROFILE_URI},
+_ALWAYS = {
+    NONCE: ("nonce", layout.data(32)),
+    INSTANCE_ID: ("instance_id", layout.data(33)),
+    IMPLEMENTATION_ID: ("implementation_id", layout.data(32)),
+    BOOT_SEED: ("boot_seed", layout.data(32)),
+    CLIENT_ID: ("client_id", layout.small_negative()),
+    LIFECYCLE: ("lifecycle", layout.two_bytes(0x60)),
+    COMPONENTS: ("components", layout.item(_components)),
+    UPTIME: ("uptime", layout.uint()),
+    BOOT_COUNT: ("boot_count", layout.uint()),
+    HEALTH: ("health", layout.item(_usual_health)),
+}
+_USUAL = tuple(
+    layout.Layout(_ALWAYS | more, fixed={PROFILE: PROFILE_URI})
+    for more in ({}, {SETTINGS: ("settings", layout.data(32))})
 )

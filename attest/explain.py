@@ -89,6 +89,11 @@ _MEANINGS: dict[str, tuple[str, str]] = {
         "A part of the appliance fails again and again: it is broken, or somebody tries it out.",
         "Look at the board's log (coffret logs) for what happened.",
     ),
+    "settings": (
+        "The board was given other settings for its appliance than you allow, or tells none.",
+        "Compare what it has (coffret fleet show, SMP group 65); only a board of a new identity "
+        "can be given others.",
+    ),
     "security counter": (
         "The image is so old that its known weaknesses may be open.",
         "Update the device.",

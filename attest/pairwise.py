@@ -210,6 +210,9 @@ def appraise(response: Response, expected: Expectations, parsed: Token | None = 
     if rules.maximum_faults is not None:
         why = "a pairwise token does not tell faults"
         claims.append(Claim("faults", "told", "not told", Outcome.UNCHECKED, why))
+    if rules.settings:
+        why = "a pairwise token does not tell settings: they could name the device"
+        claims.append(Claim("settings", "told", "not told", Outcome.UNCHECKED, why))
     if endorsed is not None:
         claims += [_signature(token.message, endorsed), *_state(shown, endorsed, rules)]
         told = _firmware(shown, endorsed)

@@ -38,7 +38,8 @@ class Rules:
 
     `versions` are versions ("1.2.0") or ranges (">=1.2, <2"), () for any; `maximum_age` is in
     seconds from challenge to appraisal; `flows` is every way out that is allowed, None for those
-    of the reference values, whatever they are; `maximum_faults` is of each enclave, since boot.
+    of the reference values, whatever they are; `maximum_faults` is of each enclave, since boot;
+    `settings` are the digests of the settings that a board may have, () for any.
     """
 
     versions: tuple[str, ...] = ()
@@ -47,6 +48,7 @@ class Rules:
     maximum_age: int | None = None
     flows: tuple[Route, ...] | None = None
     maximum_faults: int | None = None
+    settings: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,22 @@ def check_faults(rules: Rules, token: Evidence) -> Iterator[Claim]:
     else:
         why = "an enclave fails more often than the policy allows"
         yield Claim("faults", wanted, found, Outcome.WRONG, why)
+
+
+def check_settings(rules: Rules, token: Evidence) -> Iterator[Claim]:
+    """The claim "settings", when the rules list them."""
+    if not rules.settings:
+        return
+    wanted = " or ".join(digest.hex() for digest in rules.settings)
+    found = "not told" if token.settings is None else token.settings.hex()
+    if token.settings is None:
+        why = "the evidence does not tell the board's settings: its image reads none"
+        yield Claim("settings", wanted, found, Outcome.WRONG, why)
+    elif token.settings not in rules.settings:
+        why = "the board was given other settings than the policy allows"
+        yield Claim("settings", wanted, found, Outcome.WRONG, why)
+    else:
+        yield Claim("settings", wanted, found, Outcome.OK)
 
 
 def check_version(rules: Rules, version: str) -> Iterator[Claim]:

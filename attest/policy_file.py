@@ -18,6 +18,7 @@ from firmware.problems import ApplianceError, Problem
 
 MAX_BYTES = 64 * 1024
 _DURATION = re.compile(r"([1-9][0-9]{0,8}) ?(s|min|h|d)")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 _MEND = "see docs/operators.md, The verifier's policy"
 
@@ -41,6 +42,12 @@ def _lifecycle(text: str) -> str:
     return text
 
 
+def _digest(text: str) -> str:
+    if not _SHA256.fullmatch(text):
+        raise ValueError("must be SHA-256 digests of 64 hex digits: `coffret settings` prints them")
+    return text
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -61,6 +68,7 @@ class _Rules(_Table):
     lifecycle: list[Annotated[str, AfterValidator(_lifecycle)]] | None = Field(None, min_length=1)
     maximum_age: Annotated[str, AfterValidator(_duration)] | None = None
     maximum_faults: int | None = Field(default=None, ge=0, le=0x7FFFFFFF, strict=True)
+    settings: list[Annotated[str, AfterValidator(_digest)]] | None = Field(None, max_length=4096)
     flow: list[_Flow] | None = None
 
     def over(self, general: Rules) -> Rules:
@@ -78,6 +86,9 @@ class _Rules(_Table):
             maximum_faults=general.maximum_faults
             if self.maximum_faults is None
             else self.maximum_faults,
+            settings=general.settings
+            if self.settings is None
+            else tuple(map(bytes.fromhex, self.settings)),
             flows=general.flows
             if flows is None
             else tuple(Route(each.tag, each.to, each.through) for each in flows),

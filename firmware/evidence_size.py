@@ -28,6 +28,7 @@ def token_size(
     *,
     radio: bool = False,
     pairwise: bool = False,
+    settings: bool = False,
 ) -> int:
     """The most bytes of a token; `gates` is the most that one enclave has."""
     components = [_component("boot"), _component("runtime", version)]
@@ -58,6 +59,7 @@ def token_size(
         2399: components,
         -75001: {1: _DIGEST, 2: _MOST, 3: _MOST, 4: [[_MOST, _MOST]] * len(enclaves)},
         **max(about_enclave, enrolment, key=lambda asked: len(cbor.encode(asked))),
+        **({-75004: _DIGEST} if settings else {}),
     }
     return len(cbor.encode(claims)) + _SIGN1
 
@@ -70,9 +72,10 @@ def reply_size(
     *,
     radio: bool = False,
     pairwise: bool = False,
+    settings: bool = False,
 ) -> int:
     """The most bytes of token and certificate."""
-    token = token_size(enclaves, version, gates, radio=radio, pairwise=pairwise)
+    token = token_size(enclaves, version, gates, radio=radio, pairwise=pairwise, settings=settings)
     return token + CERTIFICATE + len(board)
 
 

@@ -137,6 +137,7 @@ def _evidence_problems(manifest: Manifest, board: Board) -> list[Problem]:
         board.name,
         radio=radio,
         pairwise=manifest.appliance.pairwise,
+        settings=any("settings" in table.devices for table in manifest.enclaves.values()),
     )
     if size <= ROOM and len(names) <= MOST_ENCLAVES:
         return []

@@ -25,6 +25,7 @@ from firmware.memory import (
 )
 from firmware.modules import code_digest
 from firmware.monitor_features import (
+    Feature,
     absent_calls,
     feature_reasons,
     log_bytes,
@@ -78,7 +79,7 @@ def make_plan(manifest: Manifest, board: Board, sizes: RuntimeSizes | None = Non
         board=board,
         tags=tuple(manifest.tags),
         tasks=tuple(
-            replace(task, calls=task.calls & ~absent_calls(features))
+            replace(task, calls=_calls_with(features, task))
             for task in _tasks(manifest, board, sizes, memory.tasks, numbers)
         ),
         channels=_channels(manifest, queue_sizes, memory.queues),
@@ -100,6 +101,17 @@ def make_plan(manifest: Manifest, board: Board, sizes: RuntimeSizes | None = Non
 def _stack(enclave: schema.Enclave) -> int:
     """The stack in bytes, such that the saved window behind it is aligned."""
     return round_up(enclave.stack, WINDOW_GRAIN)
+
+
+def _calls_with(features: frozenset[Feature], task: Task) -> int:
+    """What this task may ask of a monitor with these features.
+
+    The attester tells a digest of the board's settings, where an enclave reads them.
+    """
+    calls = task.calls
+    if Feature.SETTINGS in features and task.entry == "attester_main":
+        calls |= _calls((Call.STORE_GET,))
+    return calls & ~absent_calls(features)
 
 
 def _calls(calls: tuple[Call, ...]) -> int:

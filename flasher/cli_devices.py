@@ -103,7 +103,8 @@ def secrets(folder: Path, count: int, uri: str, as_json: bool) -> None:
 def settings(words: tuple[str, ...], port: str | None, as_json: bool) -> None:
     """Show what a board was given for its appliance to read, or give it exactly these settings.
 
-    They are fixed once the board is provisioned.
+    They are fixed once the board is provisioned. On stderr: the digest that its evidence tells,
+    and that a policy.toml may ask for.
     """
     from flasher import console, ports  # noqa: PLC0415
     from flasher import settings as given  # noqa: PLC0415
@@ -112,6 +113,7 @@ def settings(words: tuple[str, ...], port: str | None, as_json: bool) -> None:
     if words:
         given.give(path, given.parse(words))
     held = given.read(path)
+    console.say(f"in evidence, and for a policy: {given.digest(held)}")
     lines = [f"{name}={value}" for name, value in held.items()]
     console.result(held, lines or ["it has no settings"], as_json)
 

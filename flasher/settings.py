@@ -7,6 +7,7 @@ that whoever holds the cable later cannot change them.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 
@@ -44,6 +45,11 @@ def encode(settings: Mapping[str, str]) -> str:
             f"the settings take {size} bytes, a board has room for {SETTINGS_MAX}", "shorten them"
         )
     return text
+
+
+def digest(settings: Mapping[str, str]) -> str:
+    """The SHA-256, in hex, by which a board with these tells them in its evidence."""
+    return hashlib.sha256(encode(settings).encode()).hexdigest()
 
 
 def decode(text: str) -> dict[str, str]:

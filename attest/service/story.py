@@ -41,6 +41,7 @@ NAMES = {
     "reference values": "Reference values",
     "runtime": "Runtime",
     "security counter": "Security counter",
+    "settings": "Settings of this board",
     "signature": "Signature of the evidence",
     "signing key": "Signing key",
     "version": "Version",
@@ -75,6 +76,7 @@ class Facts:
     security_counter: int
     certificate: str | None
     policy: bytes
+    settings: str | None  # digest; None: no enclave reads them, or a pairwise identity
     parts: tuple[tuple[str, str, str], ...]  # name, version or "", digest
 
 
@@ -188,6 +190,7 @@ def facts_of(result: Result) -> Facts | None:
         security_counter=boot.security_counter,
         certificate=boot.subject,
         policy=boot.policy_digest,
+        settings=None if token.settings is None else token.settings.hex(),
         parts=_parts(token.components),
     )
 
@@ -203,6 +206,7 @@ def _pairwise_facts(answer: response.Response) -> Facts | None:
         security_counter=endorsed.security_counter,
         certificate=None,
         policy=endorsed.policy_digest,
+        settings=None,
         parts=_parts(shown.components),
     )
 

@@ -54,7 +54,7 @@ MEMORY, BUS, USAGE = 4, 5, 6  # exception numbers
 def attest_state(enclaves: int = ENCLAVES, subject: int = 0, gates: int = 0) -> bytes:
     """struct attest_state (include/coffret/attest.h): an hour up, an empty log."""
     counts = struct.pack("<44xI128x", enclaves)
-    one = struct.pack("<I16x16xI192x", subject, gates)
+    one = struct.pack("<I16x16xI192x36x", subject, gates)
     return struct.pack("<I", 3600) + counts[4:] + one
 
 

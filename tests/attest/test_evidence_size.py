@@ -50,6 +50,8 @@ def test_the_size_is_that_of_the_longest_token(count: int, gates: int) -> None:
     enrolling = len(evidence.write(asked, device.alias))
     most = evidence_size.token_size(names, "1.2.3", gates, pairwise=True)
     assert most == max(enrolling, evidence_size.token_size(names, "1.2.3", gates))
+    given = len(evidence.write(replace(longest, settings=bytes(32)), device.alias))
+    assert evidence_size.token_size(names, "1.2.3", gates, settings=True) == given
     assert evidence_size.PROFILE == evidence.PROFILE_URI
 
 

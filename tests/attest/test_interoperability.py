@@ -81,7 +81,10 @@ ENROLLED = replace(
 )
 
 
-@pytest.mark.parametrize("device", [GOOD, REPORT, ENROLLED])
+SET_UP = replace(GOOD, token_changes={"settings": bytes(32)})
+
+
+@pytest.mark.parametrize("device", [GOOD, REPORT, ENROLLED, SET_UP])
 def test_token_follows_the_cddl_of_its_profile(device: SimulatedDevice) -> None:
     payload = cose.read1(device.answer().token).payload
     schema("evidence").validate_cbor(payload)
@@ -112,6 +115,7 @@ def test_but_for_profile_and_added_claims_it_is_the_token_of_rfc_9783() -> None:
         (evidence.HEALTH, {}),
         (evidence.SUBJECT, {1: "enclave:coach"}),
         (evidence.PAIRWISE, {1: bytes(32), 2: bytes(63)}),
+        (evidence.SETTINGS, bytes(31)),
         (2401, 1),
     ],
 )

@@ -45,6 +45,16 @@ def test_a_whole_policy_is_read_and_appliances_override_the_general_rules(tmp_pa
     )
 
 
+def test_settings_are_asked_for_by_their_digests(tmp_path: Path) -> None:
+    one, other = "ab" * 32, "cd" * 32
+    text = f'settings = ["{one}"]\n[appliance.thermostat]\nsettings = ["{other}"]\n'
+    policy = policy_file.read(written(tmp_path, text))
+    assert policy.rules.settings == (bytes.fromhex(one),)
+    assert policy.rules_for("thermostat").settings == (bytes.fromhex(other),)
+    with pytest.raises(ApplianceError, match="SHA-256"):
+        policy_file.read(written(tmp_path, 'settings = ["ab"]\n'))
+
+
 def test_an_empty_file_asks_what_no_file_asks(tmp_path: Path) -> None:
     assert policy_file.read(written(tmp_path, "")).rules == DEFAULT.rules
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import boards
-from attest import keys, open_inventory
+from attest import certificate, evidence, keys, open_inventory, p256
 from boards.errors import CoffretError
+from enclaves import cose
 from firmware.bundle import Bundle
 from firmware.fit import board_problems
 from firmware.manifest import load
@@ -23,6 +25,7 @@ from flasher.errors import RefusedError
 from flasher.messages import SETTINGS_MAX, GroupError
 from flasher.provision import provision
 from flasher.smp import Board
+from tests.attest.cddl import schema
 from tests.machine.bench import Running, build_for, running, write_appliance
 from tests.qemu import needs_qemu
 
@@ -95,6 +98,34 @@ def test_a_secured_board_keeps_its_settings_whoever_has_the_cable(
             assert denied.value.code == GroupError.ACCESS_DENIED
     assert settings.read(port) == {"room": "attic"}
     assert not settings.give(port, {"room": "attic"}), "the same again is no change"
+
+
+@needs_qemu
+def test_the_evidence_tells_a_digest_of_what_the_board_was_given(board: Running) -> None:
+    port = board.virtual.port
+
+    def told() -> str:
+        with Board.open(port) as link:
+            token = link.evidence(bytes(32)).token
+        schema("evidence").validate_cbor(cose.read1(token).payload)
+        claimed = evidence.verify(token, _alias(port)).settings
+        assert claimed is not None
+        return claimed.hex()
+
+    assert told() == settings.digest({})
+    settings.give(port, GIVEN)
+    assert told() == settings.digest(GIVEN)
+    settings.give(port, {**GIVEN, "room": "cellar"})
+    assert told() == settings.digest({**GIVEN, "room": "cellar"}) != settings.digest(GIVEN)
+    whole = "x" * SETTINGS_MAX
+    with Board.open(port) as link:
+        link.set_settings(whole)
+    assert told() == hashlib.sha256(whole.encode()).hexdigest()
+
+
+def _alias(port: str) -> p256.PublicKey:
+    with Board.open(port) as link:
+        return certificate.read(link.evidence(bytes(32)).certificate).alias_key
 
 
 @needs_qemu

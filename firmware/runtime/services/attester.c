@@ -5,6 +5,7 @@
 
 #include "coffret/attest.h"
 #include "coffret/boot_access.h"
+#include "coffret/store.h"
 #include "coffret/syscall.h"
 #include "coffret/tables.h"
 #include "image_config.h"
@@ -22,6 +23,24 @@ ATTESTER_BSS static uint8_t piece[LOG_PIECE];
 static bool send(const void *data, size_t length) {
     return syscall3(SYS_EVIDENCE_DONE, (uint32_t)data, length, EVIDENCE_MORE) == 0;
 }
+
+#if COFFRET_HAS_SETTINGS
+ATTESTER_BSS static uint8_t settings[SETTINGS_MAX];
+
+// Settings that were never given are the empty text. Of some that cannot be read nothing is said.
+static void hash_settings(void) {
+    const struct boot_services *services = boot_services();
+    struct sha256_context hash;
+    int32_t length = syscall3(SYS_STORE_GET, STORE_BOARD_SETTINGS, (uint32_t)settings, sizeof settings);
+    if (length < 0 && length != ERR_NOT_FOUND) {
+        return;
+    }
+    services->sha256_init(&hash);
+    services->sha256_update(&hash, settings, length < 0 ? 0u : (size_t)length);
+    services->sha256_finish(&hash, state.settings_digest);
+    state.has_settings = 1;
+}
+#endif
 
 static const char *task_name(uint8_t task) {
     return task < coffret_counts.tasks ? coffret_tasks[task].name : "monitor";
@@ -77,6 +96,9 @@ static void look(uint32_t subject) {
     memset(&state, 0, sizeof state);
     state.uptime_s = (uint32_t)(syscall_time() / US_PER_S);
     hash_log();
+#if COFFRET_HAS_SETTINGS
+    hash_settings();
+#endif
     state.enclaves = coffret_counts.enclaves < ATTEST_ENCLAVES ? coffret_counts.enclaves : ATTEST_ENCLAVES;
     for (uint32_t task = 0; task < state.enclaves; task++) {
         struct task_info info;

@@ -19,9 +19,10 @@ enum claim {
     CLAIM_COMPONENTS = 2399,
     CLAIM_HEALTH = -75001,
     CLAIM_SUBJECT = -75002,
-    CLAIM_PAIRWISE = -75003
+    CLAIM_PAIRWISE = -75003,
+    CLAIM_SETTINGS = -75004
 };
-#define CLAIMS 11u              // one more when an enclave was asked for, or to enrol a pairwise identity
+#define CLAIMS 11u              // one more when an enclave was asked for or to enrol a pairwise identity, one of settings
 #define PAIRWISE_CLAIMS 7u
 enum component_key { COMPONENT_TYPE = 1, COMPONENT_VALUE = 2, COMPONENT_VERSION = 4, COMPONENT_SIGNER = 5 };
 enum health_key { HEALTH_LOG = 1, HEALTH_LOG_FIRST = 2, HEALTH_LOG_NEXT = 3, HEALTH_ENCLAVES = 4 };
@@ -206,11 +207,12 @@ static void put_pairwise_claims(struct token_maker *maker, struct sha256_context
 static void put_claims(struct token_maker *maker, struct sha256_context *hash) {
     const struct handoff *facts = maker->facts;
     bool enrol = TOKEN_HAS_PAIRWISE && maker->pairwise != NULL;
+    bool settings = TOKEN_HAS_SETTINGS && maker->state->has_settings != 0;
     if (shown(maker) != NULL) {
         put_pairwise_claims(maker, hash);
         return;
     }
-    cbor_write_map(&maker->writer, maker->state->subject != 0 || enrol ? CLAIMS + 1u : CLAIMS);
+    cbor_write_map(&maker->writer, CLAIMS + (maker->state->subject != 0 || enrol) + settings);
     put_bytes(maker, hash, CLAIM_NONCE, maker->nonce, maker->nonce_length);
     put_bytes(maker, hash, CLAIM_INSTANCE_ID, facts->identity.instance_id, sizeof facts->identity.instance_id);
     put_uint(maker, hash, CLAIM_UPTIME, maker->state->uptime_s);
@@ -224,6 +226,9 @@ static void put_claims(struct token_maker *maker, struct sha256_context *hash) {
     }
     if (enrol) {
         put_enrolment(maker, hash);
+    }
+    if (settings) {
+        put_bytes(maker, hash, CLAIM_SETTINGS, maker->state->settings_digest, sizeof maker->state->settings_digest);
     }
 }
 

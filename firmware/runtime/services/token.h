@@ -17,9 +17,11 @@
 
 #ifdef BOARD_SECURE_WORLD
 #define TOKEN_HAS_PAIRWISE 0            // boot makes the token there, and knows nothing of what is in an image
+#define TOKEN_HAS_SETTINGS 1
 #else
 #include "image_config.h"
 #define TOKEN_HAS_PAIRWISE COFFRET_HAS_PAIRWISE
+#define TOKEN_HAS_SETTINGS COFFRET_HAS_SETTINGS
 #endif
 
 #define TOKEN_PIECE_SIZE 96u            // the longest single item: a text of 64, a nonce of 64, with their heads

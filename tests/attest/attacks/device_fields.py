@@ -105,6 +105,15 @@ def token_fields() -> Iterator[Field]:
     )
     yield Field(
         TOKEN,
+        "settings",
+        (evidence.SETTINGS,),
+        digest("other settings"),
+        "settings",
+        "other settings than the policy allows",
+        optional=True,
+    )
+    yield Field(
+        TOKEN,
         "profile",
         (evidence.PROFILE,),
         "tag:psacertified.org,2023:psa#tfm",

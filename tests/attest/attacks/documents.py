@@ -34,7 +34,15 @@ def _enrolled(device: SimulatedDevice, verifier: str) -> Enrolment:
     return Enrolment(pairwise.verifier_id(verifier), public)
 
 
-OURS = replace(GOOD, token_changes={"subject": ASKED, "enrolment": _enrolled(GOOD, VERIFIER)})
+GIVEN = digest("settings of this board")
+OURS = replace(
+    GOOD,
+    token_changes={
+        "subject": ASKED,
+        "enrolment": _enrolled(GOOD, VERIFIER),
+        "settings": GIVEN,
+    },
+)
 
 
 def _elsewhere(what: str, **changes: object) -> SimulatedDevice:
@@ -58,6 +66,7 @@ def _elsewhere(what: str, **changes: object) -> SimulatedDevice:
         token_changes={
             "subject": subject,
             "enrolment": _enrolled(GOOD, what),
+            "settings": digest(f"settings of {what}"),
             "health": health,
             "nonce": nonce,
             **told,
@@ -68,7 +77,7 @@ def _elsewhere(what: str, **changes: object) -> SimulatedDevice:
 
 OTHER = _elsewhere("another device", secret=digest("another device"))
 EARLIER = _elsewhere("last year")
-STRICT = Policy(rules=Rules(maximum_faults=3))
+STRICT = Policy(rules=Rules(maximum_faults=3, settings=(GIVEN,)))
 
 Key = int | str
 Path = tuple[Key, ...]

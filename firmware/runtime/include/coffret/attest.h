@@ -39,6 +39,9 @@ struct attest_state {
     struct mpu_region grants[TASK_GRANTS];
     uint32_t gates;
     struct attest_gate gate[ATTEST_GATES];
+    // Of the board's settings, as it keeps them, in an image where an enclave reads them.
+    uint32_t has_settings;      // 0: nothing is said of settings
+    uint8_t settings_digest[32];
 };
 
 // The reply to `nonce` (32, 48 or 64 bytes), in pieces to `send`, which returns false to give up: length of the token and
