@@ -25,7 +25,7 @@ from tests.qemu import Machine, needs_qemu
 
 pytestmark = needs_qemu
 
-SILENT_S = 20
+SILENT_S = 60
 SLOT_B = FLASH + 0x8_0000
 FLOOD, QUEUES, QUEUE_SIZE, BEHIND_FLOODED = 0xF100D, 0x2000_8400, 0x100, 19  # program.h
 NO_ANSWER = 0x7FFF  # orders.h

@@ -59,7 +59,21 @@ static void send_frame(const uint8_t *frame, size_t length) {
     host.line[host.end++] = '\n';
 }
 
-// The next packet of the input, framed. False: that was all.
+// The header of a request for the command of that number.
+static void put_header(uint8_t *header, uint8_t first, size_t length) {
+    const uint8_t *command = commands[first & 15u];
+    header[0] = (uint8_t)((first & SECOND_VERSION ? 8u : 0u) | (first & WRITES ? 2u : 0u));
+    header[1] = 0;
+    header[2] = (uint8_t)(length >> 8);
+    header[3] = (uint8_t)length;
+    header[4] = 0;
+    header[5] = command[0];
+    header[6] = 7;
+    header[7] = command[1];
+}
+
+// The next packet of the input, framed; behind a number that is no command's the header is the input's too. False: that
+// was all.
 static bool next_packet(void) {
     static uint8_t frame[SMP_BUFFER + 16u];
     if (host.length < HEAD) {
@@ -69,19 +83,20 @@ static bool next_packet(void) {
     size_t length = (size_t)(at[1] | at[2] << 8);
     length = length < host.length - HEAD ? length : host.length - HEAD;
     length = length < SMP_BUFFER - SMP_HEADER ? length : SMP_BUFFER - SMP_HEADER;
-    const uint8_t *command = commands[(at[0] & 15u) % COMMANDS];
-    const uint8_t header[SMP_HEADER] = {
-        (uint8_t)((at[0] & SECOND_VERSION ? 8u : 0u) | (at[0] & WRITES ? 2u : 0u)), 0, (uint8_t)(length >> 8),
-        (uint8_t)length, 0, command[0], 7, command[1]};
-    uint16_t size = (uint16_t)(SMP_HEADER + length + 2u);
+    uint8_t *payload = frame + 2;
+    if ((at[0] & 15u) < COMMANDS) {
+        put_header(payload, at[0], length);
+        payload += SMP_HEADER;
+    }
+    memcpy(payload, at + HEAD, length);
+    uint8_t *end = payload + length;
+    uint16_t size = (uint16_t)(end - frame); // without its own two bytes, with the two of the CRC
     frame[0] = (uint8_t)(size >> 8);
     frame[1] = (uint8_t)size;
-    memcpy(frame + 2, header, SMP_HEADER);
-    memcpy(frame + 2 + SMP_HEADER, at + HEAD, length);
-    uint16_t crc = crc16(frame + 2, SMP_HEADER + length);
-    frame[size] = (uint8_t)(crc >> 8);
-    frame[size + 1u] = (uint8_t)crc;
-    send_frame(frame, size + 2u);
+    uint16_t crc = crc16(frame + 2, size - 2u);
+    *end++ = (uint8_t)(crc >> 8);
+    *end++ = (uint8_t)crc;
+    send_frame(frame, (size_t)(end - frame));
     host.data += HEAD + length;
     host.length -= HEAD + length;
     return true;
