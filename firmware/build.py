@@ -213,6 +213,7 @@ def _pack(
         functions=linked.functions,
         boot=boot,
         lms_keys=tuple(trusted.key for trusted in trust.lms_keys),
+        trust=means.trust,
         trees=means.trees,
         compiler=means.toolchain.identity,
     )

@@ -212,8 +212,9 @@ def rebuild_command(bundle: Path, appliance: Path | None, key: str | None, as_js
 
     With APPLIANCE: from that folder instead, whose sources are compared too. With another signing
     key than BUNDLE's, everything is compared but what depends on the key: the signatures, and boot,
-    which has the keys it trusts in it. Exit 0: the same. 1: something differs, and what, inputs
-    first.
+    which has the keys it trusts in it. A bundle built with --trust has those recorded (trust.json):
+    they are used again, and boot is compared. Exit 0: the same. 1: something differs, and what,
+    inputs first.
     """
     from boards.errors import NO  # noqa: PLC0415
     from boards.model import load as load_board  # noqa: PLC0415
@@ -227,6 +228,7 @@ def rebuild_command(bundle: Path, appliance: Path | None, key: str | None, as_js
         left_out,
         recorded_appliance,
         same_key,
+        trust_to_use,
     )
 
     found = load_bundle(bundle)
@@ -237,7 +239,8 @@ def rebuild_command(bundle: Path, appliance: Path | None, key: str | None, as_js
                 appliance = recorded_appliance(found, Path(folder) / "sources")
             manifest = load(appliance).with_profile(found.facts.profile)
             with _means(manifest, board, Signing(key)) as usual:
-                means = replace(usual, work=Path(folder) / "work")
+                work, trust = Path(folder) / "work", trust_to_use(found)
+                means = replace(usual, work=work, trust=trust)
                 again = build(manifest, board, Path(folder) / "b", means)
         except ApplianceError as error:
             refuse(error, as_json)

@@ -53,11 +53,12 @@ from firmware.modules import Module
 from firmware.plan import Plan
 from firmware.provenance import provenance
 from firmware.recorded_sources import SOURCES_FILE, recorded_sources
+from firmware.recorded_trust import TRUST_FILE, recorded_trust
 from firmware.sbom import APACHE, MIT, Part, Tool, sbom
 from firmware.sources import Trees
 from firmware.symbols import SYMBOLS_FILE, Named, symbols
 from firmware.tables import Component
-from firmware.trust import key_hash
+from firmware.trust import Trust, key_hash
 
 _FILES = Files()
 UF2_FILE = "appliance.uf2"
@@ -82,6 +83,7 @@ class Parts:
     trees: Trees
     compiler: str
     lms_keys: tuple[LmsPublicKey, ...] = ()  # of boot
+    trust: Trust | None = None  # what boot was told to trust; None: who signs the bundle
 
 
 def assemble(
@@ -128,6 +130,8 @@ def assemble(
         SIGNING_KEY: pem,
         SOURCES_FILE: recorded_sources(parts.manifest),
     }
+    if parts.trust is not None:
+        files[TRUST_FILE] = recorded_trust(parts.trust)
     if parts.lms_keys:
         files[LMS_KEYS] = "".join(key.pem() for key in parts.lms_keys).encode()
     if parts.functions:
@@ -279,6 +283,7 @@ def _facts(
             "mbedtls": parts.trees.mbedtls.identity,
             **{module.file_name: module.digest.hex() for module in parts.modules},
             **{f"package {each.name}": each.digest.hex() for each in parts.manifest.packages},
+            **({TRUST_FILE: _hex(files[TRUST_FILE])} if TRUST_FILE in files else {}),
         },
         switches=dict(sorted(parts.switches.items())),
         tools={tool.name: tool.version for tool in _tools(parts)},

@@ -9,17 +9,24 @@ from pathlib import Path
 
 from boards.errors import USAGE, CoffretError
 from firmware.bundle import LMS_KEYS, Bundle
+from firmware.contents import DFU_FILE, HEX_FILE, UF2_FILE
 from firmware.recorded_sources import SOURCES_FILE, unpack_sources
+from firmware.recorded_trust import TRUST_FILE, read_trust
+from firmware.trust import Trust
 
-# What a person without the signing key cannot make again: what is signed with it, and boot, which
-# has the keys it trusts in it; symbols.json names the images' digests. The images' code is compared
-# as elf/slot_a.elf and elf/slot_b.elf.
-_KEYED_FILES = frozenset(
+# What a person without the signing key cannot make again: what is signed with it (a file for the
+# first flash too, which has an image in it); symbols.json names the images' digests. The images'
+# code is compared as elf/slot_a.elf and elf/slot_b.elf.
+_SIGNED_FILES = frozenset(
     (
-        *("symbols.json", "slot_a.bin", "slot_b.bin", "corim.cbor", "provenance.intoto.jsonl"),
-        *("signing.pub.pem", "boot.elf", "boot.bin", LMS_KEYS),
+        *("slot_a.bin", "slot_b.bin", "corim.cbor", "provenance.intoto.jsonl"),
+        *(UF2_FILE, DFU_FILE, HEX_FILE),
     )
 )
+_KEYED_FILES = _SIGNED_FILES | {"symbols.json", "signing.pub.pem"}
+# Where it is not recorded whom boot trusts, or an LMS key is among them, whose signatures are
+# others each time and without which nothing can be built for it.
+_BOOT_FILES = frozenset(("boot.elf", "boot.bin", LMS_KEYS))
 # An image's boot record names its signer, so its digest covers that name.
 _KEYED_DIGESTS = frozenset(("image_a", "image_b"))
 
@@ -39,7 +46,7 @@ class Difference:
 def differences(bundle: Bundle, again: Bundle) -> tuple[Difference, ...]:
     """What differs, inputs first, since they explain the rest. Empty: the bundle reproduces.
 
-    With another signing key, what depends on it is left out: see `same_key`.
+    What whoever builds again cannot make is left out: see `left_out`.
     """
     return tuple(_differences(bundle, again))
 
@@ -61,20 +68,43 @@ def same_key(bundle: Bundle, again: Bundle) -> bool:
     return bundle.facts.reference.signer_id == again.facts.reference.signer_id
 
 
+def trust_to_use(bundle: Bundle) -> Trust | None:
+    """Whom boot was built to trust, if that is recorded and can be built again; else None.
+
+    Raises CoffretError (1): the record is none.
+    """
+    if TRUST_FILE not in bundle.facts.contents:
+        return None
+    trust = read_trust(bundle.folder / TRUST_FILE)
+    return None if trust.post_quantum else trust
+
+
 def left_out(bundle: Bundle, again: Bundle) -> str:
     """What is not compared, and why; empty: everything is."""
+    trust = trust_to_use(bundle)
+    what = "signatures and boot" if trust is None else "signatures"
     if not same_key(bundle, again):
-        return "signatures and boot left out: another key signs here"
+        return f"{what} left out: another key signs here"
     if LMS_KEYS in bundle.facts.contents:
-        return "signatures and boot left out: LMS signatures are others each time"
+        return f"{what} left out: LMS signatures are others each time"
+    if trust is not None and trust.threshold > 1:
+        return f"{what} left out: others signed too"
     return ""
+
+
+def _names_left_out(bundle: Bundle, again: Bundle) -> frozenset[str]:
+    if not left_out(bundle, again):
+        return frozenset()
+    trust = trust_to_use(bundle)
+    names = _SIGNED_FILES if same_key(bundle, again) else _KEYED_FILES | _KEYED_DIGESTS
+    if trust is None:
+        names |= _BOOT_FILES | {TRUST_FILE}
+    return names
 
 
 def _differences(bundle: Bundle, again: Bundle) -> Iterator[Difference]:
     one, other = bundle.facts, again.facts
-    skipped = frozenset() if same_key(bundle, again) else _KEYED_FILES | _KEYED_DIGESTS
-    if LMS_KEYS in one.contents:
-        skipped |= _KEYED_FILES  # an LMS signature is another one each time
+    skipped = _names_left_out(bundle, again)
     for kind, mine, theirs in (
         ("input", one.inputs, other.inputs),
         ("tool", one.tools, other.tools),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,9 @@ from attest import corim
 from boards.errors import CoffretError
 from firmware.bundle import BundleError, load_bundle
 from firmware.cli import mount
-from firmware.trust import TrustError, key_hash
+from firmware.lms import LmsPublicKey
+from firmware.recorded_trust import read_trust, recorded_trust
+from firmware.trust import Trust, TrustedKey, TrustedLmsKey, TrustError, key_hash
 from firmware.trust_file import load_trust
 from tests.softhsm import new_token
 
@@ -205,3 +207,106 @@ def test_trust_file_that_cannot_work_is_refused(tmp_path: Path, text: str, words
     file.write_text(text)
     with pytest.raises(TrustError, match=words):
         load_trust(file)
+
+
+def trusting(folder: Path, threshold: int) -> Path:
+    """A trust file: FIRST of generation 1, SECOND for the bench, and a third."""
+    third = ec.derive_private_key(43, ec.SECP256R1()).public_key()
+    write_public(folder / "first.pem", FIRST.public_key())
+    write_public(folder / "second.pem", SECOND.public_key())
+    write_public(folder / "third.pem", third)
+    file = folder / "trust.toml"
+    file.write_text(
+        f"threshold = {threshold}\n"
+        '[[key]]\nfile = "first.pem"\ngeneration = 1\n'
+        '[[key]]\nfile = "second.pem"\nrole = "development"\n'
+        '[[key]]\nfile = "third.pem"\n'
+    )
+    return file
+
+
+def test_whom_boot_trusts_is_an_input_that_a_rebuild_uses_again(tmp_path: Path) -> None:
+    """Somebody else's key signs the second build: boot is the same, for its keys are recorded."""
+    key, other = write_key(tmp_path / "1.pem", FIRST), write_key(tmp_path / "2.pem", SECOND)
+    bundle = tmp_path / "bundle"
+    build = ("build", ROOT / "examples/hello", "--board", "mps2-an385", "-o", bundle)
+    done = coffret(*build, "--key", key, "--trust", trusting(tmp_path, 1))
+    assert done.exit_code == 0, done.output
+    facts = load_bundle(bundle).facts
+    assert facts.inputs["trust.json"] == facts.contents["trust.json"]
+    told = (bundle / "trust.json").read_text()
+    assert "PRIVATE" not in told and str(tmp_path) not in told
+    again = coffret("rebuild", bundle, "--key", other)
+    assert again.exit_code == 0, again.output
+    assert "reproduces (signatures left out" in again.output
+    assert read_trust(bundle / "trust.json") == load_trust(tmp_path / "trust.toml")
+
+
+@pytest.mark.all
+def test_a_boot_that_trusts_others_than_it_says_does_not_reproduce(tmp_path: Path) -> None:
+    """The liar writes a trust file of their own into the bundle, and its digest with it."""
+    key = write_key(tmp_path / "1.pem", FIRST)
+    build = ("build", ROOT / "examples/hello", "--board", "mps2-an385", "--key", key)
+    trust = trusting(tmp_path, 1)
+    assert coffret(*build, "-o", tmp_path / "honest", "--trust", trust).exit_code == 0
+    trust.write_text(trust.read_text().replace('role = "development"\n', ""))
+    assert coffret(*build, "-o", tmp_path / "lying", "--trust", trust).exit_code == 0
+    assert coffret("rebuild", tmp_path / "lying", "--key", key).exit_code == 0
+    mixed = tmp_path / "mixed"
+    shutil.copytree(tmp_path / "lying", mixed)
+    honest = tmp_path / "honest"
+    swapped = ("trust.json", "bundle.json", "provenance.intoto.jsonl", "corim.cbor")
+    for name in swapped:
+        shutil.copy(honest / name, mixed / name)
+    assert coffret("rebuild", mixed, "--key", key).exit_code == 1  # its boot is not what it says
+
+
+@pytest.mark.all
+def test_a_bundle_that_two_signed_reproduces_but_for_the_signatures(tmp_path: Path) -> None:
+    first, other = write_key(tmp_path / "1.pem", FIRST), write_key(tmp_path / "2.pem", SECOND)
+    bundle = tmp_path / "bundle"
+    done = coffret(
+        *("build", ROOT / "examples/hello", "--board", "mps2-an385", "-o", bundle),
+        *("--unsigned", "--public-key", write_public(tmp_path / "public.pem", FIRST.public_key())),
+        *("--trust", trusting(tmp_path, 2)),
+    )
+    assert done.exit_code == 0, done.output
+    for key in (other, first):
+        assert coffret("sign", bundle, "--key", key).exit_code == 0
+    again = coffret("rebuild", bundle, "--key", first)
+    assert again.exit_code == 0, again.output
+    assert "signatures left out" in again.output
+
+
+def test_a_trust_record_that_is_none_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "trust.json"
+    good = recorded_trust(load_trust(trusting(tmp_path, 1)))
+    bad = [
+        b"",
+        b"[]",
+        good[:-20],
+        good.replace(b'"threshold": 1', b'"threshold": 9'),
+        good.replace(b'"threshold": 1', b'"threshold": "1"'),
+        good.replace(b'"release"', b'"king"'),
+        good.replace(b'"04', b'"05'),
+        good.replace(b'"generation": 1', b'"generation": -1'),
+        good.replace(b'"lms_keys": []', b'"lms_keys": [{"public_key": "00"}]'),
+        good.replace(b'"threshold"', b'"more": 1, "threshold"'),
+    ]
+    for content in bad:
+        assert content != good
+        file.write_bytes(content)
+        with pytest.raises(CoffretError) as caught:
+            read_trust(file)
+        assert str(file) in caught.value.message
+    whole = Trust(
+        (TrustedKey(FIRST.public_key(), 3), TrustedKey(SECOND.public_key(), 0, True)),
+        2,
+        (TrustedLmsKey(LmsPublicKey(bytes(16), bytes(range(32))), 7, True),),
+        decommission=False,
+    )
+    assert {each.name for each in fields(Trust)} == {
+        *("keys", "threshold", "lms_keys", "decommission")  # one more: record it too
+    }
+    file.write_bytes(recorded_trust(whole))
+    assert read_trust(file) == whole
