@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -118,6 +119,7 @@ def test_token_says_how_the_system_is(board: Board) -> None:
     assert evidence.boot_count == 1
     assert evidence.health.counts == ((0, 0), (1, 0))  # the coach ended with a fault
     assert evidence.subject is None
+    assert evidence.settings == hashlib.sha256(b"").digest()  # none were given
     later, _ = verified(board, bytes(32))
     assert later.uptime >= evidence.uptime
     assert later.health.log_digest == evidence.health.log_digest

@@ -237,6 +237,15 @@ COMPILER_MUTANTS = (
         ),
     ),
     *_of(
+        "firmware.plan",
+        (
+            "no room for what is dropped",
+            "        depth += 1\n",
+            "        depth += 0\n",
+            f"{_PLAN}queues_have_room_for_every_message_and_its_length",
+        ),
+    ),
+    *_of(
         "firmware.planner",
         (
             "one message over the budget",
@@ -273,12 +282,6 @@ COMPILER_MUTANTS = (
             "mask(label(manifest.sinks[name].accepts), numbers))",
             "(1 << len(numbers)) - 1)",
             _LINKED,
-        ),
-        (
-            "no room for what is dropped",
-            "        depth += 1\n",
-            "        depth += 0\n",
-            f"{_PLAN}queues_have_room_for_every_message_and_its_length",
         ),
         (
             "its own slot to write",

@@ -80,7 +80,7 @@ const struct task coffret_tasks[] = {
      .kind = TASK_SERVICE, .priority = 8, .restart = RESTART_ON_FAULT},
     {.name = "attester", .entry = attester_main, .memory = REGION(4u, RAM(0x3FE000u), 13u, RAM_ACCESS),
      .grants = {REGION(5u, BOARD_BOOT_BASE, 16u, CODE_ACCESS), NO_REGION(6u)}, .memory_base = RAM(0x3FE000u), .memory_size = 0x2000u,
-     .stack_base = RAM(0x3FE000u), .stack_size = ATTESTER_STACK, .calls = 0x360020F1u, .backoff_ms = 10,
+     .stack_base = RAM(0x3FE000u), .stack_size = ATTESTER_STACK, .calls = 0x361020F1u, .backoff_ms = 10,
      .kind = TASK_SERVICE, .priority = 8, .restart = RESTART_ON_FAULT},
 };
 const struct channel coffret_channels[1];
