@@ -7,6 +7,7 @@ but whoever reads a verdict must see whether somebody only put it there.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,11 +48,8 @@ def read(bundle: Path, signing_key: Path | None, folder: Path | None) -> BundleR
     if signing_key is not None:
         signer = keys.load_public(signing_key)
         return BundleReferences(load_bundle(bundle, signer), signer)
-    values = load_bundle(bundle)
-    if SIGNING not in keys.present(folder):
-        return BundleReferences(values, None)
-    own = keys.load(SIGNING, folder).public
-    try:
-        return BundleReferences(load_bundle(bundle, own), own)
-    except CoffretError:
-        return BundleReferences(values, None)
+    if SIGNING in keys.present(folder):
+        own = keys.load(SIGNING, folder).public
+        with suppress(CoffretError):  # another's, or none at all: that is said below
+            return BundleReferences(load_bundle(bundle, own), own)
+    return BundleReferences(load_bundle(bundle), None)

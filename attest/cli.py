@@ -22,6 +22,7 @@ from attest import (
     serve_cli,
 )
 from attest.errors import AttestError
+from attest.lms_keys import LmsKey
 from attest.p256 import PublicKey
 from attest.paths import inventory_location
 from attest.response import Response
@@ -76,13 +77,11 @@ def new_key(role: str, folder: Path | None, as_json: bool) -> None:
     An LMS key is for the second, hash-based signature of images: it makes 1,024, two for each
     build, and its file must never be copied or put back from a backup.
     """
-    if lms_keys.ROLE.fullmatch(role):
+    is_lms = lms_keys.ROLE.fullmatch(role)
+    if is_lms:
         click.echo("making an LMS key: some ten seconds", err=True)
-        lms = lms_keys.create(role, folder)
-        _say(_lms_json(lms), _lms_lines(lms), as_json)
-        return
-    key = keys.create(role, folder)
-    _say(_key_json(key), [f"{key.role}: {key.path}", f"key hash {key.key_hash.hex()}"], as_json)
+    key = lms_keys.create(role, folder) if is_lms else keys.create(role, folder)
+    _say(_key_json(key), _key_lines(key), as_json)
 
 
 @keys_group.command("list")
@@ -90,11 +89,13 @@ def new_key(role: str, folder: Path | None, as_json: bool) -> None:
 @JSON
 def list_keys(folder: Path | None, as_json: bool) -> None:
     """List the keys there are."""
-    found = [keys.load(role, folder) for role in keys.present(folder)]
-    lms = [lms_keys.load(lms_keys.path_of(role, folder)) for role in lms_keys.present(folder)]
-    lines = [f"{key.role:<16} {key.key_hash.hex()}" for key in found]
-    lines += [f"{key.role:<16} {key.key_hash.hex()} {key.remaining} left" for key in lms]
-    document = [*map(_key_json, found), *map(_lms_json, lms)]
+    found = [_key(role, folder) for role in (*keys.present(folder), *lms_keys.present(folder))]
+    lines = [
+        f"{key.role:<16} {key.key_hash.hex()}"
+        + (f" {key.remaining} left" if isinstance(key, LmsKey) else "")
+        for key in found
+    ]
+    document = [_key_json(key) for key in found]
     _say(document, lines or ["no keys yet: coffret keys new ROLE"], as_json)
 
 
@@ -104,12 +105,8 @@ def list_keys(folder: Path | None, as_json: bool) -> None:
 @JSON
 def show_key(role: str, folder: Path | None, as_json: bool) -> None:
     """Show where the key of ROLE is, and its hash; never the key itself."""
-    if lms_keys.ROLE.fullmatch(role):
-        lms = lms_keys.load(lms_keys.path_of(role, folder))
-        _say(_lms_json(lms), _lms_lines(lms), as_json)
-        return
-    key = keys.load(role, folder)
-    _say(_key_json(key), [f"{key.role}: {key.path}", f"key hash {key.key_hash.hex()}"], as_json)
+    key = _key(role, folder)
+    _say(_key_json(key), _key_lines(key), as_json)
 
 
 @keys_group.command("public")
@@ -117,11 +114,9 @@ def show_key(role: str, folder: Path | None, as_json: bool) -> None:
 @FOLDER
 def public_key(role: str, folder: Path | None) -> None:
     """Print the public key of ROLE as PEM, to give to others."""
-    if lms_keys.ROLE.fullmatch(role):
-        lms = lms_keys.load(lms_keys.path_of(role, folder))
-        click.echo(lms.public_key.pem(), nl=False)
-        return
-    click.echo(keys.public_pem(keys.load(role, folder).public), nl=False)
+    key = _key(role, folder)
+    pem = key.public_key.pem() if isinstance(key, LmsKey) else keys.public_pem(key.public)
+    click.echo(pem, nl=False)
 
 
 @click.command("verify")
@@ -292,18 +287,22 @@ def _say(document: Any, lines: list[str], as_json: bool) -> None:
     click.echo(json.dumps(document, indent=2) if as_json else "\n".join(lines))
 
 
-def _key_json(key: keys.Key) -> dict[str, object]:
-    return {"role": key.role, "file": str(key.path), "key_hash": key.key_hash.hex()}
+def _key(role: str, folder: Path | None) -> keys.Key | LmsKey:
+    if lms_keys.ROLE.fullmatch(role):
+        return lms_keys.load(lms_keys.path_of(role, folder))
+    return keys.load(role, folder)
 
 
-def _lms_json(key: lms_keys.LmsKey) -> dict[str, object]:
-    whose = {"role": key.role, "file": str(key.path), "key_hash": key.key_hash.hex()}
-    return {**whose, "signatures_left": key.remaining}
+def _key_json(key: keys.Key | LmsKey) -> dict[str, object]:
+    left = {"signatures_left": key.remaining} if isinstance(key, LmsKey) else {}
+    return {"role": key.role, "file": str(key.path), "key_hash": key.key_hash.hex(), **left}
 
 
-def _lms_lines(key: lms_keys.LmsKey) -> list[str]:
-    left = f"{key.remaining} signatures left, two for each build"
-    return [f"{key.role}: {key.path}", f"key hash {key.key_hash.hex()}", left]
+def _key_lines(key: keys.Key | LmsKey) -> list[str]:
+    lines = [f"{key.role}: {key.path}", f"key hash {key.key_hash.hex()}"]
+    if isinstance(key, LmsKey):
+        lines.append(f"{key.remaining} signatures left, two for each build")
+    return lines
 
 
 def _device_json(device: Device) -> dict[str, object]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from attest.cli import EXPLAIN, FLOWS, POLICY
 from boards.errors import NO, CoffretError
 from flasher.cli import INVENTORY, JSON, KEYS, PORT
 
@@ -116,20 +117,9 @@ class _Round:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Keep the evidence in this file, for `coffret verify`.",
 )
-@click.option(
-    "--policy",
-    "policy_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Your policy.toml: accepted versions, flows, age, lifecycle.",
-)
-@click.option(
-    "--flows",
-    "flow_paths",
-    multiple=True,
-    type=click.Path(path_type=Path, exists=True),
-    help="A bundle or policy.cbor to name a changed flow by; repeat it for more.",
-)
-@click.option("--explain", is_flag=True, help="The verdict in plain words.")
+@POLICY
+@FLOWS
+@EXPLAIN
 @click.option("--watch", is_flag=True, help="Go on, and report to a verifier service.")
 @click.option("--service", help="With --watch: URL of the service (coffret serve).")
 @click.option(

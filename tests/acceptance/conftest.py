@@ -65,10 +65,10 @@ class User:
         assert answer.code == 0, answer.err
         return bundle
 
-    def variant(self, name: str, old: str, new: str) -> Path:
-        """heart_diary with one text of its manifest replaced; returns the appliance."""
+    def variant(self, name: str, old: str, new: str, example: Path = DIARY) -> Path:
+        """The example with one text of its manifest replaced; returns the appliance."""
         appliance = self.home / f"{name}-source"
-        shutil.copytree(DIARY, appliance)
+        shutil.copytree(example, appliance)
         manifest = appliance / "appliance.toml"
         text = manifest.read_text()
         assert text.count(old) == 1, f"{old!r} is not there once"

@@ -53,15 +53,8 @@ class Kept:
 
 @pytest.fixture(scope="module")
 def kept(user: User) -> Iterator[Kept]:
-    source = user.home / "private-source"
-    source.mkdir()
-    for path in (EXAMPLES / "hello").iterdir():
-        if path.is_file():
-            text = path.read_text()
-            if path.name == "appliance.toml":
-                assert text.count('version = "1.0.0"') == 1
-                text = text.replace('version = "1.0.0"', 'version = "1.0.0"\npairwise = true')
-            (source / path.name).write_text(text)
+    said = 'version = "1.0.0"'
+    source = user.variant("private", said, f"{said}\npairwise = true", EXAMPLES / "hello")
     bundle = user.build(source, "private")
     bank, again = user.home / "bank.cbor", user.home / "bank-again.cbor"
     clinic = user.home / "clinic.cbor"

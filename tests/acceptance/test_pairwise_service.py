@@ -56,15 +56,8 @@ def party(home_of_all: Path, operator: User, name: str, folder: str) -> RunningS
 
 @pytest.fixture(scope="module")
 def gateway(user: User) -> Iterator[Gateway]:
-    source = user.home / "paired-source"
-    source.mkdir()
-    for path in (EXAMPLES / "hello").iterdir():
-        if path.is_file():
-            text = path.read_text()
-            if path.name == "appliance.toml":
-                assert text.count('version = "1.0.0"') == 1
-                text = text.replace('version = "1.0.0"', 'version = "1.0.0"\npairwise = true')
-            (source / path.name).write_text(text)
+    said = 'version = "1.0.0"'
+    source = user.variant("paired", said, f"{said}\npairwise = true", EXAMPLES / "hello")
     bundle = user.build(source, "paired")
     with switched_on(read_bundle(bundle), state=user.home / "paired-board", root=user.home) as on:
         done = user.coffret("provision", "--port", on.port, "--name", "paired", "--json")

@@ -3,23 +3,14 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from flasher.bundle import read_bundle
-from flasher.run import board_of
-from flasher.smp import wait_for
 from flasher.virtual import VirtualBoard
+from tests.flasher.operators import Operator
 from tests.qemu import needs_qemu
 
 pytestmark = needs_qemu
@@ -33,48 +24,16 @@ VERSIONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Operator:
-    folder: Path
-
-    def coffret(self, *words: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | {
-            "COFFRET_KEYS": str(self.folder / "keys"),
-            "COFFRET_INVENTORY": str(self.folder / "inventory.sqlite"),
-            "XDG_RUNTIME_DIR": str(self.folder / "run"),
-        }
-        command = [sys.executable, "-m", "coffret", *map(str, words)]
-        done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == code, done.stderr
-        return done
-
-    def document(self, *words: str | Path, code: int = 0) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.coffret(*words, "--json", code=code).stdout)
-        return found
-
-    def bundle(self, version: str) -> Path:
-        return self.folder / f"bundle-{version}"
-
-
 @pytest.fixture(scope="module")
 def operator(tmp_path_factory: pytest.TempPathFactory) -> Operator:
-    folder = tmp_path_factory.mktemp("operator")
-    (folder / "run").mkdir()
-    someone = Operator(folder)
+    someone = Operator.new(tmp_path_factory)
     for version, (key, code) in VERSIONS.items():
-        source = folder / f"hello-{version}"
-        shutil.copytree(ROOT / "examples" / "hello", source)
-        manifest = source / "appliance.toml"
-        text = manifest.read_text().replace('"1.0.0"', f'"{version}"\n{key}')
-        manifest.write_text(text)
+        source = someone.hello(version, key)
         module = source / "hello.py"
         used = "enclave.log(str(more(3)))\n" if code else ""
         text = module.read_text().replace("import enclave\n", "import enclave\n" + code + used)
         module.write_text(text)
-        out = someone.bundle(version)
-        someone.coffret("build", source, "--board", "mps2-an385", "-o", out)
+        someone.build(source, version, "mps2-an385")
     return someone
 
 
@@ -82,9 +41,7 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Operator:
 def board(
     operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[VirtualBoard]:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(operator.folder / "run"))
-    with board_of(read_bundle(operator.bundle("1.0.0")), state=tmp_path / "board") as running:
-        wait_for(running.port, 60, lambda answering: answering.mode())
+    with operator.board(tmp_path / "board", monkeypatch) as running:
         yield running
 
 
@@ -92,14 +49,14 @@ def test_a_board_is_updated_by_deltas_and_attests_what_they_made(
     operator: Operator, board: VirtualBoard, tmp_path: Path
 ) -> None:
     first, second, third = map(operator.bundle, VERSIONS)
-    operator.coffret("provision", "--name", "kitchen")
+    operator.ask("provision", "--name", "kitchen")
     made = operator.document("delta", first, second, "-o", tmp_path / "update.zip")
     image = (second / "slot_b.bin").stat().st_size
     (to_b,) = [row for row in made["deltas"] if row["to"] == "B"]
     assert to_b["image"] == image
     assert to_b["delta"] < image // 2
     again = tmp_path / "again.zip"
-    operator.coffret("delta", first, second, "-o", again)
+    operator.ask("delta", first, second, "-o", again)
     assert again.read_bytes() == (tmp_path / "update.zip").read_bytes(), "the same, bit for bit"
 
     done = operator.document(
@@ -117,7 +74,7 @@ def test_a_board_is_updated_by_deltas_and_attests_what_they_made(
     assert operator.document("attest", "--bundle", third)["verdict"] == "trusted"
 
     # What runs now takes none: all of it is sent.
-    said = operator.coffret("flash", second, "--delta", third)
+    said = operator.ask("flash", second, "--delta", third)
     assert "what runs there takes no deltas" in said.stderr
     assert operator.document("attest", "--bundle", second)["verdict"] == "trusted"
 
@@ -130,7 +87,7 @@ def test_a_file_that_is_no_delta_is_named_and_nothing_is_sent(
     with zipfile.ZipFile(tmp_path / "other", "w") as archive:
         archive.writestr("a_to_b.delta", b"CFD1")
     for name in ("text", "empty", "other"):
-        done = operator.coffret(
+        done = operator.ask(
             *("flash", operator.bundle("1.1.0"), "--port", board.port),
             *("--delta", tmp_path / name),
             code=2,

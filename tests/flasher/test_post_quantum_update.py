@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,10 +12,10 @@ from attest import lms_keys
 from firmware.image import add_lms_signature, check_digest, read_image, tlv_area
 from flasher.bundle import read_bundle
 from flasher.reasons import Reason
-from flasher.run import board_of
 from flasher.smp import wait_for
 from flasher.virtual import VirtualBoard
-from tests.flasher.test_whole_path import NEW, OLD, ROOT, Operator, _running
+from tests.flasher.operators import Operator, running_image
+from tests.flasher.test_whole_path import NEW, OLD
 from tests.lms import FixedLmsSigner, make_lms_key
 from tests.qemu import needs_qemu
 
@@ -26,19 +25,10 @@ pytestmark = needs_qemu
 @pytest.fixture(scope="module")
 def operator(tmp_path_factory: pytest.TempPathFactory) -> Operator:
     """Their boards ask for an LMS signature; both versions have one."""
-    folder = tmp_path_factory.mktemp("operator")
-    (folder / "run").mkdir()
-    someone = Operator(folder)
-    lms = make_lms_key(folder / "lms.key", real=4)
+    someone = Operator.new(tmp_path_factory)
+    lms = make_lms_key(someone.folder / "lms.key", real=4)
     for version in (OLD, NEW):
-        source = folder / f"hello-{version}"
-        shutil.copytree(ROOT / "examples" / "hello", source)
-        manifest = source / "appliance.toml"
-        manifest.write_text(manifest.read_text().replace(f'"{OLD}"', f'"{version}"'))
-        out = someone.bundle(version)
-        words = ("build", source, "--board", "mps2-an385", "-o", out, "--lms-key", lms.path)
-        done = someone.coffret(*words)
-        assert done.returncode == 0, done.stderr
+        someone.build(someone.hello(version), version, "mps2-an385", "--lms-key", lms.path)
     return someone
 
 
@@ -46,9 +36,7 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Operator:
 def board(
     operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[VirtualBoard]:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(operator.folder / "run"))
-    with board_of(read_bundle(operator.bundle(OLD)), state=tmp_path / "board") as running:
-        wait_for(running.port, 60, lambda answering: answering.mode())
+    with operator.board(tmp_path / "board", monkeypatch) as running:
         yield running
 
 
@@ -76,21 +64,21 @@ def refuses(operator: Operator, board: VirtualBoard, path: Path, forged: bytes) 
     done = operator.coffret("flash", path, "--port", board.port)
     assert done.returncode == 1, done.stdout
     assert Reason.POST_QUANTUM.words in done.stderr
-    assert _running(board) == (OLD, True)
+    assert running_image(board) == (OLD, True)
 
 
 def test_update_without_its_lms_signature_is_refused_and_with_it_taken(
     operator: Operator, board: VirtualBoard, tmp_path: Path
 ) -> None:
-    assert _running(board) == (OLD, True)
+    assert running_image(board) == (OLD, True)
     image = read_bundle(operator.bundle(NEW)).slot_image(1).data
     refuses(operator, board, tmp_path / "forged.bin", without_lms(image))
     flashed = operator.document("flash", operator.bundle(NEW), "--port", board.port)
     assert (flashed["slot"], flashed["version"], flashed["previous"]) == ("B", NEW, OLD)
-    assert _running(board) == (NEW, True)
+    assert running_image(board) == (NEW, True)
     board.power_cycle()
     wait_for(board.port, 60, lambda answering: answering.mode())
-    assert _running(board) == (NEW, True)
+    assert running_image(board) == (NEW, True)
 
 
 @pytest.mark.all

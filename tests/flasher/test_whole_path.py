@@ -3,18 +3,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -25,40 +19,13 @@ from flasher.reasons import Reason
 from flasher.run import board_of
 from flasher.smp import Board, wait_for
 from flasher.virtual import VirtualBoard
+from tests.flasher.operators import Operator, running_image
 from tests.qemu import needs_qemu
 
 pytestmark = needs_qemu
 
 ROOT = Path(__file__).parents[2]
 OLD, NEW = "1.0.0", "1.1.0"
-
-
-@dataclass(frozen=True, slots=True)
-class Operator:
-    """A person with keys, an inventory and bundles of two versions of one appliance."""
-
-    folder: Path
-
-    def coffret(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | {
-            "COFFRET_KEYS": str(self.folder / "keys"),
-            "COFFRET_INVENTORY": str(self.folder / "inventory.sqlite"),
-            "XDG_RUNTIME_DIR": str(self.folder / "run"),
-        }
-        command = [sys.executable, "-m", "coffret", *map(str, words)]
-        return subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-        )
-
-    def document(self, *words: str | Path, code: int = 0) -> dict[str, Any]:
-        """The verb's one JSON document."""
-        done = self.coffret(*words, "--json")
-        assert done.returncode == code, done.stderr
-        found: dict[str, Any] = json.loads(done.stdout)
-        return found
-
-    def bundle(self, version: str) -> Path:
-        return self.folder / f"bundle-{version}"
 
 
 @pytest.fixture(
@@ -71,20 +38,10 @@ class Operator:
     ],
 )
 def operator(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Operator:
-    folder = tmp_path_factory.mktemp("operator")
-    (folder / "run").mkdir()
-    someone = Operator(folder)
+    someone = Operator.new(tmp_path_factory)
     for counter, version in enumerate((OLD, NEW), 1):
-        source = folder / f"hello-{version}"
-        shutil.copytree(ROOT / "examples" / "hello", source)
-        manifest = source / "appliance.toml"
-        text = manifest.read_text().replace(
-            f'"{OLD}"', f'"{version}"\nsecurity_counter = {counter}'
-        )
-        manifest.write_text(text)
-        out = someone.bundle(version)
-        done = someone.coffret("build", source, "--board", request.param, "-o", out)
-        assert done.returncode == 0, done.stderr
+        source = someone.hello(version, f"security_counter = {counter}")
+        someone.build(source, version, request.param)
     return someone
 
 
@@ -93,17 +50,8 @@ def board(
     operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[VirtualBoard]:
     """A board from the factory with the old version in slot A."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(operator.folder / "run"))
-    with board_of(read_bundle(operator.bundle(OLD)), state=tmp_path / "board") as running:
-        wait_for(running.port, 20, lambda answering: answering.mode())
+    with operator.board(tmp_path / "board", monkeypatch) as running:
         yield running
-
-
-def _running(board: VirtualBoard) -> tuple[str, bool]:
-    """Version and confirmation of what runs."""
-    with Board.open(board.port, timeout_s=10) as answering:
-        (active,) = [image for image in answering.images() if image.active]
-    return active.version, active.confirmed
 
 
 def test_an_operators_day(operator: Operator, board: VirtualBoard) -> None:
@@ -118,7 +66,7 @@ def test_an_operators_day(operator: Operator, board: VirtualBoard) -> None:
 
     flashed = operator.document("flash", operator.bundle(NEW), "--port", board.port)
     assert (flashed["slot"], flashed["version"], flashed["previous"]) == ("B", NEW, OLD)
-    assert _running(board) == (NEW, True)
+    assert running_image(board) == (NEW, True)
     assert operator.document("attest", "--bundle", operator.bundle(NEW))["verdict"] == "trusted"
     stale = operator.document("attest", "--bundle", operator.bundle(OLD), code=1)
     assert stale["verdict"] == "untrusted"
@@ -131,7 +79,7 @@ def test_an_operators_day(operator: Operator, board: VirtualBoard) -> None:
     assert again["changed"] is False
     board.power_cycle()
     wait_for(board.port, 60, lambda answering: answering.mode())
-    assert _running(board) == (NEW, True)
+    assert running_image(board) == (NEW, True)
     assert operator.document("attest", "--bundle", operator.bundle(NEW))["verdict"] == "trusted"
 
 
@@ -158,17 +106,17 @@ def test_a_forged_update_is_refused_and_the_board_goes_on(
     done = operator.coffret("flash", tmp_path / "forged.bin", "--port", board.port)
     assert done.returncode == 1
     assert reason.words in done.stderr
-    assert _running(board) == (OLD, True)
+    assert running_image(board) == (OLD, True)
 
 
 def test_the_other_slots_image_is_refused_in_words(operator: Operator, board: VirtualBoard) -> None:
     done = operator.coffret("flash", operator.bundle(NEW) / "slot_a.bin", "--port", board.port)
     assert done.returncode == 1
     assert Reason.SLOT_ADDRESS.words in done.stderr
-    assert _running(board) == (OLD, True)
+    assert running_image(board) == (OLD, True)
 
 
-def test_a_power_cut_during_the_upload_leaves_the_old_version_running(
+def test_a_power_cut_during_the_upload_leaves_the_old_versionrunning_image(
     operator: Operator, board: VirtualBoard
 ) -> None:
     image = read_bundle(operator.bundle(NEW)).slot_image(1).data
@@ -184,7 +132,7 @@ def test_a_power_cut_during_the_upload_leaves_the_old_version_running(
         uploading.upload(image, cut_at_half)
     board.power_cycle()
     wait_for(board.port, 60, lambda answering: answering.mode())
-    assert _running(board) == (OLD, True)
+    assert running_image(board) == (OLD, True)
     done = operator.document("flash", operator.bundle(NEW), "--port", board.port)
     assert done["version"] == NEW
 
@@ -198,10 +146,10 @@ def test_a_trial_that_nobody_confirms_is_undone_by_the_next_reset(
         answering.mark_test(image.digest)
     board.power_cycle()
     wait_for(board.port, 60, lambda answering: answering.mode())
-    assert _running(board) == (NEW, False)
+    assert running_image(board) == (NEW, False)
     board.power_cycle()
     wait_for(board.port, 60, lambda answering: answering.mode())
-    assert _running(board) == (OLD, True)
+    assert running_image(board) == (OLD, True)
     with Board.open(board.port, timeout_s=10) as answering:
         refusal = answering.refusal()
     assert refusal is Reason.NOT_CONFIRMED
@@ -218,7 +166,7 @@ def test_a_trial_whose_manager_answers_outlives_the_watchdog(
     board.power_cycle()
     wait_for(board.port, 60, lambda answering: answering.mode())
     time.sleep(40)  # `trial_ms` of the virtual boards is 30 s
-    assert _running(board) == (NEW, False)
+    assert running_image(board) == (NEW, False)
     with Board.open(board.port, timeout_s=10) as answering:
         assert answering.enclaves().uptime_ms > 30_000
 
@@ -258,7 +206,7 @@ def test_a_blank_board_is_flashed_from_recovery(
     with board_of(bundle, state=tmp_path / "blank", blank=True) as blank:
         done = operator.document("flash", operator.bundle(OLD), "--port", blank.port)
         assert (done["slot"], done["version"], done["previous"]) == ("A", OLD, None)
-        assert _running(blank) == (OLD, True)
+        assert running_image(blank) == (OLD, True)
 
 
 def test_an_application_can_be_sent_into_recovery_and_back(
@@ -292,7 +240,7 @@ def test_two_boards_are_provisioned_apart(
 
 
 def test_the_ports_give_no_prompt_whatever_is_sent(board: VirtualBoard) -> None:
-    before = _running(board)
+    before = running_image(board)
     for port in (board.port, *board.run.streams):
         fd = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         os.write(fd, b"\r\x03\x03\x01\x02\x04print(1)\r\n")
@@ -303,7 +251,7 @@ def test_the_ports_give_no_prompt_whatever_is_sent(board: VirtualBoard) -> None:
             said = b""
         os.close(fd)
         assert not re.search(rb">>>|raw REPL|MicroPython", said)
-    assert _running(board) == before
+    assert running_image(board) == before
 
 
 def test_a_board_that_is_switched_off_is_an_environment_error(

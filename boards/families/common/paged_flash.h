@@ -4,35 +4,15 @@
 #ifndef PAGED_FLASH_H
 #define PAGED_FLASH_H
 
-#include <stdbool.h>
-#include <string.h>
-
-#include "board_config.h"
-#include "coffret/flash.h"
+#include "flash_in_place.h"
 
 #define PAGE 256u // the most one command programs, and never across its border
 
 // `length` bytes of one page; comes back when they can be read. FLASH_OK, or FLASH_FAILED: they are not there.
 static int program_in_page(uint32_t offset, const uint8_t *data, size_t length);
 
-static bool in_flash(uint32_t offset, size_t length) {
-    return offset <= BOARD_FLASH_SIZE && length <= BOARD_FLASH_SIZE - offset;
-}
-
 static bool can_erase(uint32_t offset, size_t length) {
     return in_flash(offset, length) && (offset | length) % BOARD_FLASH_ERASE_SIZE == 0u;
-}
-
-const uint8_t *flash_address(uint32_t offset) {
-    return offset <= BOARD_FLASH_SIZE ? (const uint8_t *)(BOARD_FLASH_BASE + offset) : NULL;
-}
-
-int flash_read(uint32_t offset, void *data, size_t length) {
-    if (!in_flash(offset, length)) {
-        return FLASH_RANGE;
-    }
-    memcpy(data, flash_address(offset), length);
-    return FLASH_OK;
 }
 
 // The compiler sees nobody change what is read in place.

@@ -1,29 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The board's PSRAM as NOR flash: whole erase blocks go to 0xFF, programming only clears bits. The part would
 // allow more; the driver does not, so that whatever runs here also runs on a real flash.
-#include <stdbool.h>
-#include <string.h>
-
-#include "board_config.h"
-#include "coffret/flash.h"
-
-static bool in_flash(uint32_t offset, size_t length) {
-    return offset <= BOARD_FLASH_SIZE && length <= BOARD_FLASH_SIZE - offset;
-}
+#include "flash_in_place.h"
 
 static volatile uint32_t *words(uint32_t offset) { return (volatile uint32_t *)(BOARD_FLASH_BASE + offset); }
-
-const uint8_t *flash_address(uint32_t offset) {
-    return offset <= BOARD_FLASH_SIZE ? (const uint8_t *)(BOARD_FLASH_BASE + offset) : NULL;
-}
-
-int flash_read(uint32_t offset, void *data, size_t length) {
-    if (!in_flash(offset, length)) {
-        return FLASH_RANGE;
-    }
-    memcpy(data, flash_address(offset), length);
-    return FLASH_OK;
-}
 
 int flash_erase(uint32_t offset, size_t length) {
     if (!in_flash(offset, length) || (offset | length) % BOARD_FLASH_ERASE_SIZE != 0u) {

@@ -1,18 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The flash inside an nRF52833 (section 4.3): pages of 4 KiB, programmed a word at a time, each word at most twice between
 // erases. While it works the processor waits at its next fetch from it: a page takes up to 87.5 ms, interrupts and all.
-#include <stdbool.h>
-#include <string.h>
-
-#include "board_config.h"
-#include "coffret/flash.h"
+#include "flash_in_place.h"
 #include "nrf52.h"
 
 _Static_assert(BOARD_FLASH_PROGRAM_SIZE == 4u, "nvmc_write");
-
-static bool in_flash(uint32_t offset, size_t length) {
-    return offset <= BOARD_FLASH_SIZE && length <= BOARD_FLASH_SIZE - offset;
-}
 
 static uint32_t word_at(uint32_t offset) { return register_read(BOARD_FLASH_BASE + offset); }
 
@@ -20,18 +12,6 @@ static uint32_t word_of(const uint8_t *bytes) {
     uint32_t word;
     memcpy(&word, bytes, sizeof word);
     return word;
-}
-
-const uint8_t *flash_address(uint32_t offset) {
-    return offset <= BOARD_FLASH_SIZE ? (const uint8_t *)(uintptr_t)(BOARD_FLASH_BASE + offset) : NULL;
-}
-
-int flash_read(uint32_t offset, void *data, size_t length) {
-    if (!in_flash(offset, length)) {
-        return FLASH_RANGE;
-    }
-    memcpy(data, flash_address(offset), length);
-    return FLASH_OK;
 }
 
 static bool is_erased(uint32_t offset, uint32_t length) {

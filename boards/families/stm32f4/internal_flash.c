@@ -2,11 +2,7 @@
 // The flash inside an STM32F405: sectors of unequal size (RM0090, table 5), programmed a word at a time. While it works the
 // processor waits at its next fetch from it (section 3.5): a sector of 128 KiB takes one to two seconds, with interrupts
 // and all (DS8626, table 41).
-#include <stdbool.h>
-#include <string.h>
-
-#include "board_config.h"
-#include "coffret/flash.h"
+#include "flash_in_place.h"
 #include "registers.h"
 #include "stm32f4.h"
 
@@ -16,23 +12,7 @@ static const struct {
     uint32_t count, size;
 } sectors[] = {BOARD_FLASH_SECTOR_TABLE};
 
-static bool in_flash(uint32_t offset, size_t length) {
-    return offset <= BOARD_FLASH_SIZE && length <= BOARD_FLASH_SIZE - offset;
-}
-
-const uint8_t *flash_address(uint32_t offset) {
-    return offset <= BOARD_FLASH_SIZE ? (const uint8_t *)(BOARD_FLASH_BASE + offset) : NULL;
-}
-
 static volatile uint32_t *words(uint32_t offset) { return (volatile uint32_t *)(BOARD_FLASH_BASE + offset); }
-
-int flash_read(uint32_t offset, void *data, size_t length) {
-    if (!in_flash(offset, length)) {
-        return FLASH_RANGE;
-    }
-    memcpy(data, flash_address(offset), length);
-    return FLASH_OK;
-}
 
 // True: the interface reports no error.
 static bool wait(void) {
