@@ -45,7 +45,8 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     sources = [*(FAMILIES / "nrf52" / name for name in names), SIMULATED / "bus.c"]
     sources.append(FAMILIES / "common" / "port_interrupts.c")
     flags = ["-O1", "-shared", "-fPIC", "-include", str(SIMULATED / "access.h")]
-    for include in (SIMULATED, FAMILIES / "nrf52", ROOT / "boards" / "cores" / "common"):
+    cores = ROOT / "boards" / "cores" / "common"
+    for include in (SIMULATED, FAMILIES / "nrf52", FAMILIES / "common", cores):
         flags += ["-I", str(include)]
     flags += ["-I", str(ROOT / "firmware" / "runtime" / "boot")]
     found = ctypes.CDLL(str(compile_host(sources, folder, folder / "nrf52.so", flags)))
