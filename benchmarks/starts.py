@@ -16,7 +16,8 @@ from benchmarks.measure import Measure
 from benchmarks.workshop import BOARD, Workshop
 from firmware.boot_build import build_boot
 from firmware.bundle import SIGNING_KEY
-from firmware.image import add_lms_signature, read_image
+from firmware.image import add_lms_signature
+from firmware.image_reader import read_image
 from firmware.sources import MBEDTLS, find_tree
 from firmware.toolchain import zig_toolchain
 from firmware.trust import Trust, TrustedKey, TrustedLmsKey

@@ -27,7 +27,7 @@ from firmware.boot_build import Boot, build_boot
 from firmware.bundle import FACTS_FILE, Bundle, Facts, load_bundle, staged, write_files
 from firmware.contents import Parts, assemble
 from firmware.flows import FlowPolicy, flow_policy
-from firmware.image import HEADER_SIZE, AbsentSigner, ImageSigner, LmsSigner
+from firmware.image_format import HEADER_SIZE
 from firmware.link import LinkedImage, link_image
 from firmware.manifest import Manifest
 from firmware.micropython import baseline_switches, build_vm, native_code_switches
@@ -40,6 +40,7 @@ from firmware.profile import profile_switches
 from firmware.program import frozen_modules, modules_of, shrink_appliance, specialise_appliance
 from firmware.sbom import prepare
 from firmware.shrink import Shrunk
+from firmware.signer import AbsentSigner, ImageSigner, LmsSigner
 from firmware.sizes import MONITOR, TABLES, part_sizes
 from firmware.sources import Trees
 from firmware.specialise import Specialisation

@@ -24,7 +24,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from boards.errors import ENVIRONMENT, NO, USAGE, CoffretError
-from firmware.image import ImageError, ImageFacts, check_digest, check_lms, verify_image
+from firmware.image_format import ImageError
+from firmware.image_reader import ImageFacts, check_digest, check_lms, verify_image
 from firmware.lms import LmsError, LmsPublicKey, read_pems
 from firmware.profile import Profile
 from firmware.provenance import ProvenanceError, check_provenance

@@ -283,8 +283,8 @@ def _means(manifest: Manifest, board: Board, signing: Signing) -> Iterator[Means
     """Compiler, sources, key and reference values for one build."""
     from attest import keys, lms_keys  # noqa: PLC0415
     from firmware.build import Means  # noqa: PLC0415
-    from firmware.image import AbsentSigner, LocalSigner  # noqa: PLC0415
     from firmware.object_cache import user_cache  # noqa: PLC0415
+    from firmware.signer import AbsentSigner, LocalSigner  # noqa: PLC0415
     from firmware.sources import find_trees  # noqa: PLC0415
     from firmware.toolchain import zig_toolchain  # noqa: PLC0415
     from firmware.trust_file import load_public, load_trust  # noqa: PLC0415

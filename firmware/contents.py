@@ -34,18 +34,14 @@ from firmware.bundle import (
 )
 from firmware.flows import FlowPolicy
 from firmware.image import (
-    AbsentSigner,
     ImageContent,
-    ImageError,
-    ImageSigner,
-    LmsSigner,
-    Version,
     add_lms_signature,
     add_signature,
-    read_image,
     unsigned_image,
     wrap_image,
 )
+from firmware.image_format import ImageError, Version
+from firmware.image_reader import read_image
 from firmware.link import LinkedImage
 from firmware.lms import LmsPublicKey
 from firmware.manifest import Manifest
@@ -55,6 +51,7 @@ from firmware.provenance import provenance
 from firmware.recorded_sources import SOURCES_FILE, recorded_sources
 from firmware.recorded_trust import TRUST_FILE, recorded_trust
 from firmware.sbom import APACHE, MIT, Part, Tool, sbom
+from firmware.signer import AbsentSigner, ImageSigner, LmsSigner
 from firmware.sources import Trees
 from firmware.symbols import SYMBOLS_FILE, Named, symbols
 from firmware.tables import Component

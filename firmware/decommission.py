@@ -7,7 +7,9 @@ import hashlib
 from collections.abc import Iterable
 
 from boards.errors import USAGE
-from firmware.image import ImageError, ImageSigner, signature_tlvs, tlv_area
+from firmware.image import signature_tlvs, tlv_area
+from firmware.image_format import ImageError
+from firmware.signer import ImageSigner
 from firmware.trust import SIGNATURES_MAX
 
 TEXT = b"coffret: decommission\0"

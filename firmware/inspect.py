@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from firmware.bundle import Bundle
-from firmware.image import HEADER_SIZE
+from firmware.image_format import HEADER_SIZE
 
 _PARTS = (
     ("monitor", "monitor, drivers and services"),

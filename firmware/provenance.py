@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 if TYPE_CHECKING:
     from firmware.bundle import Facts
-    from firmware.image import ImageSigner
+    from firmware.signer import ImageSigner
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT = "https://in-toto.io/Statement/v1"

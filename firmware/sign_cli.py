@@ -40,7 +40,7 @@ def sign_command(bundle: Path, key_name: str | None, lms_key: Path | None, as_js
     from firmware.bundle import FACTS_FILE, load_bundle, staged, write_files  # noqa: PLC0415
     from firmware.cli import reference_values_of, signed_reference_values  # noqa: PLC0415
     from firmware.contents import signed_again  # noqa: PLC0415
-    from firmware.image import LocalSigner  # noqa: PLC0415
+    from firmware.signer import LocalSigner  # noqa: PLC0415
     from firmware.trust import key_hash  # noqa: PLC0415
 
     found = load_bundle(bundle, unsigned=True)

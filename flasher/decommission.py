@@ -20,7 +20,7 @@ from flasher.flash import BACK_S, Say, require_application
 from flasher.smp import Board, wait_for
 
 if TYPE_CHECKING:
-    from firmware.image import ImageSigner
+    from firmware.signer import ImageSigner
 
 LIFECYCLE_DECOMMISSIONED = 0x6000  # RFC 9783 section 4.3.1
 _SETTLE_S = 0.2

@@ -11,10 +11,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 import boards
 from boards.memory import Region
 from firmware.boot_build import Boot, build_boot
-from firmware.image import ImageContent, LocalSigner, Version, wrap_image
+from firmware.image import ImageContent, wrap_image
+from firmware.image_format import Version
 from firmware.link import KEEP, RUNTIME, Layout, Statics, link_image, monitor_sources
 from firmware.monitor_features import EVERYTHING, HEADER, Feature, constants, image_config
 from firmware.object_cache import Roots
+from firmware.signer import LocalSigner
 from firmware.sources import MBEDTLS, find_tree
 from firmware.toolchain import CORES, CompileJob, zig_toolchain
 from firmware.trust import Trust

@@ -17,15 +17,11 @@ from attest import certificate, dice, p256
 from attest.evidence import Evidence, verify
 from boards.model import Board
 from firmware.boot_build import RUNTIME, Boot, build_boot
-from firmware.image import (
-    HEADER_SIZE,
-    ImageContent,
-    LocalSigner,
-    Version,
-    read_image,
-    wrap_image,
-)
+from firmware.image import ImageContent, wrap_image
+from firmware.image_format import HEADER_SIZE, Version
+from firmware.image_reader import read_image
 from firmware.object_cache import Roots
+from firmware.signer import LocalSigner
 from firmware.sources import MBEDTLS, find_tree
 from firmware.toolchain import CORES, CompileJob, zig_toolchain
 from firmware.trust import Trust

@@ -7,7 +7,7 @@ import hashlib
 import struct
 from dataclasses import dataclass, field, replace
 
-from firmware.image import LocalSigner
+from firmware.signer import LocalSigner
 from firmware.trust import key_hash
 from tests.boot.device import Kit
 

@@ -15,9 +15,11 @@ from elftools.elf.elffile import ELFFile
 import boards
 from boards.model import Board
 from firmware.boot_build import RUNTIME, Boot, build_boot
-from firmware.image import HEADER_SIZE, ImageContent, LocalSigner, Version, wrap_image
+from firmware.image import ImageContent, wrap_image
+from firmware.image_format import HEADER_SIZE, Version
 from firmware.monitor_features import EVERYTHING, constants, image_config
 from firmware.object_cache import Roots
+from firmware.signer import LocalSigner
 from firmware.sources import MBEDTLS, find_tree
 from firmware.toolchain import CORES, CompileJob, zig_toolchain
 from firmware.trust import Trust

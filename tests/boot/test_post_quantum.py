@@ -14,16 +14,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from attest.lms_keys import LmsKey
 from firmware.boot_build import RUNTIME, build_boot, keys_source
-from firmware.image import (
-    ImageContent,
-    LocalSigner,
-    Version,
-    add_lms_signature,
-    add_signature,
-    read_image,
-    unsigned_image,
-)
+from firmware.image import ImageContent, add_lms_signature, add_signature, unsigned_image
+from firmware.image_format import Version
+from firmware.image_reader import read_image
 from firmware.memory import RuntimeSizes
+from firmware.signer import LocalSigner
 from firmware.sources import MBEDTLS, find_tree
 from firmware.toolchain import zig_toolchain
 from firmware.trust import Trust, TrustedKey, TrustedLmsKey

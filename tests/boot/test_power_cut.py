@@ -19,7 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 import boards
 from boards.model import Board
 from firmware.boot_build import RUNTIME, keys_source
-from firmware.image import ImageContent, LocalSigner, Version, wrap_image
+from firmware.image import ImageContent, wrap_image
+from firmware.image_format import Version
+from firmware.signer import LocalSigner
 from firmware.trust import Trust
 from tests.boot.host_boot import load_boot
 from tests.power_cuts import PowerCuts

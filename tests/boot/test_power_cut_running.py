@@ -23,8 +23,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 import boards
 from boards.model import Board
 from firmware.boot_build import RUNTIME, keys_source
-from firmware.image import ImageContent, LocalSigner, Version, wrap_image
+from firmware.image import ImageContent, wrap_image
+from firmware.image_format import Version
 from firmware.monitor_features import EVERYTHING, HEADER, constants, image_config
+from firmware.signer import LocalSigner
 from firmware.trust import Trust, TrustedKey
 from flasher.bundle import parse_image
 from flasher.delta import make_delta

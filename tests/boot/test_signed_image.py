@@ -17,17 +17,10 @@ from hypothesis import strategies as st
 
 import boards
 from boards.errors import CoffretError
-from firmware.image import (
-    ImageContent,
-    ImageError,
-    LocalSigner,
-    Version,
-    add_lms_signature,
-    check_lms,
-    read_image,
-    verify_image,
-    wrap_image,
-)
+from firmware.image import ImageContent, add_lms_signature, wrap_image
+from firmware.image_format import ImageError, Version
+from firmware.image_reader import check_lms, read_image, verify_image
+from firmware.signer import LocalSigner
 from tests.lms import FixedLmsSigner, make_lms_key
 
 BOARD = boards.load("mps2-an385")

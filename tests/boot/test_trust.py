@@ -10,7 +10,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from firmware.boot_build import build_boot
-from firmware.image import ImageContent, LocalSigner, Version, add_signature, unsigned_image
+from firmware.image import ImageContent, add_signature, unsigned_image
+from firmware.image_format import Version
+from firmware.signer import LocalSigner
 from firmware.sources import MBEDTLS, find_tree
 from firmware.toolchain import zig_toolchain
 from firmware.trust import Trust, TrustedKey

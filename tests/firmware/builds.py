@@ -12,8 +12,8 @@ from boards.model import Board
 from firmware.build import Means, build
 from firmware.bundle import Bundle
 from firmware.cli import signed_reference_values
-from firmware.image import LocalSigner
 from firmware.manifest import load
+from firmware.signer import LocalSigner
 from firmware.sources import find_trees
 from firmware.toolchain import zig_toolchain
 

@@ -16,9 +16,9 @@ from enclaves.audit_cli import audit
 from enclaves.flows_cli import flows
 from firmware.auditor import bundle_assertions
 from firmware.bundle import Bundle, BundleError, Facts, load_bundle
-from firmware.image import LocalSigner
 from firmware.problems import ApplianceError
 from firmware.provenance import provenance
+from firmware.signer import LocalSigner
 from tests.firmware.builds import REPOSITORY, TEST_KEY, build_bundle
 
 DIARY = REPOSITORY / "examples" / "heart_diary"

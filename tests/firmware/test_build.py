@@ -20,11 +20,11 @@ from elftools.elf.elffile import ELFFile
 from firmware.build import RUNTIME_VERSION, build
 from firmware.bundle import Bundle, load_bundle
 from firmware.cli import build_command, signed_reference_values
-from firmware.image import LocalSigner
 from firmware.manifest import load
 from firmware.problems import ApplianceError
 from firmware.program import specialise_appliance
 from firmware.rebuild import differences, same_key
+from firmware.signer import LocalSigner
 from tests.firmware.builds import HELLO, REPOSITORY, TEST_KEY, board, means
 
 

@@ -19,7 +19,7 @@ from elftools.elf.elffile import ELFFile
 import attest
 from firmware.bundle import FACTS_FILE, Bundle, BundleError, load_bundle, staged
 from firmware.cli import inspect_command
-from firmware.image import HEADER_SIZE
+from firmware.image_format import HEADER_SIZE
 from firmware.sbom import MIT, Part, Tool, sbom
 from firmware.sizes import PARTS, MapError, part_sizes, pieces
 from tests.firmware.builds import TEST_KEY

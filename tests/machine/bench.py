@@ -14,8 +14,8 @@ import boards
 from boards.errors import CoffretError
 from firmware.build import Means, build
 from firmware.bundle import Bundle
-from firmware.image import LocalSigner
 from firmware.manifest import load
+from firmware.signer import LocalSigner
 from firmware.sources import find_trees
 from firmware.toolchain import zig_toolchain
 from flasher.smp import Board, wait_for

@@ -21,7 +21,8 @@ import boards
 from boards.memory import Region
 from boards.model import Board
 from firmware.boot_build import build_boot
-from firmware.image import ImageContent, LocalSigner, Version, wrap_image
+from firmware.image import ImageContent, wrap_image
+from firmware.image_format import Version
 from firmware.link import (
     HEADER_SIZE,
     KEEP,
@@ -35,6 +36,7 @@ from firmware.link import (
 )
 from firmware.monitor_features import EVERYTHING, HEADER, Feature, constants, image_config
 from firmware.object_cache import Roots
+from firmware.signer import LocalSigner
 from firmware.sources import MBEDTLS, find_tree
 from firmware.toolchain import CORES, CompileJob, zig_toolchain
 from firmware.trust import Trust

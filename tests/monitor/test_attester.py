@@ -13,9 +13,12 @@ import pytest
 from attest import certificate, p256
 from attest.evidence import Evidence, GateUse, Subject, verify
 from boards.memory import Region
-from firmware.image import ImageContent, LocalSigner, Version, read_image, wrap_image
+from firmware.image import ImageContent, wrap_image
+from firmware.image_format import Version
+from firmware.image_reader import read_image
 from firmware.link import Layout, Statics
 from firmware.memory import RuntimeSizes
+from firmware.signer import LocalSigner
 from firmware.toolchain import CompileJob
 from tests.boot.device import Kit, build_kit
 from tests.monitor.rig import PROGRAM, Memory, link_program

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import boards
 from firmware.build import Means, build
-from firmware.image import LocalSigner
 from firmware.manifest import load
+from firmware.signer import LocalSigner
 from firmware.sources import find_trees
 from firmware.toolchain import zig_toolchain
 from flasher.answers import EnclaveState

@@ -18,8 +18,10 @@ import pytest
 
 from attest import lms_keys
 from firmware.boot_build import keys_source
-from firmware.image import ImageContent, LocalSigner, Version, add_lms_signature, wrap_image
+from firmware.image import ImageContent, add_lms_signature, wrap_image
+from firmware.image_format import Version
 from firmware.object_cache import user_cache
+from firmware.signer import LocalSigner
 from firmware.sources import MBEDTLS, find_tree
 from firmware.trust import Trust, TrustedKey, TrustedLmsKey
 from flasher.bundle import parse_image

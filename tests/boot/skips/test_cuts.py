@@ -16,7 +16,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from firmware.image import ImageContent, LocalSigner, Version, wrap_image
+from firmware.image import ImageContent, wrap_image
+from firmware.image_format import Version
+from firmware.signer import LocalSigner
 from tests.boot.skips.skips import Cut, Outcome, Rig
 from tests.boot.skips.test_skips import BOARD, KEY, flash_with, forged, signed, with_slot
 from tests.power_cuts import PowerCuts

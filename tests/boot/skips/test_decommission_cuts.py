@@ -10,7 +10,7 @@ import pytest
 
 from firmware.boot_build import build_boot
 from firmware.decommission import order
-from firmware.image import LocalSigner
+from firmware.signer import LocalSigner
 from firmware.sources import MBEDTLS, find_tree
 from firmware.toolchain import zig_toolchain
 from firmware.trust import Trust

@@ -13,7 +13,8 @@ import pytest
 
 from attest.lms_keys import LmsKey
 from firmware.boot_build import build_boot
-from firmware.image import add_lms_signature, read_image
+from firmware.image import add_lms_signature
+from firmware.image_reader import read_image
 from firmware.sources import MBEDTLS, find_tree
 from firmware.toolchain import zig_toolchain
 from firmware.trust import Trust, TrustedKey, TrustedLmsKey

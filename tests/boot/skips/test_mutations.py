@@ -20,14 +20,10 @@ import pytest
 import boards
 from boards.model import Board
 from firmware.boot_build import RUNTIME, keys_source
-from firmware.image import (
-    ImageContent,
-    LocalSigner,
-    Version,
-    add_lms_signature,
-    read_image,
-    wrap_image,
-)
+from firmware.image import ImageContent, add_lms_signature, wrap_image
+from firmware.image_format import Version
+from firmware.image_reader import read_image
+from firmware.signer import LocalSigner
 from firmware.trust import Trust, TrustedKey, TrustedLmsKey
 from flasher.reasons import Reason
 from tests.boot.host_boot import load_boot

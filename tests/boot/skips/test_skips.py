@@ -18,8 +18,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 import boards
 from boards.model import Board
 from firmware.boot_build import build_boot
-from firmware.image import ImageContent, LocalSigner, Version, add_signature, read_image
+from firmware.image import ImageContent, add_signature
 from firmware.image import unsigned_image as unsigned
+from firmware.image_format import Version
+from firmware.image_reader import read_image
+from firmware.signer import LocalSigner
 from firmware.sources import MBEDTLS, find_tree
 from firmware.toolchain import zig_toolchain
 from firmware.trust import Trust
