@@ -14,6 +14,7 @@ import boards
 from benchmarks.counter import InstructionCounter
 from benchmarks.measure import Measure
 from benchmarks.workshop import BOARD, Workshop
+from boards import Board
 from firmware.boot_build import build_boot
 from firmware.bundle import SIGNING_KEY
 from firmware.image import add_lms_signature
@@ -27,7 +28,9 @@ from tests.lms import make_lms_key
 
 
 def starts(workshop: Workshop) -> Iterator[Measure]:
-    """At the first start, which checks the signature, and at the second, which checks a MAC."""
+    """At the very first start, at the second, which checks a MAC instead of the signature, and at
+    the first one of an update.
+    """
     board = boards.load(BOARD)
     bundle = workshop.example("hello")
     flash = workshop.folder / "starts.flash"
@@ -45,15 +48,28 @@ def starts(workshop: Workshop) -> Iterator[Measure]:
         first = counter.run_to(monitor)
     with InstructionCounter(board, boot, flash) as counter:
         second = counter.run_to(monitor)
+    put_other_image(board, flash, bundle.path("slot_b").read_bytes())
+    with InstructionCounter(board, boot, flash) as counter:
+        update = counter.run_to(address(bundle.folder / "elf" / "slot_b.elf", "monitor_start"))
     yield Measure.beside("second start", second, "instructions", "first start", first)
     yield Measure.beside("second start", second, "instructions", "image bytes", len(image))
     once = "hashing the image once"
     yield Measure.beside("second start", second, "instructions", once, hashing)
     once = "hashing and one signature check"
     yield Measure.beside("first start", first, "instructions", once, hashing + checking)
+    yield Measure.beside("start of an update", update, "instructions", once, hashing + checking)
     for name, cost in lms_checks(workshop, image, bundle.folder / SIGNING_KEY).items():
         what = f"check of an LMS signature, {name}"
         yield Measure.beside(what, cost, "instructions", "of an ECDSA signature", checking)
+
+
+def put_other_image(board: Board, flash: Path, image: bytes) -> None:
+    """Puts an image that was never started into slot B, and none into slot A."""
+    with flash.open("r+b") as file:
+        file.seek(board.flash.slot_a.offset)
+        file.write(b"\xff" * board.flash.slot_a.size)
+        file.seek(board.flash.slot_b.offset)
+        file.write(image)
 
 
 def lms_checks(workshop: Workshop, image: bytes, signing_key: Path) -> dict[str, int]:

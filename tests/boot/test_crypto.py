@@ -7,7 +7,9 @@ import ctypes
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import boards
+from firmware.boot_build import RUNTIME
 from tests.boot.device import Kit
 from tests.boot.host_boot import load_boot
 from tests.qemu import needs_qemu
@@ -197,8 +200,68 @@ def test_key_pair_is_the_first_candidate_in_the_group(crypto: ctypes.CDLL, seed:
     assert crypto.p256_public_from(private, public) == 0
     wanted = next(number for number in drbg_keys(seed) if 1 <= number < N)
     assert int.from_bytes(private.raw, "big") == wanted
-    point = ec.derive_private_key(wanted, ec.SECP256R1()).public_key().public_numbers()
-    assert public.raw == point.x.to_bytes(32, "big") + point.y.to_bytes(32, "big")
+    assert public.raw == public_key(wanted)
+
+
+# ---- products of a point ----
+
+P = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF
+COMB = [(1 << 192) + a * (1 << 128) + b * (1 << 64) + c for a, b, c in product((-1, 1), repeat=3)]
+
+
+def public_key(scalar: int) -> bytes:
+    """X || Y of scalar * G, worked out elsewhere."""
+    point = ec.derive_private_key(scalar, ec.SECP256R1()).public_key().public_numbers()
+    return point.x.to_bytes(32, "big") + point.y.to_bytes(32, "big")
+
+
+def public_from(crypto: ctypes.CDLL, scalar: int) -> bytes:
+    out = ctypes.create_string_buffer(64)
+    assert crypto.p256_public_from(scalar.to_bytes(32, "big"), out) == 0
+    return out.raw
+
+
+def test_the_comb_is_made_of_the_generator() -> None:
+    text = (RUNTIME / "crypto/p256_generator.h").read_text()
+    words = [int(word, 16) for word in re.findall(r"0x([0-9A-F]{8})\b", text)]
+    numbers = [
+        sum(word << 32 * place for place, word in enumerate(words[at : at + 8]))
+        for at in range(0, len(words), 8)
+    ]
+    points = [public_key(scalar) for scalar in COMB]
+    coordinates = [
+        int.from_bytes(half, "big") for point in points for half in (point[:32], point[32:])
+    ]
+    assert numbers == [(coordinate << 256) % P for coordinate in coordinates]
+
+
+@pytest.mark.parametrize("scalar", [*range(1, 5), *range(N - 4, N), 1 << 255, (1 << 255) - 1])
+def test_a_public_key_at_the_edge_of_the_group(crypto: ctypes.CDLL, scalar: int) -> None:
+    assert public_from(crypto, scalar) == public_key(scalar)
+
+
+# Twice a point of the comb. Had one of these scalars, or its negative, that point for its last
+# column of digits, the comb would add it to itself, which the formulas cannot.
+@pytest.mark.parametrize("twice", [2 * scalar for scalar in COMB])
+def test_the_comb_never_adds_a_point_to_itself(crypto: ctypes.CDLL, twice: int) -> None:
+    for scalar in (twice, N - twice):
+        assert public_from(crypto, scalar) == public_key(scalar)
+
+
+@pytest.mark.parametrize("twice", [2 * scalar for scalar in COMB])
+def test_a_signature_is_judged_rightly_where_the_comb_might_add_a_point_to_itself(
+    crypto: ctypes.CDLL, twice: int
+) -> None:
+    """Signed so that the check multiplies the generator by u1 = digest / s = `twice`."""
+    key, nonce = 0x1234567, 0x89ABCDEF
+    r = int.from_bytes(public_key(nonce)[:32], "big") % N
+    # s = (e + r d) / k and e = u1 s, so s (k - u1) = r d.
+    s = r * key * pow(nonce - twice, -1, N) % N
+    digest, signature = twice * s % N, r.to_bytes(32, "big") + s.to_bytes(32, "big")
+    judged = crypto.p256_verify(public_key(key), digest.to_bytes(32, "big"), signature)
+    assert judged & 0xFFFFFFFF == EQUAL
+    other = (digest ^ 1).to_bytes(32, "big")
+    assert crypto.p256_verify(public_key(key), other, signature) & 0xFFFFFFFF != EQUAL
 
 
 # ---- verifying ----

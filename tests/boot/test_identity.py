@@ -64,20 +64,20 @@ def counted_start(kit: Kit, flash: FlashFile) -> tuple[int, Handoff]:
 
 
 def test_warm_start_uses_its_copy_of_the_certificate(kit: Kit, tmp_path: Path) -> None:
-    """The second start does no public-key arithmetic: some 2 million instructions, not 150.
+    """The second start does no public-key arithmetic: some 2 million instructions, not 72.
 
-    The first one of an update knows the device's own key: four products of a point, not five.
+    The first one of an update knows the device's own key: two products of the generator, not three.
     """
     flash = kit.flash(tmp_path / "nv", kit.image(0), uds=UDS)
     first, cold = counted_start(kit, flash)
     later, warm = counted_start(kit, flash)
-    assert later < 4_000_000 < first < 200_000_000
+    assert later < 4_000_000 < first < 100_000_000
     same = [name for name in Handoff.__slots__ if getattr(cold, name) == getattr(warm, name)]
     assert set(Handoff.__slots__) - set(same) == {"boot_count", "boot_seed"}
     newer = kit.image(0, version="1.0.1")
     flash.write_slot(0, newer)
     update, told = counted_start(kit, flash)
-    assert update < 0.85 * first
+    assert update < 0.92 * first
     assert told.certificate == expected(kit, newer, dice.Mode.DEBUG)[1]
     assert told.identity_public == cold.identity_public
 

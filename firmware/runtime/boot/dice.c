@@ -229,7 +229,7 @@ static const char certificate_text[] = "\x84\x43\xA1\x01\x26\xA0\x59\x00\x00"
 #define PAYLOAD_HEAD 6u
 #define PAYLOAD_AT 9u
 #define BEHIND_PAYLOAD 2u
-static const struct hole certificate_holes[] = {
+BOOT_LOW static const struct hole certificate_holes[] = {
     {13, sizeof(((struct inputs *)0)->issuer), INPUT(issuer)},
     {3, sizeof(((struct inputs *)0)->subject), INPUT(subject)},
     {7, 32, HANDOFF(image_digest)},
@@ -243,7 +243,7 @@ static const struct hole certificate_holes[] = {
 
 // What is signed: the Sig_structure (RFC 9052 section 4.4) ["Signature1", << {alg: ES256} >>, h'', payload].
 static void hash_to_sign(const uint8_t *payload, size_t length, uint8_t digest[32]) {
-    static const uint8_t head[] = "\x84\x6ASignature1\x43\xA1\x01\x26\x40";
+    BOOT_LOW static const uint8_t head[] = "\x84\x6ASignature1\x43\xA1\x01\x26\x40";
     struct sha256_context hash;
     sha256_init(&hash);
     sha256_update(&hash, head, sizeof head - 1u);

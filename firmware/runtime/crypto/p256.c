@@ -11,6 +11,61 @@
 
 #include "coffret/crypto.h"
 #include "coffret/section.h"
+#include "p256_generator.h"
+
+// ---- products of a point ----
+
+// Point k of the `count` points of `comb`; which one, neither time nor addresses tell.
+static void choose_point(struct p256_point *chosen, const struct p256_point *comb, uint32_t count, uint32_t k) {
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t is_it = ((i ^ k) - 1u) >> 31;
+        u256_cmov(chosen->x, comb[i].x, is_it);
+        u256_cmov(chosen->y, comb[i].y, is_it);
+    }
+}
+
+// (x, y) = s * P for s in [1, n-1], by a signed comb (Hamburg, "Fast and compact elliptic-curve cryptography", IACR ePrint
+// 2012/309, section 3.3).
+//
+// An odd s is the sum of digits that are +1 or -1, digit i being +1 if bit i+1 of s + 2^256 is set; for an even one
+// (n - s) * -P is taken. The digits stand in rows of `row` each, and a column of them is a point of the comb, or, if the
+// last row's digit is -1, the negative of one: a doubling and an addition for each column. `comb` is made of P as
+// p256_generator.h makes it of G; for a single row that is P alone, and this p256-m's ladder.
+//
+// point_add() cannot add what is equal or opposite. Before the last column, sum and difference of the two multiples are odd
+// and below n in size, so not 0 modulo n. In the last one the two are not opposite, for s is not 0; they would be equal if
+// an odd s were twice its last column modulo n, and none of the sixteen such numbers has that last column
+// (tests/boot/test_crypto.py).
+static void multiply(uint32_t x[8], uint32_t y[8], const struct p256_point *comb, uint32_t row, const uint32_t s[8]) {
+    uint32_t odd[9], negative[8], z[8];
+    struct p256_point point;
+    uint32_t negate = ~s[0] & 1u;
+    u256_sub(odd, p256_n.m, s);
+    u256_cmov(odd, s, 1u - negate);
+    odd[8] = 1u;
+    for (uint32_t column = row; column > 0u; column--) {
+        uint32_t k = 0, weight = 1u, digit = 0;
+        for (uint32_t bit = column; bit <= 256u; bit += row) {
+            digit = odd[bit / 32u] >> bit % 32u & 1u;
+            k += digit * weight;
+            weight <<= 1;
+        }
+        uint32_t count = weight >> 1;
+        choose_point(&point, comb, count, (k ^ (digit - 1u)) & (count - 1u));
+        u256_set32(negative, 0u);
+        m256_sub_p(negative, negative, point.y);
+        u256_cmov(point.y, negative, digit ^ 1u ^ negate);
+        if (column == row) {
+            memcpy(x, point.x, sizeof point.x);
+            memcpy(y, point.y, sizeof point.y);
+            m256_set32(z, 1u, &p256_p);
+        } else {
+            point_double(x, y, z);
+            point_add(x, y, z, point.x, point.y);
+        }
+    }
+    point_to_affine(x, y, z);
+}
 
 // HMAC_DRBG as RFC 6979 section 3.2 runs it, with SHA-256 and a 256-bit order.
 struct generator {
@@ -72,7 +127,17 @@ int p256_private_from_seed(const uint8_t seed_bytes[32], uint8_t private_key[P25
 }
 
 int p256_public_from(const uint8_t private_key[P256_PRIVATE_SIZE], uint8_t public_key[P256_PUBLIC_SIZE]) {
-    return p256_public_from_private(public_key, private_key);
+    struct {
+        uint32_t scalar[8];
+    } secret;
+    struct p256_point point;
+    int error = scalar_from_bytes(secret.scalar, private_key);
+    if (error == 0) {
+        multiply(point.x, point.y, p256_generator_comb, P256_COMB_ROW, secret.scalar);
+        point_to_bytes(public_key, point.x, point.y);
+    }
+    wipe(&secret, sizeof secret);
+    return error;
 }
 
 // A number of 32 bytes, less n if it is not below n: what RFC 6979 section 2.3.4 and SEC 1 make of a digest.
@@ -119,23 +184,24 @@ int p256_sign(const uint8_t private_key[P256_PRIVATE_SIZE], const uint8_t digest
 // public key is a point of the curve is not asked: it is one of boot's own, and the build looked (firmware/trust.py).
 BOOT_STEP uint32_t p256_verify(const uint8_t public_key[P256_PUBLIC_SIZE], const uint8_t digest[SHA256_SIZE],
                                const uint8_t signature[P256_SIGNATURE_SIZE]) {
-    uint32_t r[8], s[8], e[8], u1[8], u2[8], px[8], py[8];
+    uint32_t r[8], s[8], e[8], u1[8], u2[8];
+    struct p256_point point;
     if (scalar_from_bytes(r, signature) != 0 || scalar_from_bytes(s, signature + 32) != 0) {
         return 0;
     }
-    (void)m256_from_bytes(px, public_key, &p256_p);
-    (void)m256_from_bytes(py, public_key + 32, &p256_p);
+    (void)m256_from_bytes(point.x, public_key, &p256_p);
+    (void)m256_from_bytes(point.y, public_key + 32, &p256_p);
     number_from(e, digest);
     m256_prep(s, &p256_n);
     m256_inv(s, s, &p256_n);
     m256_mul(u1, e, s, &p256_n); // u1 = e / s, u2 = r / s
     m256_mul(u2, r, s, &p256_n);
-    scalar_mult(e, s, px, py, u2); // (e, s) = u2 * Q
-    if (u256_diff0(u1) == 0) {     // e is 0 mod n, and u1 * G the point at infinity, which scalar_mult() cannot say
+    multiply(e, s, &point, 256u, u2); // (e, s) = u2 * Q
+    if (u256_diff0(u1) == 0) {        // e is 0 mod n, and u1 * G the point at infinity, which multiply() cannot say
         u256_cmov(u1, e, 1);
     } else {
-        scalar_mult(px, py, p256_gx, p256_gy, u1);
-        point_add_or_double_leaky(u1, u2, px, py, e, s); // its x is 0 for the point at infinity, and r is not
+        multiply(point.x, point.y, p256_generator_comb, P256_COMB_ROW, u1);
+        point_add_or_double_leaky(u1, u2, point.x, point.y, e, s); // its x is 0 for the point at infinity, and r is not
     }
     m256_done(u1, &p256_p);
     ecdsa_m256_mod_n(u1);

@@ -26,7 +26,7 @@ LMS_LIMIT = 240_000_000  # and with an LMS signature to check 110
 RETURNING = ("board_init", "dice_identify", "dice_certify")
 HOOKS = (*RETURNING, "flash_erase", "flash_program", "recovery_run", "board_reset")
 # Loops over words, bytes and rounds: skipped at in their first passes, not in each of millions.
-ARITHMETIC = ("u256_", "u288_", "m256_", "point_", "scalar_mult")
+ARITHMETIC = ("u256_", "u288_", "m256_", "point_", "multiply")
 LMS = ("lms_", "lmots_", "create_", "hash_digit", "public_key_from", "psa_")  # mbedTLS' and ours
 HEAVY = (
     *(*ARITHMETIC, *LMS, "mbedtls_", "sha256", "hmac_", "mem", "__", "store_", "crc32", "wipe"),

@@ -39,7 +39,7 @@ void hkdf(uint8_t *output, size_t length, const uint8_t *key, size_t key_length,
 
 // The private key that RFC 6979 section 3.2 steps b to h draw from a 32-byte seed. Cheap.
 int p256_private_from_seed(const uint8_t seed[32], uint8_t private_key[P256_PRIVATE_SIZE]);
-// Some 30 million instructions on Cortex-M3, as one half of a signature check.
+// Some 9 million instructions on Cortex-M3; a signature takes 11, its check 41.
 int p256_public_from(const uint8_t private_key[P256_PRIVATE_SIZE], uint8_t public_key[P256_PUBLIC_SIZE]);
 // Deterministic ECDSA (RFC 6979) with SHA-256 over a digest.
 int p256_sign(const uint8_t private_key[P256_PRIVATE_SIZE], const uint8_t digest[SHA256_SIZE],
