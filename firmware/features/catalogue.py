@@ -157,7 +157,7 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "__setattr__": ("PY_DELATTR_SETATTR",),
 }
 
-# Switches that syntax and the arguments of calls ask for (`reader.py`, `calls.py`, `imports.py`).
+# Switches that syntax and the arguments of calls ask for (`reader.py`, `calls.py`, `operators.py`).
 BY_CONSTRUCT = (
     "BUILTIN_METHOD_CHECK_SELF_ARG",
     "CAN_OVERRIDE_BUILTINS",

@@ -5,16 +5,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from firmware.features.catalogue import NAMES
 from firmware.features.evaluation import Outside
 from firmware.features.library import ABSENT, LIBRARY, REFUSED_MODULES
 from firmware.features.needs import Source
+from firmware.features.notes import ModuleNotes
 from firmware.features.scopes import all_bindings
-
-if TYPE_CHECKING:
-    from firmware.features.reader import Reader
 
 _NO_SUCH = "a sealed image has MicroPython's builtin modules and those its appliance.toml lists"
 _CAUGHT = frozenset(("ImportError", "Exception", "BaseException"))
@@ -46,71 +43,71 @@ class Imports:
                 return self._members[name]
         return None
 
-    def import_(self, reader: Reader, node: ast.Import) -> None:
+    def import_(self, notes: ModuleNotes, node: ast.Import) -> None:
         """`import a, b as c`."""
         for alias in node.names:
-            self._import(reader, node, alias.name)
+            self._import(notes, node, alias.name)
             name = alias.asname or alias.name
             if not self.is_module(name) and alias.name in self._library:
-                self.whole_module(
-                    reader, node, alias.name, f"`{name}` is bound to other things too"
-                )
+                self.whole_module(notes, node, alias.name, f"`{name}` is bound to other things too")
 
-    def import_from(self, reader: Reader, node: ast.ImportFrom) -> None:
+    def import_from(self, notes: ModuleNotes, node: ast.ImportFrom) -> None:
         """`from a import b`."""
         if node.level or node.module is None:
-            reader.refuse(node, "a relative import", "import the module by its name")
+            notes.refuse(node, "a relative import", "import the module by its name")
             return
-        if not self._import(reader, node, node.module):
+        if not self._import(notes, node, node.module):
             return
         for alias in node.names:
             if alias.name == "*":
-                self.whole_module(reader, node, node.module, "a star import")
+                self.whole_module(notes, node, node.module, "a star import")
             else:
-                self.member(reader, node, node.module, alias.name, loaded=True)
+                self.member(notes, node, node.module, alias.name, loaded=True)
 
-    def dynamic(self, reader: Reader, node: ast.Call) -> None:
+    def dynamic(self, notes: ModuleNotes, node: ast.Call) -> None:
         """`__import__(name)`."""
         match node.args:
             case [ast.Constant(value=str() as name), *_]:
-                self._import(reader, node, name)
-                self.whole_module(reader, node, name, "`__import__` gives a module as a value")
+                self._import(notes, node, name)
+                self.whole_module(notes, node, name, "`__import__` gives a module as a value")
             case _:
-                reader.refuse(
+                notes.refuse(
                     node, "`__import__` with a computed name", "write a plain import of each module"
                 )
 
-    def member(self, reader: Reader, node: ast.AST, name: str, member: str, loaded: bool) -> None:
+    def member(
+        self, notes: ModuleNotes, node: ast.AST, name: str, member: str, loaded: bool
+    ) -> None:
         """`module.member` is used; `name` is an alias or the module's own name."""
         module = self._library.get(self._aliases.get(name, name))
         if module is None:
             return
         if module.name == "builtins":
             if not loaded:
-                reader.need(("CAN_OVERRIDE_BUILTINS",), node, f"builtins.{member} is replaced")
+                notes.need(("CAN_OVERRIDE_BUILTINS",), node, f"builtins.{member} is replaced")
             else:
-                reader.need(NAMES.get(member, ()), node, f"`builtins.{member}`")
+                notes.need(NAMES.get(member, ()), node, f"`builtins.{member}`")
             return
         needed = module.members.get(member)
         if needed is None and member.startswith("__"):
-            reader.attribute(node, member)
+            notes.attribute(node, member)
         elif needed is None or ABSENT in needed:
             offered = ", ".join(sorted(_offered(module.members)))
-            reader.refuse(node, f"`{module.name}.{member}`", f"{module.name} has {offered}")
+            notes.refuse(node, f"`{module.name}.{member}`", f"{module.name} has {offered}")
         else:
-            reader.need(needed, node, f"`{module.name}.{member}`")
+            notes.need(needed, node, f"`{module.name}.{member}`")
 
-    def offers(self, reader: Reader, node: ast.AST, alias: str, member: str) -> bool | None:
+    def offers(self, notes: ModuleNotes, node: ast.AST, alias: str, member: str) -> bool | None:
         """Whether a module of the library has a member, which then is needed; None: not known."""
         module = self._library.get(self._aliases.get(alias, ""))
         if module is None or module.name == "builtins" or member in self._stored:
             return None
         offered = member in _offered(module.members)
         if offered:
-            self.member(reader, node, alias, member, loaded=True)
+            self.member(notes, node, alias, member, loaded=True)
         return offered
 
-    def whole_module(self, reader: Reader, node: ast.AST, name: str, what: str) -> None:
+    def whole_module(self, notes: ModuleNotes, node: ast.AST, name: str, what: str) -> None:
         """Every member of a module may be used."""
         module = self._library.get(self._aliases.get(name, name))
         if module is None:
@@ -118,18 +115,18 @@ class Imports:
         members = NAMES if module.name == "builtins" else module.members
         for needed in members.values():
             if ABSENT not in needed:
-                reader.need(needed, node, f"{what}: all of {module.name} is kept")
+                notes.need(needed, node, f"{what}: all of {module.name} is kept")
 
-    def _import(self, reader: Reader, node: ast.stmt | ast.Call, name: str) -> bool:
+    def _import(self, notes: ModuleNotes, node: ast.stmt | ast.Call, name: str) -> bool:
         if name in self._library:
-            reader.need(self._library[name].switches, node, f"`import {name}`")
+            notes.need(self._library[name].switches, node, f"`import {name}`")
             return True
         if name in self._frozen:
             return True
         if node not in self._guarded:
             top = name.partition(".")[0]
             mend = REFUSED_MODULES.get(name, REFUSED_MODULES.get(top, _NO_SUCH))
-            reader.refuse(node, f"`import {name}`: no such module on the board", mend)
+            notes.refuse(node, f"`import {name}`: no such module on the board", mend)
         return False
 
 

@@ -6,36 +6,29 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Sequence
 
-from firmware.features import calls, formats
+from firmware.features import calls, formats, operators
 from firmware.features.catalogue import (
-    ATTRIBUTES,
     BUILTIN_TYPES,
     FLOAT,
     LONGINT,
-    METHODS,
     NAMES,
     REFUSED_NAMES,
 )
 from firmware.features.contexts import contexts
 from firmware.features.evaluation import Evaluator
 from firmware.features.imports import Imports
-from firmware.features.needs import Needs, Reason, Refusal
+from firmware.features.needs import Needs, Reason
+from firmware.features.notes import ModuleNotes
 from firmware.features.program import Program
 from firmware.features.scopes import Comprehension, Function, bound_in, module_names
-from firmware.features.values import FLOAT as FLOATS
-from firmware.features.values import OTHER, SMALL_MAX, SMALL_MIN, TEXT
-from firmware.problems import shown
+from firmware.features.values import OTHER, SMALL_MAX, SMALL_MIN
 
 
-class Reader(ast.NodeVisitor):
+class Reader(ModuleNotes, ast.NodeVisitor):
     """Fills `needs` from one module of a program."""
 
     def __init__(self, program: Program, name: str, evaluator: Evaluator, needs: Needs) -> None:
-        self.program = program
-        self.evaluator = evaluator
-        self.needs = needs
-        self.name = name
-        self.file = shown(program.sources[name].path)
+        super().__init__(program, name, evaluator, needs)
         self.tree = program.trees[name]
         self.imports = Imports(self.tree, program.sources, program.outside)
         self._globals = module_names(self.tree)
@@ -60,35 +53,11 @@ class Reader(ast.NodeVisitor):
                 self.needs.add(("PY_BUILTINS_RANGE_BINOP",), reason)
         self.visit(self.tree)
 
-    # -- what the visitors below say --
-
-    def reason(self, node: ast.AST, what: str) -> Reason:
-        """A reason at a node's line."""
-        return Reason(self.file, getattr(node, "lineno", 0), what)
-
-    def need(self, switches: Iterable[str], node: ast.AST, what: str) -> None:
-        """Switches are needed because of a node."""
-        self.needs.add(switches, self.reason(node, what))
-
-    def refuse(self, node: ast.AST, what: str, mend: str) -> None:
-        """The node cannot be built."""
-        source = self.program.sources[self.name]
-        line = getattr(node, "lineno", 1)
-        self.needs.refuse(Refusal(source.path, line, self.name, what, mend))
+    # -- names --
 
     def is_builtin(self, name: str) -> bool:
         """Whether a name at the present place means Python's own."""
         return not self._is_local(name) and name not in self._globals
-
-    def attribute(self, node: ast.AST, name: str) -> None:
-        """An attribute of an unknown object is read."""
-        if name in ATTRIBUTES:
-            self.need(ATTRIBUTES[name], node, f"the attribute `{name}`")
-
-    def every_attribute(self, node: ast.AST, what: str) -> None:
-        """A name only known at run time: keeps whatever an attribute can need."""
-        for switches in (*ATTRIBUTES.values(), *METHODS.values()):
-            self.need(switches, node, f"{what}: cannot be decided, so kept")
 
     def _is_local(self, name: str) -> bool:
         innermost = True
@@ -103,8 +72,6 @@ class Reader(ast.NodeVisitor):
         for part in parts:
             self.visit(part)
         self._scopes.pop()
-
-    # -- names --
 
     def visit_Name(self, node: ast.Name) -> None:
         name = node.id
@@ -151,19 +118,6 @@ class Reader(ast.NodeVisitor):
         if node.attr in ("from_bytes", "fromhex", "fromkeys"):
             self._plain.add(node.value)
         self.visit(node.value)
-
-    def define(self, node: ast.AST, name: str) -> None:
-        """A class, or something else, gets an attribute of that name."""
-        if name in METHODS:
-            self.need(METHODS[name], node, f"`{name}` is defined")
-        if name == "__exit__" and self.program.os_errors:
-            self.need(("PY_ERRNO",), node, "`__exit__` sees exceptions, perhaps an OSError")
-
-    def dynamic_class(self, node: ast.AST, what: str) -> None:
-        """A class is made at run time: whatever its methods can need."""
-        self.need(("MULTIPLE_INHERITANCE",), node, f"{what}: cannot be decided, so kept")
-        for switches in METHODS.values():
-            self.need(switches, node, f"{what}: cannot be decided, so kept")
 
     def _format(self, node: ast.Attribute) -> None:
         match node.value:
@@ -262,7 +216,7 @@ class Reader(ast.NodeVisitor):
 
     def visit_AugAssign(self, node: ast.AugAssign) -> None:
         result = self.evaluator.arithmetic(node)
-        self._operator(node, node.op, node.target, node.value, result.small())
+        operators.operator(self, node, node.op, (node.target, node.value), result.small())
         self.generic_visit(node)
 
     def visit_If(self, node: ast.If) -> None:
@@ -374,45 +328,14 @@ class Reader(ast.NodeVisitor):
 
     def visit_BinOp(self, node: ast.BinOp) -> None:
         small = self.evaluator.result(node).small()
-        self._operator(node, node.op, node.left, node.right, small)
+        operators.operator(self, node, node.op, (node.left, node.right), small)
         self.generic_visit(node)
-
-    def _operator(
-        self, node: ast.AST, operator: ast.operator, left: ast.expr, right: ast.expr, small: bool
-    ) -> None:
-        if not small:
-            self.need((LONGINT,), node, "arithmetic may exceed 31 bits")
-        a, b = self.evaluator.value(left), self.evaluator.value(right)
-        match operator:
-            case ast.Div():
-                self.need((FLOAT,), node, "a division")
-            case ast.Mod() if a.may(TEXT):
-                self._percent(node, left)
-            case ast.BitOr() if a.may(OTHER) and b.may(OTHER):
-                self.need(("CPYTHON_COMPAT",), node, "`|` may join dictionaries")
-            case ast.Pow():
-                if b.may(OTHER) or b.may(FLOATS) or b.low < 0:
-                    self.need((FLOAT,), node, "a power may have a negative exponent")
-                if b.may(FLOATS) and not _is_whole(right) and (a.low < 0 or a.may(FLOATS)):
-                    self.need(("PY_BUILTINS_COMPLEX",), node, "a root may be of a negative number")
-
-    def _percent(self, node: ast.AST, left: ast.expr) -> None:
-        modulo = ("PY_BUILTINS_STR_OP_MODULO",)
-        match left:
-            case ast.Constant(value=str() as text):
-                self.need((*modulo, *formats.percent(text)), node, "a string formatted with `%`")
-            case ast.Constant(value=bytes() as data):
-                text = data.decode("latin-1")
-                self.need((*modulo, *formats.percent(text)), node, "a string formatted with `%`")
-            case _ if self.program.has_percent:
-                what = "`%` may format a string"
-                self.need((*modulo, *self.program.percent_needs), node, what)
 
     def visit_Call(self, node: ast.Call) -> None:
         if isinstance(node.func, ast.Name) and self.is_builtin(node.func.id):
             self._plain.add(node.func)
             self._called.add(node.func)
-            calls.builtin(self, node, node.func.id)
+            calls.builtin(self, self.imports, node, node.func.id)
             if node.func.id in ("isinstance", "issubclass"):
                 self._plain |= set(_names(node.args[1:]))
                 self._called |= set(_names(node.args[1:]))
@@ -434,13 +357,6 @@ class Reader(ast.NodeVisitor):
 def _names(parts: Sequence[ast.expr]) -> Iterable[ast.AST]:
     for part in parts:
         yield from (node for node in ast.walk(part) if isinstance(node, ast.Name))
-
-
-def _is_whole(node: ast.expr) -> bool:
-    match node:
-        case ast.Constant(value=float() as number):
-            return number.is_integer()
-    return False
 
 
 def _looks_at(handler: ast.ExceptHandler) -> bool:

@@ -254,7 +254,7 @@ def test_every_switch_exists_in_the_pinned_micropython(tree: Path) -> None:
     ours = {"ENCLAVE", "MACHINE_EVENTS", "MACHINE_PIN"}
     unknown = {switch(name) for name in _all_switches()} - known
     assert unknown == {f"MICROPY_PY_{name}" for name in ours}
-    modules = ("reader.py", "calls.py", "imports.py", "formats.py")
+    modules = ("reader.py", "notes.py", "calls.py", "imports.py", "formats.py", "operators.py")
     text = "".join(Path(catalogue.__file__).with_name(name).read_text() for name in modules)
     start = r"PY|ENABLE|MODULE|BUILTIN|CPYTHON|MULTIPLE|FULL|CAN"
     assert set(re.findall(rf'"((?:{start})_\w+)"', text)) == set(catalogue.BY_CONSTRUCT)
