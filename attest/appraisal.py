@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from attest import certificate as certificates
-from attest import dice, endorsement, evidence, p256, policy
+from attest import dice, endorsement, evidence, p256, policy, psa_token
 from attest.certificate import Certificate
 from attest.corim import ReferenceValues
 from attest.endorsement import Endorsement
@@ -56,14 +56,14 @@ class Expectations:
 
 
 def appraise(
-    response: Response, expected: Expectations, parsed: evidence.Token | None = None
+    response: Response, expected: Expectations, parsed: psa_token.Token | None = None
 ) -> Verdict:
     """Appraise one answer. Never raises for anything that a device sends.
 
     `parsed` is the response's token, for a caller that has parsed it already.
     """
     try:
-        token = parsed or evidence.parse(response.token)
+        token = parsed or psa_token.parse(response.token)
     except AttestError as error:
         broken = _wrong("evidence", "a PSA attestation token", "malformed", error)
         return _verdict("?", [broken], expected)
@@ -121,7 +121,7 @@ def check_nonce(nonce: bytes, challenge: Challenge) -> Claim:
     return Claim("nonce", expected, found, Outcome.WRONG if why else Outcome.OK, why)
 
 
-def _signature(token: evidence.Token, boot: Certificate) -> Claim:
+def _signature(token: psa_token.Token, boot: Certificate) -> Claim:
     wanted = f"signed by attestation key {boot.subject}"
     try:
         token.verify(boot.alias_key)

@@ -21,7 +21,7 @@ from typing import Any
 
 import jwt
 
-from attest import ar4si, evidence, explain, p256
+from attest import ar4si, evidence, explain, p256, psa_claims
 from attest.ar4si import Tier
 from attest.errors import ResultError
 from attest.evidence import Evidence
@@ -174,7 +174,7 @@ def annotated(token: Evidence | Shown) -> dict[str, Any]:
     """
     named = isinstance(token, Evidence)
     return {
-        "eat-profile": evidence.PROFILE_URI if named else PAIRWISE_PROFILE_URI,
+        "eat-profile": psa_claims.PROFILE_URI if named else PAIRWISE_PROFILE_URI,
         "psa-nonce": _base64(token.nonce),
         "psa-instance-id": _base64(token.instance_id),
         "psa-implementation-id": _base64(token.implementation_id),
@@ -192,7 +192,7 @@ def _annotated_components(components: tuple[evidence.Component, ...]) -> list[di
             "measurement-type": part.type,
             "measurement-value": _base64(part.value),
             "signer-id": _base64(part.signer_id),
-            "measurement-desc": evidence.METHOD,
+            "measurement-desc": psa_claims.METHOD,
             **({} if part.version is None else {"version": part.version}),
         }
         for part in components

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from attest import certificate
-from attest import evidence as tokens
+from attest import certificate, psa_token
 from attest.errors import AttestError
 from attest.evidence import ENCLAVE_PREFIX, Evidence
 from attest.flows import FlowBook
@@ -80,7 +79,7 @@ class EnclaveReport:
 def of(response: Response, flows: FlowBook) -> EnclaveReport | None:
     """The report within a response that was appraised, None if there is none to be told."""
     try:
-        evidence = tokens.read(response.token)
+        evidence = psa_token.read(response.token)
         policy = certificate.read(response.certificate).policy_digest
     except AttestError:
         return None

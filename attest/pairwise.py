@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from attest import appraisal, evidence, p256, policy
+from attest import appraisal, p256, policy, psa_claims, psa_token
 from attest.appraisal import Firmware
 from attest.certificate import Certificate
 from attest.corim import ReferenceValues
@@ -147,7 +147,7 @@ def _endorsed(payload: cbor.Value) -> Endorsement:
         boot_digest=fields.data(KEY_BOOT, "boot digest", 32),
         image_digest=fields.data(KEY_IMAGE, "image digest", 32),
         policy_digest=fields.data(KEY_POLICY, "policy digest", 32),
-        security_counter=fields.uint(KEY_COUNTER, "security counter", evidence.UINT32),
+        security_counter=fields.uint(KEY_COUNTER, "security counter", psa_claims.UINT32),
         signer_id=fields.data(KEY_SIGNER, "signer id", 32),
         lifecycle=fields.uint(KEY_LIFECYCLE, "lifecycle", 0x60FF),
         issued=fields.uint(KEY_ISSUED, "issue time", (1 << 53) - 1),
@@ -165,16 +165,16 @@ def _endorsed(payload: cbor.Value) -> Endorsement:
 
 def parse(token: bytes) -> Token:
     """Parse once, to verify later. Raises EvidenceError, which names the claim."""
-    message = evidence.read_message(token)
-    fields = Fields(evidence.decode(message.payload), "token", EvidenceError)
-    fields.expect(evidence.PROFILE, "profile", PROFILE_URI)
+    message = psa_token.read_message(token)
+    fields = Fields(psa_claims.decode(message.payload), "token", EvidenceError)
+    fields.expect(psa_claims.PROFILE, "profile", PROFILE_URI)
     shown = Shown(
-        nonce=fields.data(evidence.NONCE, "nonce", 32),
-        instance_id=fields.data(evidence.INSTANCE_ID, "instance id", 33),
-        client_id=evidence.client(fields),
-        lifecycle=fields.uint(evidence.LIFECYCLE, "lifecycle", 0x60FF),
-        implementation_id=fields.data(evidence.IMPLEMENTATION_ID, "implementation id", 32),
-        components=evidence.components(fields),
+        nonce=fields.data(psa_claims.NONCE, "nonce", 32),
+        instance_id=fields.data(psa_claims.INSTANCE_ID, "instance id", 33),
+        client_id=psa_claims.client(fields),
+        lifecycle=fields.uint(psa_claims.LIFECYCLE, "lifecycle", 0x60FF),
+        implementation_id=fields.data(psa_claims.IMPLEMENTATION_ID, "implementation id", 32),
+        components=psa_claims.components(fields),
     )
     fields.end()  # a claim beyond these would be one to tell the device by
     return Token(shown, message)

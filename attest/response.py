@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attest import endorsement as endorsements
-from attest import evidence
+from attest import psa_token
 from attest.certificate import MAX_BYTES as CERTIFICATE_MAX
 from attest.errors import AttestError, EvidenceError
 from attest.maps import Fields
 from enclaves import cbor
 
-MAX_BYTES = evidence.MAX_BYTES + CERTIFICATE_MAX + endorsements.MAX_BYTES + 256
+MAX_BYTES = psa_token.MAX_BYTES + CERTIFICATE_MAX + endorsements.MAX_BYTES + 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Response:
     def device(self) -> bytes | None:
         """The instance id that the token claims, or None when the token is malformed."""
         try:
-            return evidence.read(self.token).instance_id
+            return psa_token.read(self.token).instance_id
         except AttestError:
             return None
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from attest import ear, evidence, keys, p256
+from attest import ear, keys, p256, psa_token
 from attest.ear import Dialect, Issuer, Received, Result
 from attest.errors import AttestError
 from attest.response import Response
@@ -29,7 +29,7 @@ def write(
     if path.suffix not in (".jwt", ".cwt"):
         raise CoffretError(f"{path}: neither a JWT nor a CWT", _MEND, USAGE)
     try:
-        token = evidence.read(answer.token)
+        token = psa_token.read(answer.token)
     except AttestError:
         token = None
     issuer = Issuer(keys.load_or_create("verifier", folder).private)

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from attest import certificate, dice, endorsement, evidence, p256
+from attest import certificate, dice, endorsement, p256, psa_token
 from attest.appraisal import Challenge, Expectations, appraise
 from attest.corim import ReferenceValues
 from attest.evidence import Component, Evidence, Health
@@ -83,7 +83,7 @@ def case(number: int, operator: p256.PrivateKey, public: p256.PublicKey, signer:
         p256.instance_id(own), p256.xy(own), values.implementation_id, values.boot
     )
     parts = [Component(kind, value, signer) for kind, value in values.components(0)]
-    token = evidence.write(
+    token = psa_token.write(
         Evidence(
             nonce=nonce,
             instance_id=facts.instance_id,

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import attest
 from attest import certificate as certificates
-from attest import evidence as tokens
-from attest import pairwise
+from attest import pairwise, psa_token
 from attest.record import why
 from boards.errors import NO, CoffretError
 from flasher.errors import RefusedError
@@ -84,7 +83,7 @@ def challenge_for(
         verdict = attest.attest(answer, own, inventory, public, references, policy, flows)
         if not verdict.trusted:
             return None, verdict
-        told = tokens.read(asked.token)
+        told = psa_token.read(asked.token)
         if told.enrolment is None or told.enrolment.verifier != whom:
             raise _without_pairwise(port)
         boot = certificates.read(asked.certificate)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import attest
 from attest import certificate as certificates
 from attest import endorsement as endorsements
-from attest import evidence as tokens
+from attest import psa_token
 from attest.dice import Mode
 from attest.errors import AttestError
 from flasher import answers
@@ -114,7 +114,7 @@ def prove_identity(board: Board) -> attest.Identity:
             said.instance_id, said.key, said.implementation_id, said.boot_digest
         )
         boot = certificates.verify(answer.certificate, identity.public_key)
-        token = tokens.verify(answer.token, boot.alias_key)
+        token = psa_token.verify(answer.token, boot.alias_key)
         agrees = {
             "the nonce": token.nonce == nonce,
             "the instance id": token.instance_id == identity.instance_id,

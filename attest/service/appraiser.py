@@ -6,12 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from attest import ear, evidence, p256, pairwise
+from attest import ear, evidence, p256, pairwise, psa_token
 from attest.appraisal import Challenge, Expectations, NonceState, Verdict, appraise
 from attest.ear import Dialect, Issuer
 from attest.errors import AttestError
-from attest.evidence import Evidence, Token
+from attest.evidence import Evidence
 from attest.policy import Policy
+from attest.psa_token import Token
 from attest.record import Finding
 from attest.response import Response
 from attest.service.references import ReferenceBook
@@ -126,7 +127,7 @@ class Appraiser:
 def _parse(answer: Answer) -> Token | None:
     """The answer's token, not verified yet; None when it is malformed."""
     try:
-        return evidence.parse(answer.response.token)
+        return psa_token.parse(answer.response.token)
     except AttestError:
         return None
 

@@ -27,8 +27,8 @@ from starlette.types import Receive, Scope, Send
 from attest import pairwise
 from attest import response as evidence_file
 from attest.errors import AttestError
-from attest.evidence import MAX_BYTES as TOKEN_MAX
-from attest.evidence import NONCE_SIZES, PROFILE_URI
+from attest.psa_claims import NONCE_SIZES, PROFILE_URI
+from attest.psa_token import MAX_BYTES as TOKEN_MAX
 from attest.record import FOREVER, Use, use_nonces
 from attest.response import Response as Answered
 from attest.service import problem

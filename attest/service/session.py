@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from attest import p256
-from attest.evidence import NONCE_SIZES
+from attest.psa_claims import NONCE_SIZES
 
 _HEAD = struct.Struct(">BBQI8s")  # version, flags, issued, lifetime, who
 _VERSION = 1

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from attest import certificate as certificates
-from attest import evidence as tokens
-from attest import pairwise, response
+from attest import pairwise, psa_token, response
 from attest.errors import AttestError
+from attest.evidence import Component
 from attest.explain import explain
 from attest.inventory import Device, Inventory
 from attest.policy import lifecycle_name
@@ -181,7 +181,7 @@ def facts_of(result: Result) -> Facts | None:
         answer = response.unpack(result.evidence)
         if not answer.certificate:
             return _pairwise_facts(answer)
-        token = tokens.read(answer.token)
+        token = psa_token.read(answer.token)
         boot = certificates.read(answer.certificate)
     except AttestError:
         return None
@@ -211,7 +211,7 @@ def _pairwise_facts(answer: response.Response) -> Facts | None:
     )
 
 
-def _parts(components: tuple[tokens.Component, ...]) -> tuple[tuple[str, str, str], ...]:
+def _parts(components: tuple[Component, ...]) -> tuple[tuple[str, str, str], ...]:
     return tuple((part.type, part.version or "", part.value.hex()) for part in components)
 
 

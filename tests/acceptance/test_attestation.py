@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from attest import device_log, evidence, keys
+from attest import device_log, keys, psa_token
 from enclaves import cose
 from flasher.bundle import read_bundle
 from flasher.logs import read as read_log
@@ -134,7 +134,7 @@ def test_one_enclave_is_reported_on(user: User, diary: Path, state: Path) -> Non
 
 def test_the_evidence_has_the_digest_of_the_log(user: User, diary: Path, state: Path) -> None:
     with switched_on(user, diary, state) as port, Board.open(port, timeout_s=20) as board:
-        health = evidence.read(board.evidence(bytes(32)).token).health
+        health = psa_token.read(board.evidence(bytes(32)).token).health
         entries = [(e.sequence, e.ms, e.who, e.text) for e in read_log(board)]
     assert health.log_next > health.log_first
     assert device_log.matches(health, entries)
@@ -148,7 +148,7 @@ def test_the_evidence_is_as_the_published_schema_says(user: User, diary: Path, s
         tokens = [board.evidence(bytes(32)).token, board.evidence(bytes(64), "coach").token]
     for token in tokens:
         schema("evidence").validate_cbor(cose.read1(token).payload)
-    assert [evidence.read(token).subject is None for token in tokens] == [True, False]
+    assert [psa_token.read(token).subject is None for token in tokens] == [True, False]
 
 
 def test_another_signing_key_is_named(user: User, diary: Path) -> None:

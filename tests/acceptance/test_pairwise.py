@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from attest import evidence, keys, pairwise, response
+from attest import keys, pairwise, psa_claims, psa_token, response
 from attest.endorsement import board_of
 from enclaves import cbor, cose
 from flasher.bundle import read_bundle
@@ -26,13 +26,13 @@ BANK, CLINIC = "https://bank.example", "clinic"
 
 # What two verifiers may have in common: each device with the image says it, or their operator.
 COMMON_CLAIMS = {
-    evidence.PROFILE,
-    evidence.CLIENT_ID,
-    evidence.LIFECYCLE,
-    evidence.IMPLEMENTATION_ID,
-    evidence.COMPONENTS,
+    psa_claims.PROFILE,
+    psa_claims.CLIENT_ID,
+    psa_claims.LIFECYCLE,
+    psa_claims.IMPLEMENTATION_ID,
+    psa_claims.COMPONENTS,
 }
-OWN_CLAIMS = {evidence.NONCE, evidence.INSTANCE_ID}
+OWN_CLAIMS = {psa_claims.NONCE, psa_claims.INSTANCE_ID}
 OWN_WORDS = {pairwise.KEY_VERIFIER, pairwise.KEY_PUBLIC}
 
 
@@ -124,14 +124,14 @@ def test_what_the_board_makes_is_as_the_published_schemas_say(kept: Kept) -> Non
         schema("pairwise-endorsement").validate_cbor(word)
     for answer in (kept.ordinary, kept.enrolment):
         schema("evidence").validate_cbor(cose.read1(answer.token).payload)
-    assert evidence.read(kept.ordinary.token).enrolment is None
-    assert evidence.read(kept.enrolment.token).enrolment is not None
+    assert psa_token.read(kept.ordinary.token).enrolment is None
+    assert psa_token.read(kept.enrolment.token).enrolment is not None
 
 
 def test_a_verifier_knows_the_device_again_and_another_does_not(kept: Kept) -> None:
     bank, again, clinic = map(claims, (kept.bank, kept.bank_again, kept.clinic))
-    assert bank[evidence.INSTANCE_ID] == again[evidence.INSTANCE_ID]
-    assert bank[evidence.INSTANCE_ID] != clinic[evidence.INSTANCE_ID]
+    assert bank[psa_claims.INSTANCE_ID] == again[psa_claims.INSTANCE_ID]
+    assert bank[psa_claims.INSTANCE_ID] != clinic[psa_claims.INSTANCE_ID]
     assert words(kept.bank)[pairwise.KEY_PUBLIC] == words(kept.bank_again)[pairwise.KEY_PUBLIC]
 
 
@@ -140,7 +140,7 @@ def test_two_verifiers_have_nothing_in_common_but_what_all_devices_say(kept: Kep
     assert set(bank) == set(clinic) == COMMON_CLAIMS | OWN_CLAIMS
     assert {key for key in bank if bank[key] == clinic[key]} == COMMON_CLAIMS
     # Of the common ones, each is a device's with this image: it is in the bundle, or a constant.
-    ordinary = evidence.read(kept.ordinary.token)
+    ordinary = psa_token.read(kept.ordinary.token)
     assert board_of(ordinary.implementation_id) == "mps2-an385"
     one, other = words(kept.bank), words(kept.clinic)
     assert {key for key in one if one[key] != other[key]} == OWN_WORDS
@@ -153,7 +153,7 @@ def test_two_verifiers_have_nothing_in_common_but_what_all_devices_say(kept: Kep
 
 
 def test_nothing_of_the_device_itself_is_in_what_a_verifier_gets(kept: Kept) -> None:
-    ordinary = evidence.read(kept.ordinary.token)
+    ordinary = psa_token.read(kept.ordinary.token)
     own = [
         kept.device,
         kept.device[1:],
@@ -169,7 +169,7 @@ def test_nothing_of_the_device_itself_is_in_what_a_verifier_gets(kept: Kept) -> 
 
 def test_the_same_search_finds_the_device_in_its_ordinary_evidence(kept: Kept) -> None:
     """So that the search above can fail."""
-    told = evidence.read(kept.ordinary.token)
+    told = psa_token.read(kept.ordinary.token)
     whole = kept.ordinary.token + kept.ordinary.certificate
     assert all(each in whole for each in (kept.device, told.boot_seed, told.health.log_digest))
 
@@ -202,7 +202,7 @@ def test_forged_ones_are_refused_with_their_reason(kept: Kept, tmp_path: Path) -
     assert "names the device" in verify(kept, forged, BANK, NONCE)[1]["evidence"]
     response.save(forged, kept.ordinary)
     assert "profile" in verify(kept, forged, BANK, "00" * 32)[1]["evidence"]
-    more = cbor.encode(claims(kept.bank) | {evidence.BOOT_SEED: bytes(32)})
+    more = cbor.encode(claims(kept.bank) | {psa_claims.BOOT_SEED: bytes(32)})
     response.save(forged, response.Response(cose.sign1(more, stranger), b"", bank.endorsement))
     code, why = verify(kept, forged, BANK, NONCE)
     assert code == 1 and set(why) == {"evidence"}

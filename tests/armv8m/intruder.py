@@ -14,7 +14,8 @@ from elftools.elf.elffile import ELFFile
 
 import boards
 from attest import certificate, dice, p256
-from attest.evidence import Evidence, verify
+from attest.evidence import Evidence
+from attest.psa_token import verify
 from boards.model import Board
 from firmware.boot_build import RUNTIME, Boot, build_boot
 from firmware.image import ImageContent, wrap_image

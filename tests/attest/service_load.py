@@ -20,7 +20,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from attest import evidence, p256, response
+from attest import p256, psa_token, response
 from attest.evidence import Evidence
 from attest.tables import DEVICES
 from tests.attest.simulated_device import GOOD, OPERATOR, SimulatedDevice
@@ -55,7 +55,7 @@ class Ready:
         return cls(claims.instance_id, made.alias, made.certificate, claims)
 
     def answer(self, nonce: bytes) -> bytes:
-        token = evidence.write(replace(self.claims, nonce=nonce), self.alias)
+        token = psa_token.write(replace(self.claims, nonce=nonce), self.alias)
         return response.pack(response.Response(token, self.certificate))
 
 

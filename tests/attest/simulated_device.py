@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from attest import certificate, dice, endorsement, evidence, p256, pairwise
+from attest import certificate, dice, endorsement, evidence, p256, pairwise, psa_claims, psa_token
 from attest.appraisal import Challenge, Expectations, NonceState
 from attest.corim import ReferenceValues
 from attest.evidence import Component, Evidence, Health
@@ -127,7 +127,7 @@ class SimulatedDevice:
 
     def answer(self, nonce: bytes = NONCE) -> Response:
         """The reply of SMP group 64."""
-        return Response(evidence.write(self.evidence(nonce), self.alias), self.certificate)
+        return Response(psa_token.write(self.evidence(nonce), self.alias), self.certificate)
 
     def pairwise_key(self, verifier: str) -> p256.PrivateKey:
         """As `services/attest_local.c` derives it (its first candidate)."""
@@ -138,17 +138,17 @@ class SimulatedDevice:
 
     def pairwise_claims(self, verifier: str, nonce: bytes = NONCE) -> dict[int, object]:
         """What the verifier of that name is shown."""
-        told = evidence.claims(self.evidence(nonce))
+        told = psa_claims.to_map(self.evidence(nonce))
         common = (
-            evidence.CLIENT_ID,
-            evidence.LIFECYCLE,
-            evidence.IMPLEMENTATION_ID,
-            evidence.COMPONENTS,
+            psa_claims.CLIENT_ID,
+            psa_claims.LIFECYCLE,
+            psa_claims.IMPLEMENTATION_ID,
+            psa_claims.COMPONENTS,
         )
         return {
-            evidence.NONCE: nonce,
-            evidence.INSTANCE_ID: p256.instance_id(self.pairwise_key(verifier).public_key()),
-            evidence.PROFILE: pairwise.PROFILE_URI,
+            psa_claims.NONCE: nonce,
+            psa_claims.INSTANCE_ID: p256.instance_id(self.pairwise_key(verifier).public_key()),
+            psa_claims.PROFILE: pairwise.PROFILE_URI,
             **{key: told[key] for key in common},
         }
 

@@ -19,7 +19,7 @@ from simulated_device import (
     private_key,
 )
 
-from attest import certificate, dice, endorsement, evidence, p256
+from attest import certificate, dice, endorsement, p256, psa_claims, psa_token
 from attest.appraisal import NonceState, Outcome, Verdict, appraise
 from attest.evidence import Component, Evidence
 from attest.response import Response
@@ -264,7 +264,7 @@ def test_clone_with_another_secret_fails_although_it_claims_the_same_identity() 
 def test_token_of_another_device_under_a_good_certificate_fails() -> None:
     other = replace(GOOD, secret=digest("other"))
     mixed = Response(
-        evidence.write(GOOD.evidence(), other.alias),
+        psa_token.write(GOOD.evidence(), other.alias),
         GOOD.certificate,
     )
     assert appraise(mixed, expectations()).differing == ("signature",)
@@ -275,7 +275,7 @@ def test_alias_key_may_not_certify_itself() -> None:
     self_issued = certificate.issue(
         GOOD.alias, GOOD.alias.public_key(), GOOD.inputs, GOOD.descriptor
     )
-    response = Response(evidence.write(GOOD.evidence(), GOOD.alias), self_issued)
+    response = Response(psa_token.write(GOOD.evidence(), GOOD.alias), self_issued)
     assert appraise(response, expectations()).differing == ("certificate",)
 
 
@@ -352,4 +352,4 @@ def test_a_device_that_reports_again_costs_one_signature_check(
 def test_claims_map_is_what_the_wire_carries() -> None:
     token: Evidence = GOOD.evidence()
     payload = cose.read1(GOOD.answer().token).payload
-    assert cbor.decode(payload) == evidence.claims(token)
+    assert cbor.decode(payload) == psa_claims.to_map(token)

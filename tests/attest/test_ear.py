@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simulated_device import GOOD, NONCE, expectations, private_key
 
-from attest import ear, evidence
+from attest import ear, psa_token
 from attest.appraisal import NonceState, appraise
 from attest.ar4si import Tier, facet, status, vector
 from attest.ear import Dialect, Issuer, Result
@@ -250,7 +250,7 @@ def forged_cwts() -> list[tuple[str, bytes]]:
         ("trailing", good + b"\0"),
         ("another key", ear.to_cwt(result(), Issuer(private_key(3)))),
         ("no claims", cose.sign1(cbor.encode([1]), VERIFIER.key)),
-        ("evidence", evidence.write(GOOD.evidence(), VERIFIER.key)),
+        ("evidence", psa_token.write(GOOD.evidence(), VERIFIER.key)),
         *(
             (f"changed {n}", cose.sign1(cbor.encode(claims | each), VERIFIER.key))
             for n, each in enumerate(changes)

@@ -11,7 +11,7 @@ import pytest
 from simulated_device import GOOD, digest, private_key
 
 import boards
-from attest import certificate, dice, evidence
+from attest import certificate, dice, psa_claims, psa_token
 from attest.evidence import Component, Enrolment, GateUse, Health, Subject
 from firmware import evidence_size
 from firmware.fit import board_problems
@@ -41,18 +41,18 @@ def test_the_size_is_that_of_the_longest_token(count: int, gates: int) -> None:
         ),
     )
     names = [name for name, _ in enclaves]
-    token = evidence.write(longest, device.alias)
+    token = psa_token.write(longest, device.alias)
     assert evidence_size.token_size(names, "1.2.3", gates) == len(token)
     radio = Component("radio", digest("radio"), device.signer_id)
-    token = evidence.write(replace(longest, components=(*longest.components, radio)), device.alias)
+    token = psa_token.write(replace(longest, components=(*longest.components, radio)), device.alias)
     assert evidence_size.token_size(names, "1.2.3", gates, radio=True) == len(token)
     asked = replace(longest, subject=None, enrolment=Enrolment(bytes(32), bytes(64)))
-    enrolling = len(evidence.write(asked, device.alias))
+    enrolling = len(psa_token.write(asked, device.alias))
     most = evidence_size.token_size(names, "1.2.3", gates, pairwise=True)
     assert most == max(enrolling, evidence_size.token_size(names, "1.2.3", gates))
-    given = len(evidence.write(replace(longest, settings=bytes(32)), device.alias))
+    given = len(psa_token.write(replace(longest, settings=bytes(32)), device.alias))
     assert evidence_size.token_size(names, "1.2.3", gates, settings=True) == given
-    assert evidence_size.PROFILE == evidence.PROFILE_URI
+    assert evidence_size.PROFILE == psa_claims.PROFILE_URI
 
 
 def test_the_certificate_is_as_long_as_it_says() -> None:

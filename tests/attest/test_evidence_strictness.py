@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulated_device import GOOD, NONCE, digest, expectations
 
-from attest import certificate, evidence
+from attest import certificate, psa_claims, psa_token
 from attest.appraisal import appraise
 from attest.errors import AttestError, EvidenceError
 from attest.response import Response, pack, unpack
@@ -22,7 +22,7 @@ from enclaves import cbor, cose
 
 ANSWER = GOOD.answer()
 CERTIFICATE = ANSWER.certificate
-CLAIMS: dict[int, Any] = evidence.claims(GOOD.evidence())
+CLAIMS: dict[int, Any] = psa_claims.to_map(GOOD.evidence())
 SUBJECT = {1: "enclave:coach", 2: bytes(8), 3: bytes(8), 4: [[0, 0], [0, 0]], 5: [[0, 1, 60]]}
 MISSING = object()
 
@@ -51,59 +51,59 @@ def refused(response: Response) -> str:
 
 
 CHANGED_CLAIMS: list[tuple[int, object, str]] = [
-    (evidence.NONCE, MISSING, r"nonce \(10\) is missing"),
-    (evidence.NONCE, b"", "0 bytes"),
-    (evidence.NONCE, bytes(31), "31 bytes"),
-    (evidence.NONCE, bytes(33), "33 bytes"),
-    (evidence.NONCE, [bytes(32)], "not a byte string"),
-    (evidence.NONCE, "0" * 32, "not a byte string"),
-    (evidence.INSTANCE_ID, MISSING, r"instance id \(256\) is missing"),
-    (evidence.INSTANCE_ID, bytes(33), "not of type RAND"),
-    (evidence.INSTANCE_ID, b"\x01" + bytes(31), "32 bytes"),
-    (evidence.INSTANCE_ID, 1, "not a byte string"),
-    (evidence.PROFILE, MISSING, r"profile \(265\) is missing"),
-    (evidence.PROFILE, "PSA_IOT_PROFILE_1", "profile"),
-    (evidence.PROFILE, "tag:psacertified.org,2019:psa#legacy", "profile"),
-    (evidence.PROFILE, b"tag:psacertified.org,2023:psa#tfm", "profile"),
-    (evidence.PROFILE, "tag:psacertified.org,2023:psa#tfm", "profile"),
-    (evidence.BOOT_SEED, MISSING, r"boot seed \(268\) is missing"),
-    (evidence.BOOT_SEED, bytes(8), "8 bytes"),
-    (evidence.CLIENT_ID, MISSING, r"client id \(2394\) is missing"),
-    (evidence.CLIENT_ID, 0, "is 0"),
-    (evidence.CLIENT_ID, 1 << 31, "out of range"),
-    (evidence.CLIENT_ID, -(1 << 31) - 1, "out of range"),
-    (evidence.CLIENT_ID, True, "not an integer"),
-    (evidence.CLIENT_ID, "-1", "not an integer"),
-    (evidence.LIFECYCLE, MISSING, r"lifecycle \(2395\) is missing"),
-    (evidence.LIFECYCLE, -1, "out of range"),
-    (evidence.LIFECYCLE, 0x6100, "out of range"),
-    (evidence.LIFECYCLE, None, "not an integer"),
-    (evidence.IMPLEMENTATION_ID, MISSING, r"implementation id \(2396\) is missing"),
-    (evidence.IMPLEMENTATION_ID, bytes(33), "33 bytes"),
-    (evidence.COMPONENTS, MISSING, r"components \(2399\) is missing"),
-    (evidence.COMPONENTS, [], "0 items"),
-    (evidence.COMPONENTS, {}, "not an array"),
-    (evidence.COMPONENTS, [7], "not a map"),
-    (evidence.COMPONENTS, [{}] * 33, "33 items"),
-    (evidence.COMPONENTS, [{1: "boot", 2: bytes(32), 5: bytes(32)}], "do not begin with"),
+    (psa_claims.NONCE, MISSING, r"nonce \(10\) is missing"),
+    (psa_claims.NONCE, b"", "0 bytes"),
+    (psa_claims.NONCE, bytes(31), "31 bytes"),
+    (psa_claims.NONCE, bytes(33), "33 bytes"),
+    (psa_claims.NONCE, [bytes(32)], "not a byte string"),
+    (psa_claims.NONCE, "0" * 32, "not a byte string"),
+    (psa_claims.INSTANCE_ID, MISSING, r"instance id \(256\) is missing"),
+    (psa_claims.INSTANCE_ID, bytes(33), "not of type RAND"),
+    (psa_claims.INSTANCE_ID, b"\x01" + bytes(31), "32 bytes"),
+    (psa_claims.INSTANCE_ID, 1, "not a byte string"),
+    (psa_claims.PROFILE, MISSING, r"profile \(265\) is missing"),
+    (psa_claims.PROFILE, "PSA_IOT_PROFILE_1", "profile"),
+    (psa_claims.PROFILE, "tag:psacertified.org,2019:psa#legacy", "profile"),
+    (psa_claims.PROFILE, b"tag:psacertified.org,2023:psa#tfm", "profile"),
+    (psa_claims.PROFILE, "tag:psacertified.org,2023:psa#tfm", "profile"),
+    (psa_claims.BOOT_SEED, MISSING, r"boot seed \(268\) is missing"),
+    (psa_claims.BOOT_SEED, bytes(8), "8 bytes"),
+    (psa_claims.CLIENT_ID, MISSING, r"client id \(2394\) is missing"),
+    (psa_claims.CLIENT_ID, 0, "is 0"),
+    (psa_claims.CLIENT_ID, 1 << 31, "out of range"),
+    (psa_claims.CLIENT_ID, -(1 << 31) - 1, "out of range"),
+    (psa_claims.CLIENT_ID, True, "not an integer"),
+    (psa_claims.CLIENT_ID, "-1", "not an integer"),
+    (psa_claims.LIFECYCLE, MISSING, r"lifecycle \(2395\) is missing"),
+    (psa_claims.LIFECYCLE, -1, "out of range"),
+    (psa_claims.LIFECYCLE, 0x6100, "out of range"),
+    (psa_claims.LIFECYCLE, None, "not an integer"),
+    (psa_claims.IMPLEMENTATION_ID, MISSING, r"implementation id \(2396\) is missing"),
+    (psa_claims.IMPLEMENTATION_ID, bytes(33), "33 bytes"),
+    (psa_claims.COMPONENTS, MISSING, r"components \(2399\) is missing"),
+    (psa_claims.COMPONENTS, [], "0 items"),
+    (psa_claims.COMPONENTS, {}, "not an array"),
+    (psa_claims.COMPONENTS, [7], "not a map"),
+    (psa_claims.COMPONENTS, [{}] * 33, "33 items"),
+    (psa_claims.COMPONENTS, [{1: "boot", 2: bytes(32), 5: bytes(32)}], "do not begin with"),
     (2400, "https://verifier.example", "unknown field 2400"),
     (-75003, 1, "pairwise: not a map"),
     (-75003, {1: bytes(32)}, r"public key \(2\) is missing"),
     (-75003, {1: bytes(31), 2: bytes(64)}, "31 bytes instead of 32"),
     (-75004, 1, r"settings \(-75004\) is not a byte string"),
     (-75005, 1, "unknown field -75005"),
-    (evidence.UPTIME, MISSING, r"uptime \(261\) is missing"),
-    (evidence.UPTIME, -1, "out of range"),
-    (evidence.UPTIME, 1 << 32, "out of range"),
-    (evidence.UPTIME, True, "not an integer"),
-    (evidence.BOOT_COUNT, MISSING, r"boot count \(267\) is missing"),
-    (evidence.BOOT_COUNT, 1 << 32, "out of range"),
-    (evidence.BOOT_COUNT, b"\1", "not an integer"),
-    (evidence.HEALTH, MISSING, r"health \(-75001\) is missing"),
-    (evidence.HEALTH, 1, "not a map"),
-    (evidence.HEALTH, {}, "log digest"),
+    (psa_claims.UPTIME, MISSING, r"uptime \(261\) is missing"),
+    (psa_claims.UPTIME, -1, "out of range"),
+    (psa_claims.UPTIME, 1 << 32, "out of range"),
+    (psa_claims.UPTIME, True, "not an integer"),
+    (psa_claims.BOOT_COUNT, MISSING, r"boot count \(267\) is missing"),
+    (psa_claims.BOOT_COUNT, 1 << 32, "out of range"),
+    (psa_claims.BOOT_COUNT, b"\1", "not an integer"),
+    (psa_claims.HEALTH, MISSING, r"health \(-75001\) is missing"),
+    (psa_claims.HEALTH, 1, "not a map"),
+    (psa_claims.HEALTH, {}, "log digest"),
     *(
-        (evidence.HEALTH, {**CLAIMS[evidence.HEALTH], key: value}, reason)
+        (psa_claims.HEALTH, {**CLAIMS[psa_claims.HEALTH], key: value}, reason)
         for key, value, reason in [
             (1, bytes(31), "31 bytes"),
             (2, -1, "out of range"),
@@ -120,7 +120,7 @@ CHANGED_CLAIMS: list[tuple[int, object, str]] = [
         ]
     ),
     *(
-        (evidence.SUBJECT, {**SUBJECT, key: value}, reason)
+        (psa_claims.SUBJECT, {**SUBJECT, key: value}, reason)
         for key, value, reason in [
             (1, "enclave:other", "no enclave"),
             (1, "policy", "no enclave"),
@@ -133,7 +133,7 @@ CHANGED_CLAIMS: list[tuple[int, object, str]] = [
             (6, 0, "unknown field"),
         ]
     ),
-    (evidence.SUBJECT, [], "not a map"),
+    (psa_claims.SUBJECT, [], "not a map"),
 ]
 
 
@@ -145,7 +145,7 @@ def test_each_claim_is_checked(key: int, value: object, reason: str) -> None:
     else:
         claims[key] = value
     with pytest.raises(EvidenceError, match=reason):
-        evidence.read(resigned(claims).token)
+        psa_token.read(resigned(claims).token)
     assert refused(resigned(claims))
 
 
@@ -174,12 +174,12 @@ CHANGED_COMPONENTS: list[tuple[int, object]] = [
 @pytest.mark.parametrize(("key", "value"), CHANGED_COMPONENTS)
 @pytest.mark.parametrize("number", [0, 3, 5])
 def test_each_field_of_a_component_is_checked(number: int, key: int, value: object) -> None:
-    components = cbor2.loads(cbor2.dumps(CLAIMS[evidence.COMPONENTS]))
+    components = cbor2.loads(cbor2.dumps(CLAIMS[psa_claims.COMPONENTS]))
     if value is MISSING:
         del components[number][key]
     else:
         components[number][key] = value
-    assert refused(resigned({**CLAIMS, evidence.COMPONENTS: components}))
+    assert refused(resigned({**CLAIMS, psa_claims.COMPONENTS: components}))
 
 
 PAYLOAD = cbor.encode(CLAIMS)
@@ -256,7 +256,7 @@ def unusual_encodings() -> Iterator[tuple[str, bytes]]:
     yield "token in a byte string", cbor.encode(token)
     yield "token nested too deeply", b"\xd2" * 2000 + token
     yield "token is empty", b""
-    yield "token is too long", bytes(evidence.MAX_BYTES + 1)
+    yield "token is too long", bytes(psa_token.MAX_BYTES + 1)
     yield "token with a huge length", b"\xd2\x84\x43\xa1\x01\x26\xa0\x5b" + b"\xff" * 8
     yield "token with a huge array", b"\x9b" + b"\xff" * 8
 
@@ -333,7 +333,9 @@ JUNK = st.recursive(
 def test_any_junk_in_any_claim_gives_a_typed_error_or_a_value(key: int, junk: object) -> None:
     """Signed by the right key, so that only the parser stands between it and the verdict."""
     verdict = appraise(resigned({**CLAIMS, key: junk}), expectations())
-    told = key in (evidence.UPTIME, evidence.BOOT_COUNT) and type(junk) is int  # for people only
+    told = (
+        key in (psa_claims.UPTIME, psa_claims.BOOT_COUNT) and type(junk) is int
+    )  # for people only
     assert verdict.verdict == "untrusted" or junk == CLAIMS[key] or told
 
 

@@ -24,7 +24,7 @@ from simulated_device import (
     private_key,
 )
 
-from attest import certificate, corim, evidence, p256, pairwise
+from attest import certificate, corim, p256, pairwise, psa_claims, psa_token
 from attest.errors import AttestError, EvidenceError
 from attest.evidence import Enrolment, GateUse, Subject
 from enclaves import cbor, cose
@@ -62,7 +62,7 @@ print(json.dumps({"verified": [verify(case) for case in job["verify"]], "signed"
 """
 
 
-ADDED = (evidence.UPTIME, evidence.BOOT_COUNT, evidence.HEALTH, evidence.SUBJECT)
+ADDED = (psa_claims.UPTIME, psa_claims.BOOT_COUNT, psa_claims.HEALTH, psa_claims.SUBJECT)
 REPORT = replace(
     GOOD,
     token_changes={
@@ -93,38 +93,38 @@ def test_token_follows_the_cddl_of_its_profile(device: SimulatedDevice) -> None:
 
 def test_but_for_profile_and_added_claims_it_is_the_token_of_rfc_9783() -> None:
     """What RFC 9783 knows has its form; only the profile's name says that more follow."""
-    claims = evidence.claims(REPORT.evidence())
+    claims = psa_claims.to_map(REPORT.evidence())
     for key in ADDED:
         del claims[key]
-    assert claims[evidence.PROFILE] != PSA_PROFILE
-    claims[evidence.PROFILE] = PSA_PROFILE
+    assert claims[psa_claims.PROFILE] != PSA_PROFILE
+    claims[psa_claims.PROFILE] = PSA_PROFILE
     schema("psa_token").validate_cbor(cbor.encode(claims))
 
 
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        (evidence.NONCE, bytes(31)),
-        (evidence.INSTANCE_ID, bytes(32)),
-        (evidence.PROFILE, "other"),
-        (evidence.CLIENT_ID, "-1"),
-        (evidence.LIFECYCLE, 0x6100),
-        (evidence.COMPONENTS, []),
-        (evidence.UPTIME, -1),
-        (evidence.BOOT_COUNT, 1 << 32),
-        (evidence.HEALTH, {}),
-        (evidence.SUBJECT, {1: "enclave:coach"}),
-        (evidence.PAIRWISE, {1: bytes(32), 2: bytes(63)}),
-        (evidence.SETTINGS, bytes(31)),
+        (psa_claims.NONCE, bytes(31)),
+        (psa_claims.INSTANCE_ID, bytes(32)),
+        (psa_claims.PROFILE, "other"),
+        (psa_claims.CLIENT_ID, "-1"),
+        (psa_claims.LIFECYCLE, 0x6100),
+        (psa_claims.COMPONENTS, []),
+        (psa_claims.UPTIME, -1),
+        (psa_claims.BOOT_COUNT, 1 << 32),
+        (psa_claims.HEALTH, {}),
+        (psa_claims.SUBJECT, {1: "enclave:coach"}),
+        (psa_claims.PAIRWISE, {1: bytes(32), 2: bytes(63)}),
+        (psa_claims.SETTINGS, bytes(31)),
         (2401, 1),
     ],
 )
 def test_cddl_and_our_reader_refuse_the_same(key: int, value: object) -> None:
-    payload = cbor.encode({**evidence.claims(GOOD.evidence()), key: value})
+    payload = cbor.encode({**psa_claims.to_map(GOOD.evidence()), key: value})
     with pytest.raises(pycddl.ValidationError):
         schema("evidence").validate_cbor(payload)
     with pytest.raises(EvidenceError):
-        evidence.read(cose.sign1(payload, GOOD.alias))
+        psa_token.read(cose.sign1(payload, GOOD.alias))
 
 
 def test_what_a_verifier_sees_of_a_pairwise_identity_follows_its_cddl() -> None:
@@ -137,12 +137,12 @@ def test_what_a_verifier_sees_of_a_pairwise_identity_follows_its_cddl() -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        (evidence.NONCE, bytes(48)),
-        (evidence.PROFILE, evidence.PROFILE_URI),
-        (evidence.LIFECYCLE, 0x6100),
-        (evidence.COMPONENTS, []),
-        *((extra, value) for extra, value in evidence.claims(REPORT.evidence()).items()
-          if extra in (*ADDED, evidence.BOOT_SEED)),
+        (psa_claims.NONCE, bytes(48)),
+        (psa_claims.PROFILE, psa_claims.PROFILE_URI),
+        (psa_claims.LIFECYCLE, 0x6100),
+        (psa_claims.COMPONENTS, []),
+        *((extra, value) for extra, value in psa_claims.to_map(REPORT.evidence()).items()
+          if extra in (*ADDED, psa_claims.BOOT_SEED)),
     ],
 )  # fmt: skip
 def test_cddl_and_our_reader_refuse_the_same_of_a_pairwise_token(key: int, value: object) -> None:
@@ -245,7 +245,7 @@ def test_cwt_verifies_our_documents_and_we_read_the_token_it_signs(python_with_c
     payloads = [cose.read1(message).payload.hex() for message, _ in documents]
     assert answers["verified"][: len(documents)] == payloads
     assert all(a.startswith("refused") for a in answers["verified"][len(documents) :])
-    ours = evidence.verify(bytes.fromhex(answers["signed"]), GOOD.alias.public_key())
+    ours = psa_token.verify(bytes.fromhex(answers["signed"]), GOOD.alias.public_key())
     assert ours == GOOD.evidence()
 
 

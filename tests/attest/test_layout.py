@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attest import evidence
+from attest import evidence, psa_claims
 from attest.errors import EvidenceError
 from attest.evidence import Component, Evidence, Health
 from enclaves import cbor
@@ -31,18 +31,18 @@ HONEST = Evidence(
 
 
 def payload(told: Evidence) -> bytes:
-    return cbor.encode(evidence.claims(told))
+    return cbor.encode(psa_claims.to_map(told))
 
 
 def strictly(data: bytes) -> Evidence | None:
     try:
-        return evidence._read(data)
+        return psa_claims.read_any(data)
     except EvidenceError:
         return None
 
 
 def quickly(data: bytes) -> Evidence | None:
-    return evidence._quick(data)
+    return psa_claims.read_usual(data)
 
 
 @given(
@@ -109,7 +109,7 @@ def test_what_the_strict_reader_refuses_is_not_read_quickly(honest: bytes, forge
 
 def test_a_second_health_hidden_in_a_digest_is_only_bytes() -> None:
     """The pattern could match at either place; only one of them leaves whole items."""
-    marker = cbor.encode(evidence.HEALTH) + b"\xa4\x01\x58\x20"
+    marker = cbor.encode(psa_claims.HEALTH) + b"\xa4\x01\x58\x20"
     for place in range(len(evidence.FIXED_TYPES)):
         listed = list(HONEST.components)
         listed[place] = replace(listed[place], signer_id=marker.ljust(32, b"\x00"))

@@ -9,7 +9,7 @@ import cbor2
 import pytest
 from simulated_device import GOOD, REFERENCES, SimulatedDevice, digest, expectations
 
-from attest import corim, evidence
+from attest import corim, evidence, psa_token
 from attest.appraisal import Verdict, appraise
 from attest.corim import ReferenceValues
 from attest.errors import CorimError, EvidenceError
@@ -67,18 +67,18 @@ def test_the_radio_stands_last_or_the_token_is_malformed(place: int) -> None:
 
 def test_the_radio_stands_once() -> None:
     parts = BUILT_FOR_IT.evidence().components
-    token = evidence.write(
+    token = psa_token.write(
         replace(BUILT_FOR_IT.evidence(), components=(*parts, parts[-1])), GOOD.alias
     )
     with pytest.raises(EvidenceError, match="unknown component 'radio'"):
-        evidence.read(token)
+        psa_token.read(token)
 
 
 def test_a_radio_is_no_subject_of_a_report() -> None:
     about = evidence.Subject("radio", 0, 0, (), ())
-    token = evidence.write(replace(BUILT_FOR_IT.evidence(), subject=about), GOOD.alias)
+    token = psa_token.write(replace(BUILT_FOR_IT.evidence(), subject=about), GOOD.alias)
     with pytest.raises(EvidenceError, match="subject"):
-        evidence.read(token)
+        psa_token.read(token)
 
 
 def test_reference_values_carry_the_radio_and_none_is_as_it_was() -> None:

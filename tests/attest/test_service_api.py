@@ -17,7 +17,7 @@ from openapi_spec_validator import validate
 
 import attest
 from attest import corim, keys, response
-from attest.evidence import PROFILE_URI
+from attest.psa_claims import PROFILE_URI
 from attest.response import Response
 from attest.service.access import Right
 from attest.service.session import Sealer, Session

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from starlette.testclient import TestClient
 
 import attest
-from attest import corim, evidence, keys, p256, response
+from attest import corim, keys, p256, psa_claims, response
 from attest.response import Response
 from attest.service import logs
 from attest.service.access import Right, new_key
@@ -336,6 +336,6 @@ def test_it_says_what_it_takes(bank: Service) -> None:
     told = bank.client.get("/.well-known/veraison/verification").json()
     assert told["coffret-pairwise"] == BANK
     assert told["media-types"] == bank.client.post(NEW).json()["accept"]
-    assert evidence.PROFILE_URI not in str(told["media-types"])
+    assert psa_claims.PROFILE_URI not in str(told["media-types"])
     for size in ("48", "64"):
         assert bank.client.post(NEW, params={"nonceSize": size}).status_code == 400

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import pytest
 
 from attest import certificate, p256
-from attest.evidence import Evidence, GateUse, Subject, verify
+from attest.evidence import Evidence, GateUse, Subject
+from attest.psa_token import verify
 from boards.memory import Region
 from firmware.image import ImageContent, wrap_image
 from firmware.image_format import Version

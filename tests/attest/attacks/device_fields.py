@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from attest import certificate, dice, endorsement, evidence, p256, pairwise
+from attest import certificate, dice, endorsement, p256, pairwise, psa_claims
 from tests.attest.attacks.documents import CERTIFICATE, ENDORSED, OTHER, TOKEN, Path
 from tests.attest.attacks.field import Field, component_fields
 from tests.attest.simulated_device import GOOD, digest, private_key
@@ -17,70 +17,75 @@ def token_fields() -> Iterator[Field]:
     yield from (
         Field(TOKEN, *rest)
         for rest in [
-            ("nonce", (evidence.NONCE,), bytes(32), "nonce", "another challenge"),
+            ("nonce", (psa_claims.NONCE,), bytes(32), "nonce", "another challenge"),
             (
                 "instance id",
-                (evidence.INSTANCE_ID,),
+                (psa_claims.INSTANCE_ID,),
                 other.instance_id,
                 "endorsement",
                 "for another device",
             ),
-            ("uptime", (evidence.UPTIME,), 1, None),
-            ("boot count", (evidence.BOOT_COUNT,), 1, None),
-            ("boot seed", (evidence.BOOT_SEED,), bytes(32), None),
-            ("client id", (evidence.CLIENT_ID,), 3, "caller", "some other part of the device"),
-            ("lifecycle", (evidence.LIFECYCLE,), 0x6000, "lifecycle", "is decommissioned"),
+            ("uptime", (psa_claims.UPTIME,), 1, None),
+            ("boot count", (psa_claims.BOOT_COUNT,), 1, None),
+            ("boot seed", (psa_claims.BOOT_SEED,), bytes(32), None),
+            ("client id", (psa_claims.CLIENT_ID,), 3, "caller", "some other part of the device"),
+            ("lifecycle", (psa_claims.LIFECYCLE,), 0x6000, "lifecycle", "is decommissioned"),
             (
                 "implementation id",
-                (evidence.IMPLEMENTATION_ID,),
+                (psa_claims.IMPLEMENTATION_ID,),
                 kind,
                 "board",
                 "another kind of device",
             ),
             (
                 "software components",
-                (evidence.COMPONENTS,),
-                TOKEN.payload[evidence.COMPONENTS][:-1],
+                (psa_claims.COMPONENTS,),
+                TOKEN.payload[psa_claims.COMPONENTS][:-1],
                 "evidence",
                 "not of each enclave",
             ),
             (
                 "health",
-                (evidence.HEALTH,),
-                {**TOKEN.payload[evidence.HEALTH], evidence.HEALTH_ENCLAVES: [[9, 9], [0, 0]]},
+                (psa_claims.HEALTH,),
+                {**TOKEN.payload[psa_claims.HEALTH], psa_claims.HEALTH_ENCLAVES: [[9, 9], [0, 0]]},
                 "faults",
                 "fails more often",
             ),
-            ("log digest", (evidence.HEALTH, evidence.HEALTH_LOG), bytes(32), None),
-            ("log start", (evidence.HEALTH, evidence.HEALTH_LOG_FIRST), 1, None),
-            ("log end", (evidence.HEALTH, evidence.HEALTH_LOG_NEXT), 1, None),
+            ("log digest", (psa_claims.HEALTH, psa_claims.HEALTH_LOG), bytes(32), None),
+            ("log start", (psa_claims.HEALTH, psa_claims.HEALTH_LOG_FIRST), 1, None),
+            ("log end", (psa_claims.HEALTH, psa_claims.HEALTH_LOG_NEXT), 1, None),
             (
                 "fault counts",
-                (evidence.HEALTH, evidence.HEALTH_ENCLAVES),
+                (psa_claims.HEALTH, psa_claims.HEALTH_ENCLAVES),
                 [[4, 4], [0, 0]],
                 "faults",
                 "fails more often",
             ),
             (
                 "subject's type",
-                (evidence.SUBJECT, evidence.SUBJECT_TYPE),
+                (psa_claims.SUBJECT, psa_claims.SUBJECT_TYPE),
                 "enclave:spy",
                 "evidence",
                 "no enclave that is listed",
             ),
-            ("subject's secrecy", (evidence.SUBJECT, evidence.SUBJECT_SECRECY), bytes(8), None),
-            ("subject's integrity", (evidence.SUBJECT, evidence.SUBJECT_INTEGRITY), b"8" * 8, None),
-            ("subject's grants", (evidence.SUBJECT, evidence.SUBJECT_GRANTS), [[1, 1]], None),
-            ("subject's gates", (evidence.SUBJECT, evidence.SUBJECT_GATES), [[0, 0, 0]], None),
+            ("subject's secrecy", (psa_claims.SUBJECT, psa_claims.SUBJECT_SECRECY), bytes(8), None),
+            (
+                "subject's integrity",
+                (psa_claims.SUBJECT, psa_claims.SUBJECT_INTEGRITY),
+                b"8" * 8,
+                None,
+            ),
+            ("subject's grants", (psa_claims.SUBJECT, psa_claims.SUBJECT_GRANTS), [[1, 1]], None),
+            ("subject's gates", (psa_claims.SUBJECT, psa_claims.SUBJECT_GATES), [[0, 0, 0]], None),
             (
                 "enrolment's verifier",
-                (evidence.PAIRWISE, evidence.ENROLMENT_VERIFIER),
+                (psa_claims.PAIRWISE, psa_claims.ENROLMENT_VERIFIER),
                 pairwise.verifier_id("clinic"),
                 None,  # whoever asked for it compares it, before anything is endorsed
             ),
             (
                 "enrolment's key",
-                (evidence.PAIRWISE, evidence.ENROLMENT_KEY),
+                (psa_claims.PAIRWISE, psa_claims.ENROLMENT_KEY),
                 p256.xy(private_key(77).public_key()),
                 None,
             ),
@@ -89,8 +94,8 @@ def token_fields() -> Iterator[Field]:
     yield Field(
         TOKEN,
         "subject",
-        (evidence.SUBJECT,),
-        {**TOKEN.payload[evidence.SUBJECT], evidence.SUBJECT_TYPE: "enclave:nobody"},
+        (psa_claims.SUBJECT,),
+        {**TOKEN.payload[psa_claims.SUBJECT], psa_claims.SUBJECT_TYPE: "enclave:nobody"},
         "evidence",
         "no enclave that is listed",
         optional=True,
@@ -98,15 +103,15 @@ def token_fields() -> Iterator[Field]:
     yield Field(
         TOKEN,
         "enrolment",
-        (evidence.PAIRWISE,),
-        {**TOKEN.payload[evidence.PAIRWISE], evidence.ENROLMENT_VERIFIER: bytes(32)},
+        (psa_claims.PAIRWISE,),
+        {**TOKEN.payload[psa_claims.PAIRWISE], psa_claims.ENROLMENT_VERIFIER: bytes(32)},
         None,
         optional=True,
     )
     yield Field(
         TOKEN,
         "settings",
-        (evidence.SETTINGS,),
+        (psa_claims.SETTINGS,),
         digest("other settings"),
         "settings",
         "other settings than the policy allows",
@@ -115,14 +120,14 @@ def token_fields() -> Iterator[Field]:
     yield Field(
         TOKEN,
         "profile",
-        (evidence.PROFILE,),
+        (psa_claims.PROFILE,),
         "tag:psacertified.org,2023:psa#tfm",
         "evidence",
         "profile .265. is not",
         fixed=True,
     )
-    for number, part in enumerate(TOKEN.payload[evidence.COMPONENTS]):
-        yield from component_fields(TOKEN, number, part[evidence.COMPONENT_TYPE])
+    for number, part in enumerate(TOKEN.payload[psa_claims.COMPONENTS]):
+        yield from component_fields(TOKEN, number, part[psa_claims.COMPONENT_TYPE])
 
 
 def certificate_fields() -> Iterator[Field]:

@@ -8,7 +8,7 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
-from attest import appraisal, dice, endorsement, evidence, p256, pairwise
+from attest import appraisal, dice, endorsement, p256, pairwise, psa_claims
 from attest.evidence import Enrolment, GateUse, Health, Subject
 from attest.policy import Policy, Rules
 from attest.response import Response
@@ -99,13 +99,21 @@ class Document:
     others: bytes
 
 
-def _complete(claims: dict[int, Any]) -> dict[int, Any]:
+def _complete(claims: Mapping[Key, Any]) -> dict[Key, Any]:
     """The claims with all that RFC 9783 allows to be left out."""
-    full = deepcopy(claims)
-    for part in full[evidence.COMPONENTS]:
-        part.setdefault(evidence.COMPONENT_VERSION, "1.2.3")
-        part[evidence.COMPONENT_METHOD] = evidence.METHOD
+    full = dict(deepcopy(claims))
+    for part in full[psa_claims.COMPONENTS]:
+        part.setdefault(psa_claims.COMPONENT_VERSION, "1.2.3")
+        part[psa_claims.COMPONENT_METHOD] = psa_claims.METHOD
     return full
+
+
+def _claims(device: SimulatedDevice) -> dict[Key, Any]:
+    return _complete(psa_claims.to_map(device.evidence()))
+
+
+def _token(device: SimulatedDevice) -> bytes:
+    return cose.sign1(cbor.encode(_claims(device)), device.alias)
 
 
 def _payload(message: bytes, *, tagged: bool) -> dict[Key, Any]:
@@ -140,9 +148,9 @@ TOKEN = Document(
     thief=OTHER.alias,
     headers=ES256,
     tagged=True,
-    payload=_complete(evidence.claims(OURS.evidence())),
-    earlier=cose.sign1(cbor.encode(_complete(evidence.claims(EARLIER.evidence()))), EARLIER.alias),
-    others=cose.sign1(cbor.encode(_complete(evidence.claims(OTHER.evidence()))), OTHER.alias),
+    payload=_claims(OURS),
+    earlier=_token(EARLIER),
+    others=_token(OTHER),
 )
 CERTIFICATE = Document(
     name="certificate",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from attest import evidence
+from attest import psa_claims
 from tests.attest.attacks.documents import Document, Path
 from tests.attest.attacks.raw import at
 from tests.attest.simulated_device import digest
@@ -39,7 +39,7 @@ class Field:
 
 
 def component_fields(document: Document, number: int, kind: str) -> Iterator[Field]:
-    at: Path = (evidence.COMPONENTS, number)
+    at: Path = (psa_claims.COMPONENTS, number)
     wrong_type = (
         ("policy", "do not begin with") if number < 3 else ("enclave:", "begin with|unknown")
     )
@@ -49,7 +49,7 @@ def component_fields(document: Document, number: int, kind: str) -> Iterator[Fie
         Field(
             document,
             "type of " + kind,
-            (*at, evidence.COMPONENT_TYPE),
+            (*at, psa_claims.COMPONENT_TYPE),
             wrong_type[0],
             "evidence",
             wrong_type[1],
@@ -57,7 +57,7 @@ def component_fields(document: Document, number: int, kind: str) -> Iterator[Fie
         Field(
             document,
             "value of " + kind,
-            (*at, evidence.COMPONENT_VALUE),
+            (*at, psa_claims.COMPONENT_VALUE),
             digest("evil"),
             kind,
             lies,
@@ -65,7 +65,7 @@ def component_fields(document: Document, number: int, kind: str) -> Iterator[Fie
         Field(
             document,
             "version of " + kind,
-            (*at, evidence.COMPONENT_VERSION),
+            (*at, psa_claims.COMPONENT_VERSION),
             "9.9.9",
             *version,
             optional=True,
@@ -73,7 +73,7 @@ def component_fields(document: Document, number: int, kind: str) -> Iterator[Fie
         Field(
             document,
             "signer of " + kind,
-            (*at, evidence.COMPONENT_SIGNER),
+            (*at, psa_claims.COMPONENT_SIGNER),
             digest("evil"),
             "signing key",
             "another key than the bundle",
@@ -81,7 +81,7 @@ def component_fields(document: Document, number: int, kind: str) -> Iterator[Fie
         Field(
             document,
             "method of " + kind,
-            (*at, evidence.COMPONENT_METHOD),
+            (*at, psa_claims.COMPONENT_METHOD),
             "sha-1",
             "evidence",
             "measurement description .6. is not",

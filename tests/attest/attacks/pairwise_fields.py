@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from attest import endorsement, evidence, p256, pairwise
+from attest import endorsement, p256, pairwise, psa_claims
 from tests.attest.attacks.documents import OTHER, PAIRWISE, WORD
 from tests.attest.attacks.field import Field, component_fields
 from tests.attest.simulated_device import digest, private_key
@@ -16,27 +16,27 @@ def token_fields() -> Iterator[Field]:
     yield from (
         Field(PAIRWISE, *rest)
         for rest in [
-            ("nonce", (evidence.NONCE,), bytes(32), "nonce", "another challenge"),
+            ("nonce", (psa_claims.NONCE,), bytes(32), "nonce", "another challenge"),
             (
                 "instance id",
-                (evidence.INSTANCE_ID,),
+                (psa_claims.INSTANCE_ID,),
                 OTHER.identity_facts.instance_id,
                 "endorsement",
                 "another pairwise identity",
             ),
-            ("client id", (evidence.CLIENT_ID,), 3, "caller", "some other part of the device"),
-            ("lifecycle", (evidence.LIFECYCLE,), 0x6000, "lifecycle", "is decommissioned"),
+            ("client id", (psa_claims.CLIENT_ID,), 3, "caller", "some other part of the device"),
+            ("lifecycle", (psa_claims.LIFECYCLE,), 0x6000, "lifecycle", "is decommissioned"),
             (
                 "implementation id",
-                (evidence.IMPLEMENTATION_ID,),
+                (psa_claims.IMPLEMENTATION_ID,),
                 kind,
                 "endorsement",
                 "another kind of device",
             ),
             (
                 "software components",
-                (evidence.COMPONENTS,),
-                PAIRWISE.payload[evidence.COMPONENTS][:-1],
+                (psa_claims.COMPONENTS,),
+                PAIRWISE.payload[psa_claims.COMPONENTS][:-1],
                 "enclave:coach",
                 "does not list this enclave",
             ),
@@ -45,14 +45,14 @@ def token_fields() -> Iterator[Field]:
     yield Field(
         PAIRWISE,
         "profile",
-        (evidence.PROFILE,),
-        evidence.PROFILE_URI,
+        (psa_claims.PROFILE,),
+        psa_claims.PROFILE_URI,
         "evidence",
         "profile .265. is not",
         fixed=True,
     )
-    for number, part in enumerate(PAIRWISE.payload[evidence.COMPONENTS]):
-        yield from component_fields(PAIRWISE, number, part[evidence.COMPONENT_TYPE])
+    for number, part in enumerate(PAIRWISE.payload[psa_claims.COMPONENTS]):
+        yield from component_fields(PAIRWISE, number, part[psa_claims.COMPONENT_TYPE])
 
 
 def endorsement_fields() -> Iterator[Field]:
