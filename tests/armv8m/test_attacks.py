@@ -57,7 +57,7 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
 
 @contextmanager
 def board(kit: Kit, directory: Path) -> Iterator[Intruder]:
-    # Time passes by instructions: how often the clock interrupts a gateway is not the host's affair.
+    # Time passes by instructions: how often the clock interrupts a gateway must not be the host's.
     counted = ("-icount", "shift=6,sleep=off")
     with Machine(BOARD, kit.boot.elf, kit.flash(directory / "nv"), counted) as machine:
         yield Intruder(machine)
