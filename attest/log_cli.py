@@ -53,7 +53,8 @@ def log_group() -> None:
 @JSON
 def add(bundle: Path, location: str | None, as_json: bool) -> None:
     """Append the release BUNDLE; one that is there already is not added again."""
-    from attest.log_store import Entry, opened  # noqa: PLC0415 - SQLAlchemy loads slowly
+    from attest.log_source import opened  # noqa: PLC0415 - SQLAlchemy loads slowly
+    from attest.log_store import Entry  # noqa: PLC0415 - SQLAlchemy loads slowly
 
     with _errors(), opened(location or log_location()) as mine:
         entry = Entry.of(_release(bundle))

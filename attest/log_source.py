@@ -3,16 +3,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import sqlalchemy as sa
+
 from attest import log, p256
 from attest.errors import LogError
+from attest.inventory import Inventory
 from attest.log import Consistency, Inclusion
-from attest.log_store import Log, about_result, opened
+from attest.log_store import Log, about_result
 
 if TYPE_CHECKING:
     from attest.service.client import Client
+
+
+@contextmanager
+def opened(location: str | None = None) -> Iterator[Log]:
+    """The log in the inventory at a path or URL, in one transaction. Raises LogError."""
+    inventory = Inventory.open(location)
+    try:
+        with inventory.engine.begin() as connection:
+            yield Log(connection)
+    except sa.exc.SQLAlchemyError as error:
+        raise LogError(f"the log does not answer: {type(error).__name__}") from error
+    finally:
+        inventory.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,7 @@ committed: append last, and many entries at once.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,21 +45,6 @@ def about_result(result: int) -> bytes:
 def about_content(content: bytes) -> bytes:
     """Of an entry with exactly this content: its leaf's hash."""
     return merkle.leaf_hash(content)
-
-
-@contextmanager
-def opened(location: str | None = None) -> Iterator[Log]:
-    """The log in the inventory at a path or URL, in one transaction. Raises LogError."""
-    from attest.inventory import Inventory  # noqa: PLC0415 - it keeps verdicts, which come here
-
-    inventory = Inventory.open(location)
-    try:
-        with inventory.engine.begin() as connection:
-            yield Log(connection)
-    except sa.exc.SQLAlchemyError as error:
-        raise LogError(f"the log does not answer: {type(error).__name__}") from error
-    finally:
-        inventory.close()
 
 
 class Log:

@@ -14,8 +14,8 @@ import boards
 from benchmarks.measure import Measure
 from firmware.build import Means, build
 from firmware.bundle import Bundle
-from firmware.cli import signed_reference_values
-from firmware.manifest import load
+from firmware.manifest_file import load
+from firmware.sign_cli import signed_reference_values
 from firmware.signer import LocalSigner
 from firmware.sources import find_trees
 from firmware.toolchain import zig_toolchain

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from boards.memory import Region
 from boards.model import Board
-from boards.mpu import Access, region
+from boards.mpu import Access
+from boards.regions import region
 
 # Region numbers fixed in docs/internals.md, section Tasks.
 _FLASH, _RAM, _SLOT, _SECRETS = 0, 1, 2, 7

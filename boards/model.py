@@ -215,12 +215,6 @@ class Board(Facts):
         """Slot 0 (A) or 1 (B)."""
         return self.flash.region((self.flash.slot_a, self.flash.slot_b)[number])
 
-    def config_header(self) -> str:
-        """The text of `board_config.h`; see `boards/config_header.py`."""
-        from boards.config_header import config_header  # noqa: PLC0415 - it imports this module
-
-        return config_header(self)
-
 
 def _c_files(folder: Path) -> tuple[Path, ...]:
     return tuple(path for path in sorted(folder.iterdir()) if path.suffix in (".c", ".S"))

@@ -4,7 +4,7 @@
 PMSAv7 (Arm DDI 0403, sections B3.5.8 and B3.5.9): a region is a power of two from 32 bytes, aligned
 to its size; from 256 bytes on it has eight equal subregions, each of which can be switched off.
 PMSAv6 (Arm DDI 0419, section B3.5) has the same words without TEX, and no region below 256 bytes;
-PMSAv8 takes other words (`boards/pmsav8.py`). `region` is where they branch.
+PMSAv8 takes other words (`boards/pmsav8.py`). `boards/regions.py` is where they branch.
 """
 
 from __future__ import annotations
@@ -12,13 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from boards.memory import Mpu
-
 SMALLEST = 32
 SMALLEST_WITH_SUBREGIONS = 256
 SUBREGIONS = 8
 
-_RBAR_VALID = 1 << 4
+RBAR_VALID = 1 << 4
 _RASR_ENABLE = 1
 _XN = 1 << 28
 # AP field, DDI 0403 table B3-15: privileged / unprivileged.
@@ -65,14 +63,14 @@ def round_region(size: int, flavour: str = "pmsav7") -> tuple[int, int]:
         raise MpuError(f"a region of {size} bytes")
     if flavour == "pmsav8":
         return -(-size // SMALLEST) * SMALLEST, SMALLEST
-    whole = max(_smallest(flavour), 1 << (size - 1).bit_length())
+    whole = max(smallest_region(flavour), 1 << (size - 1).bit_length())
     if whole < SMALLEST_WITH_SUBREGIONS:
         return whole, whole
     part = whole // SUBREGIONS
     return -(-size // part) * part, whole
 
 
-def _smallest(flavour: str) -> int:
+def smallest_region(flavour: str) -> int:
     """The smallest region, its switched-off parts included; bytes."""
     return SMALLEST_WITH_SUBREGIONS if flavour == "pmsav6" else SMALLEST
 
@@ -107,27 +105,8 @@ def pmsav7_region(
             continue
         size_field = exponent - 1  # 2^(SIZE + 1) bytes
         rasr = access.value | disabled << 8 | size_field << 1 | _RASR_ENABLE
-        return start | _RBAR_VALID | number, rasr
+        return start | RBAR_VALID | number, rasr
     raise MpuError(
         f"{size:#x} bytes at {base:#x}: no region has that base and size; round_region({size:#x}) "
         f"gives size {round_region(size)[0]:#x}, alignment {round_region(size)[1]:#x}"
     )
-
-
-def region(mpu: Mpu, number: int, base: int, size: int, access: Access) -> RegionWords:
-    """The words for a board's unit. Raises MpuError, also for a region number it does not have."""
-    if number >= mpu.regions:
-        raise MpuError(f"region {number}: the unit has {mpu.regions}")
-    match mpu.flavour:
-        case "pmsav6" | "pmsav7":
-            smallest = _smallest(mpu.flavour)
-            return RegionWords(*pmsav7_region(number, base, size, access, smallest))
-        case "pmsav8":
-            from boards.pmsav8 import pmsav8_region  # noqa: PLC0415 - it imports this module
-
-            return RegionWords(*pmsav8_region(base, size, access))
-
-
-def no_region(mpu: Mpu, number: int) -> RegionWords:
-    """The words that switch region `number` off."""
-    return RegionWords(0 if mpu.flavour == "pmsav8" else _RBAR_VALID | number, 0)

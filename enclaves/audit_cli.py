@@ -9,7 +9,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from enclaves.cli import JSON, refuse
+from enclaves.cli_parts import JSON, refuse
 
 
 @click.command()

@@ -8,26 +8,18 @@ other. The modules of `enclaves` import nothing of ours.
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
 
 import rich_click as click
 
-if TYPE_CHECKING:
-    from firmware.problems import ApplianceError
-
-APPLIANCE = click.argument("appliance", type=click.Path(path_type=Path))
-BOARD = click.option("--board", help="Check that it fits this board, too.")
-JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+from enclaves.audit_cli import audit
+from enclaves.cli_parts import APPLIANCE, BOARD, JSON, refuse
+from enclaves.flows_cli import flows
+from enclaves.grant_cli import grant
 
 
 def mount(group: click.Group) -> None:
     """Add this package's verbs to the front door."""
-    from enclaves.audit_cli import audit  # noqa: PLC0415 - they import this module
-    from enclaves.flows_cli import flows  # noqa: PLC0415
-    from enclaves.grant_cli import grant  # noqa: PLC0415
-
     group.add_command(new)
     group.add_command(check)
     group.add_command(flows)
@@ -86,14 +78,3 @@ def check(appliance: Path, board: str | None, as_json: bool) -> None:
     else:
         version = f"{manifest.appliance.name} {manifest.appliance.version}"
         click.echo(f"{version}: {counted}; every flow is legal")
-
-
-def refuse(error: ApplianceError, as_json: bool) -> NoReturn:
-    """Print every problem, one a line, as JSON if wanted, and exit with the error's code."""
-    if as_json:
-        problems = [problem.as_json() for problem in error.problems]
-        document = {"ok": False, "problems": problems}
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
-    for problem in error.problems:
-        click.echo(str(problem), err=True)
-    sys.exit(error.exit_code)

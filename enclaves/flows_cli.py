@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import rich_click as click
 
-from enclaves.cli import BOARD, JSON, refuse
+from enclaves.cli_parts import BOARD, JSON, refuse
 from enclaves.keys import write_atomically
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from enclaves.cli import APPLIANCE, JSON, refuse
+from enclaves.cli_parts import APPLIANCE, JSON, refuse
 
 DEFAULT_DAYS = 365
 

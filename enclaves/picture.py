@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from html import escape
 
-from enclaves.graph import Edge, FlowGraph, Kind, Node
+from enclaves.graph import Edge, FlowGraph, Kind
 from enclaves.picture_layout import (
     BOX_WIDTH,
     CHIP,
@@ -20,6 +20,7 @@ from enclaves.picture_layout import (
     Box,
     Layout,
     Line,
+    box_rows,
     gate_height,
     lay_out,
     wrapped,
@@ -114,17 +115,6 @@ def _box(graph: FlowGraph, box: Box) -> Iterator[str]:
         for tag in tags:
             y += CHIP
             yield from _chip(graph, box.x + 12, y, tag)
-
-
-def box_rows(node: Node) -> list[tuple[str, list[str]]]:
-    """What a box says of a node: a word, and the tags it is about."""
-    if node.kind is Kind.ENCLAVE:
-        seen = node.secrecy - node.makes
-        rows = [("makes", sorted(node.makes)), ("sees", sorted(seen))]
-        rows += [("trusts or vouched", sorted(node.integrity))]
-        return [row for row in rows if row[1]] or [("nothing labelled", [])]
-    rows = [("gives", sorted(node.makes)), ("accepts", sorted(node.secrecy - node.makes))]
-    return [row for row in rows if row[1]] or [("accepts nothing labelled", [])]
 
 
 def _chip(graph: FlowGraph, x: int, y: int, tag: str) -> Iterator[str]:

@@ -173,8 +173,6 @@ def _lefts(
 
 
 def _height(node: Node) -> int:
-    from enclaves.picture import box_rows  # noqa: PLC0415 - it imports this module
-
     rows = sum(1 + len(tags) for _, tags in box_rows(node))
     return 34 + CHIP * rows
 
@@ -183,6 +181,17 @@ def _gate_width(gate: Gate) -> int:
     words = [gate.name, f"{gate.budget.size} bytes, {gate.budget.rate}", "vouches for"]
     words += [f"   {tag}" for tag in gate.releases | gate.vouches]
     return max(len(text) for text in words) * _LETTER + 20
+
+
+def box_rows(node: Node) -> list[tuple[str, list[str]]]:
+    """What a box says of a node: a word, and the tags it is about."""
+    if node.kind is Kind.ENCLAVE:
+        seen = node.secrecy - node.makes
+        rows = [("makes", sorted(node.makes)), ("sees", sorted(seen))]
+        rows += [("trusts or vouched", sorted(node.integrity))]
+        return [row for row in rows if row[1]] or [("nothing labelled", [])]
+    rows = [("gives", sorted(node.makes)), ("accepts", sorted(node.secrecy - node.makes))]
+    return [row for row in rows if row[1]] or [("accepts nothing labelled", [])]
 
 
 def gate_height(gate: Gate) -> int:

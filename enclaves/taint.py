@@ -9,16 +9,17 @@ is not seen. It counts as *computed* only behind `-`, `/`, `//`, `**`, a compari
 not followed: what a decision tells is not data. The answer errs on one side: it may call raw what
 is not.
 
-`taint_engine` does the work; this module has the question and the answer as values.
+`taint_engine` does the work; this module asks the question; `releases` has the answer as values.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-UNKNOWN = "?"  # an input or gate whose name is not a constant
+from enclaves.releases import Release
+from enclaves.taint_engine import Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,47 +30,11 @@ class Source:
     text: str | bytes
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
-    """An expression: its module, its first line, its text on one line."""
-
-    module: str
-    line: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """One place where data may leave through `gate`, and what may be in it.
-
-    `raw` and `computed` name inputs; `reaches` has every expression whose value may become a part
-    of what is released, in the order of the source.
-    """
-
-    gate: str
-    place: Place
-    raw: tuple[str, ...]
-    computed: tuple[str, ...]
-    reaches: tuple[Place, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Privileged:
-    """An enclave that holds a gate: its lines of code are trusted. `lines` by module."""
-
-    enclave: str
-    gates: tuple[str, ...]
-    lines: Mapping[str, int]
-    releases: tuple[Release, ...]
-
-
 def trace(sources: Iterable[Source], inputs: Iterable[str]) -> tuple[Release, ...]:
     """Every release in `sources`, the main module first. `inputs`: the names of its channels.
 
     Raises SyntaxError for what is not Python.
     """
-    from enclaves.taint_engine import Engine  # noqa: PLC0415 - it imports this module
-
     engine = Engine({s.name: ast.parse(s.text) for s in sources}, tuple(inputs))
     return engine.run()
 

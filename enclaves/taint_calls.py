@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
 
-from enclaves.taint import UNKNOWN
+from enclaves.releases import UNKNOWN
+from enclaves.taint_heap import Heap
 from enclaves.taint_values import (
     NOTHING,
     Class,
@@ -14,6 +14,7 @@ from enclaves.taint_values import (
     End,
     Function,
     Grade,
+    Key,
     Maker,
     Module,
     Taker,
@@ -24,9 +25,6 @@ from enclaves.taint_values import (
     numbers,
     selected,
 )
-
-if TYPE_CHECKING:
-    from enclaves.taint_engine import Engine, Key
 
 # Builtins whose result tells of data without being any of it.
 _COMPUTING = frozenset({"len", "sum", "any", "all", "bool", "isinstance"})
@@ -48,51 +46,78 @@ _COMPUTING_OPERATORS = (ast.Sub, ast.Div, ast.FloorDiv, ast.Pow)
 
 
 class Calls:
-    """Evaluates expressions for an engine, which has the heap."""
+    """Evaluates expressions, and binds what is assigned to."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._scopes = engine.scopes
+    def __init__(self, heap: Heap) -> None:
+        self._heap = heap
+        self._scopes = heap.scopes
+
+    def evaluate(self, node: ast.expr, scope: int | str) -> Value:
+        """What `node` may be; the heap remembers what was read for it."""
+        with self._heap.reading_for(node):
+            return self.expression(node, scope)
+
+    def assign(self, target: ast.expr, value: Value, node: ast.expr, scope: int | str) -> None:
+        """`target = value`; `node` is where the value is from."""
+        match target:
+            case ast.Name(id=name):
+                self._heap.add_name(name, scope, value, node)
+            case ast.Tuple(elts=elements) | ast.List(elts=elements):
+                for element in elements:
+                    self.assign(element, self._heap.items(value), node, scope)
+            case ast.Starred(value=inner):
+                thing = Thing(id(target))
+                self._heap.add(("in", thing.site), value, node)
+                self.assign(inner, frozenset({thing}), node, scope)
+            case ast.Attribute(value=owner, attr=name):
+                held = self.evaluate(owner, scope)
+                self._heap.add(("attr", name), value, node)
+                self._heap.put(held, value, node)
+                for atom in held:
+                    if isinstance(atom, Module):
+                        self._heap.add(("name", atom.name, name), value, node)
+            case ast.Subscript(value=owner, slice=index):
+                held = self.evaluate(owner, scope)
+                key = self.evaluate(index, scope)
+                self._heap.put(held, value | key, node)
 
     def expression(  # noqa: PLR0911, PLR0912 - one case a kind of node
         self, node: ast.expr, scope: int | str
     ) -> Value:
         """What `node` may be in `scope`."""
-        engine = self._engine
+        heap = self._heap
         match node:
             case ast.Constant():
                 return NOTHING
             case ast.Name(id=name):
                 return self._name(name, scope)
             case ast.Attribute(value=owner, attr=name):
-                return self._attribute(node, engine.evaluate(owner, scope), name)
+                return self._attribute(node, self.evaluate(owner, scope), name)
             case ast.Call():
                 return self._call(node, scope)
             case ast.BinOp(left=left, op=op, right=right):
-                return self.operation(
-                    op, engine.evaluate(left, scope), engine.evaluate(right, scope)
-                )
+                return self.operation(op, self.evaluate(left, scope), self.evaluate(right, scope))
             case ast.Compare() | ast.UnaryOp(op=ast.Not()):
-                return computed(engine.deep(self._union(node, scope)))
+                return computed(heap.deep(self._union(node, scope)))
             case ast.Lambda():
                 return frozenset({Function(id(node))})
             case ast.Subscript(value=owner, slice=index):
-                held = engine.evaluate(owner, scope)
-                engine.evaluate(index, scope)
+                held = self.evaluate(owner, scope)
+                self.evaluate(index, scope)
                 whole = held if isinstance(index, ast.Slice) else NOTHING
-                return whole | engine.items(held)
+                return whole | heap.items(held)
             case ast.List() | ast.Tuple() | ast.Set() | ast.Dict():
                 return self._display(node, scope)
             case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp():
                 return self._comprehension(node, scope)
             case ast.Starred(value=value):
-                return engine.items(engine.evaluate(value, scope))
+                return heap.items(self.evaluate(value, scope))
             case ast.NamedExpr(target=target, value=value):
-                given = engine.evaluate(value, scope)
-                engine.assign(target, given, value, scope)
+                given = self.evaluate(value, scope)
+                self.assign(target, given, value, scope)
                 return given
             case ast.JoinedStr() | ast.FormattedValue():
-                return engine.deep(self._union(node, scope)) | engine.load(
+                return heap.deep(self._union(node, scope)) | heap.load(
                     ("attr", "<special methods>")
                 )
             case ast.Yield() | ast.YieldFrom():
@@ -103,7 +128,7 @@ class Calls:
         """`left op right`. A set less another still has the items of the first."""
         both = left | right
         things = frozenset(atom for atom in both if isinstance(atom, Thing))
-        special = self._engine.load(("attr", "<special methods>")) if things else NOTHING
+        special = self._heap.load(("attr", "<special methods>")) if things else NOTHING
         if isinstance(op, _COMPUTING_OPERATORS):
             return computed(both) | things | special
         return both | special
@@ -112,51 +137,51 @@ class Calls:
         found: Value = NOTHING
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.expr):
-                found |= self._engine.evaluate(child, scope)
+                found |= self.evaluate(child, scope)
         return found
 
     def _name(self, name: str, scope: int | str) -> Value:
-        found = self._engine.load(("in", "<globals>"))
+        found = self._heap.load(("in", "<globals>"))
         for place in self._scopes.bound(scope, name):
-            found |= self._engine.load(("name", place, name))
+            found |= self._heap.load(("name", place, name))
         return found
 
     def _attribute(self, node: ast.expr, owner: Value, name: str) -> Value:
-        engine = self._engine
-        found = engine.load(("attr", name)) | engine.load(("attr", "<any>"))
+        heap = self._heap
+        found = heap.load(("attr", name)) | heap.load(("attr", "<any>"))
         for atom in owner:
             match atom:
                 case Module(name=module):
-                    found |= engine.member(module, name)
+                    found |= heap.member(module, name)
                 case Thing(site=site):
-                    found |= engine.load(("in", site)) | engine.load(("attr", "<special methods>"))
+                    found |= heap.load(("in", site)) | heap.load(("attr", "<special methods>"))
                 case Data():
                     found |= {atom}
         for site in self._scopes.methods.get(name, ()):
-            engine.add(("in", id(node)), owner)
+            heap.add(("in", id(node)), owner)
             found |= {Function(site, bound=id(node))}
             if site in self._scopes.open:  # a property: its result is the attribute
-                found |= engine.load(("result", site))
+                found |= heap.load(("result", site))
         if name in _VERBS:
             found |= self._verbs(owner, *_VERBS[name])
         return found
 
     def _verbs(self, owner: Value, kind: str, of: tuple[str, ...]) -> Value:
-        ends = [a for a in self._engine.deep(owner) if isinstance(a, End) and a.kind in of]
+        ends = [a for a in self._heap.deep(owner) if isinstance(a, End) and a.kind in of]
         found: Value = frozenset(Verb(kind, end.name) for end in ends)
-        if not found and self._engine.guessing:
+        if not found and self._heap.guessing:
             return frozenset({Verb(kind, UNKNOWN)})
         return found
 
     def _display(self, node: ast.expr, scope: int | str) -> Value:
-        engine, thing = self._engine, Thing(id(node))
+        heap, thing = self._heap, Thing(id(node))
         if isinstance(node, ast.Tuple):
-            engine.frozen.add(thing.site)
+            heap.frozen.add(thing.site)
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.expr):
-                engine.add(("in", thing.site), engine.evaluate(child, scope), child)
+                heap.add(("in", thing.site), self.evaluate(child, scope), child)
         if isinstance(node, ast.Dict) and None in node.keys:  # {**other}
-            engine.put(frozenset({thing}), engine.inside(engine.load(("in", thing.site))))
+            heap.put(frozenset({thing}), heap.inside(heap.load(("in", thing.site))))
         return frozenset({thing})
 
     def _comprehension(
@@ -164,35 +189,35 @@ class Calls:
         node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp,
         scope: int | str,
     ) -> Value:
-        engine, thing = self._engine, Thing(id(node))
+        heap, thing = self._heap, Thing(id(node))
         for part in node.generators:
-            items = engine.items(engine.evaluate(part.iter, scope))
-            engine.assign(part.target, items, part.iter, scope)
+            items = heap.items(self.evaluate(part.iter, scope))
+            self.assign(part.target, items, part.iter, scope)
             for condition in part.ifs:
-                engine.evaluate(condition, scope)
+                self.evaluate(condition, scope)
         elements = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
         for element in elements:
-            engine.add(("in", thing.site), engine.evaluate(element, scope), element)
+            heap.add(("in", thing.site), self.evaluate(element, scope), element)
         return frozenset({thing})
 
     def _yield(self, node: ast.Yield | ast.YieldFrom, scope: int | str) -> Value:
-        engine = self._engine
+        heap = self._heap
         if node.value is not None and isinstance(scope, int):
-            value = engine.evaluate(node.value, scope)
+            value = self.evaluate(node.value, scope)
             if isinstance(node, ast.YieldFrom):
-                value = engine.items(value)
-            engine.add(("in", scope), value, node.value)
-        return engine.load(("in", scope)) if isinstance(scope, int) else NOTHING
+                value = heap.items(value)
+            heap.add(("in", scope), value, node.value)
+        return heap.load(("in", scope)) if isinstance(scope, int) else NOTHING
 
     # Calls.
 
     def _call(self, node: ast.Call, scope: int | str) -> Value:
-        engine = self._engine
-        callee = engine.evaluate(node.func, scope)
-        arguments = [(a, engine.evaluate(a, scope)) for a in node.args]
-        arguments += [(k.value, engine.evaluate(k.value, scope)) for k in node.keywords]
+        heap = self._heap
+        callee = self.evaluate(node.func, scope)
+        arguments = [(a, self.evaluate(a, scope)) for a in node.args]
+        arguments += [(k.value, self.evaluate(k.value, scope)) for k in node.keywords]
         if any(k.arg is None for k in node.keywords):  # f(**other): its values
-            arguments += [(a, engine.items(value)) for a, value in arguments]
+            arguments += [(a, heap.items(value)) for a, value in arguments]
         known = [a for a in callee if isinstance(a, Function | Class | Maker | Taker | Verb)]
         found: Value = NOTHING
         for atom in known:
@@ -227,23 +252,23 @@ class Calls:
             for atom in value:
                 if isinstance(atom, Function):
                     for parameter in self._scopes.parameters[atom.site]:
-                        self._engine.add(("name", atom.site, parameter), message, argument)
-            self._engine.put(value, message, argument)
+                        self._heap.add(("name", atom.site, parameter), message, argument)
+            self._heap.put(value, message, argument)
         return NOTHING
 
     def _release(self, gate: str, node: ast.Call, arguments: list[tuple[ast.expr, Value]]) -> None:
-        _, held, roots = self._engine.released.setdefault((id(node), gate), (node, set(), set()))
+        _, held, roots = self._heap.released.setdefault((id(node), gate), (node, set(), set()))
         for argument, value in arguments:
             if not value <= held:
                 held |= value
-                self._engine.changed = True
+                self._heap.changed = True
             roots.add(argument)
 
     def _function(
         self, atom: Function, node: ast.Call, arguments: list[tuple[ast.expr, Value]]
     ) -> Value:
         """Binds arguments to parameters; loosely where they are not one to one."""
-        engine, site = self._engine, atom.site
+        heap, site = self._heap, atom.site
         names = list(self._scopes.parameters[site])
         function = self._scopes.functions[site]
         plain = not (
@@ -254,35 +279,35 @@ class Calls:
             or any(k.arg is None for k in node.keywords)
         )
         if atom.bound is not None and names:
-            engine.add(("name", site, names[0]), engine.load(("in", atom.bound)), node.func)
+            heap.add(("name", site, names[0]), heap.load(("in", atom.bound)), node.func)
             names = names[1:] if plain else names
         if not plain:
             thing = Thing(site ^ 1)  # *args and **kwargs: objects that hold arguments
             for argument, value in arguments:
-                engine.add(("in", thing.site), value, argument)
+                heap.add(("in", thing.site), value, argument)
                 for name in names:
-                    engine.add(("name", site, name), value | {thing}, argument)
+                    heap.add(("name", site, name), value | {thing}, argument)
         else:
             for (argument, value), name in zip(arguments[: len(node.args)], names, strict=False):
-                engine.add(("name", site, name), value, argument)
+                heap.add(("name", site, name), value, argument)
             for keyword, (argument, value) in zip(
                 node.keywords, arguments[len(node.args) :], strict=False
             ):
                 if keyword.arg in names:
-                    engine.add(("name", site, keyword.arg), value, argument)
+                    heap.add(("name", site, keyword.arg), value, argument)
         if site in self._scopes.generators:
-            return frozenset({Thing(site)}) | engine.load(("result", site))
-        return engine.load(("result", site))
+            return frozenset({Thing(site)}) | heap.load(("result", site))
+        return heap.load(("result", site))
 
     def _instance(
         self, site: int, node: ast.Call, arguments: list[tuple[ast.expr, Value]]
     ) -> Value:
         """A new object of a class of ours; one that inherits from elsewhere may keep arguments."""
-        engine, thing = self._engine, Thing(id(node))
+        heap, thing = self._heap, Thing(id(node))
         for argument, value in arguments:
-            engine.add(("in", thing.site), value, argument)
+            heap.add(("in", thing.site), value, argument)
         self_site = site ^ 1
-        engine.add(("in", self_site), frozenset({thing}))
+        heap.add(("in", self_site), frozenset({thing}))
         for initial in self._scopes.methods.get("__init__", ()):
             self._function(Function(initial, bound=self_site), node, arguments)
         return frozenset({thing})
@@ -295,45 +320,45 @@ class Calls:
         arguments: list[tuple[ast.expr, Value]],
     ) -> Value:
         """A call of code that is not here: anything given may be in anything that holds."""
-        engine = self._engine
+        heap = self._heap
         given: Value = NOTHING
         for _, value in arguments:
             given |= value
         name = self._builtin(node, scope)
         if name in _REFLECTING or name in ("getattr", "setattr"):
             return self._reflection(name, node, given, arguments)
-        shallow, given = given, engine.deep(given)
+        shallow, given = given, heap.deep(given)
         if name in _COMPUTING and (name != "sum" or len(arguments) == 1):
             return computed(given) | self._called_back(given, given)
         if name in _SELECTING and len(node.args) == 1:
-            return selected(engine.items(shallow)) | self._called_back(given, given)
+            return selected(heap.items(shallow)) | self._called_back(given, given)
         keeping, holder = False, NOTHING
         if isinstance(node.func, ast.Attribute):
             keeping = node.func.attr in _KEEPING
-            holder = engine.evaluate(node.func.value, scope)
+            holder = self.evaluate(node.func.value, scope)
             holder = frozenset(atom for atom in holder if not isinstance(atom, Module))
-        owner = engine.deep(holder)
+        owner = heap.deep(holder)
         every = given | owner | frozenset(a for a in callee if isinstance(a, Data))
         every |= self._called_back(every, every)
         if keeping:
-            engine.put(holder, shallow | engine.items(shallow))
+            heap.put(holder, shallow | heap.items(shallow))
         else:
-            engine.put(owner, given)
-            engine.put(given, every)
+            heap.put(owner, given)
+            heap.put(given, every)
         if name in _NUMBERS or _unpacks_numbers(node):
             return numbers(every)
         result = Thing(id(node))
-        engine.add(("in", result.site), every - {result})
-        return every | {result} | engine.load(("attr", "<special methods>"))
+        heap.add(("in", result.site), every - {result})
+        return every | {result} | heap.load(("attr", "<special methods>"))
 
     def _called_back(self, value: Value, every: Value) -> Value:
         """Functions among the arguments may be called with anything that was given."""
-        engine, found = self._engine, NOTHING
+        heap, found = self._heap, NOTHING
         for atom in value:
             if isinstance(atom, Function):
                 for name in self._scopes.parameters[atom.site]:
-                    engine.add(("name", atom.site, name), every)
-                found |= engine.load(("result", atom.site))
+                    heap.add(("name", atom.site, name), every)
+                found |= heap.load(("result", atom.site))
         return found
 
     def _builtin(self, node: ast.Call, scope: int | str) -> str:
@@ -346,7 +371,7 @@ class Calls:
         self, name: str, node: ast.Call, given: Value, arguments: list[tuple[ast.expr, Value]]
     ) -> Value:
         """Names that are made at run time: every variable and attribute may be meant."""
-        engine = self._engine
+        heap = self._heap
         constant = _constant(node.args[1:])
         if name == "getattr" and constant != UNKNOWN:
             rest = [value for _, value in arguments[2:]]
@@ -354,21 +379,21 @@ class Calls:
         if name == "setattr":
             place: Key = ("attr", "<any>" if constant == UNKNOWN else constant)
             for argument, value in arguments[2:]:
-                engine.add(place, value, argument)
-                engine.put(given, value, argument)
+                heap.add(place, value, argument)
+                heap.put(given, value, argument)
             return NOTHING
         thing: Value = frozenset({Thing(id(node))})
-        found: Value = engine.deep(given)
-        for key in list(engine.store):
+        found: Value = heap.deep(given)
+        for key in list(heap.store):
             if key[0] in ("name", "attr"):
-                found |= engine.load(key)
+                found |= heap.load(key)
         for verb, ends in _VERBS.values():
             found |= self._verbs(NOTHING, verb, ends)
         for name_, sites in self._scopes.methods.items():
             found |= {Function(site, bound=id(node)) for site in sites if name_}
-        engine.add(("in", id(node)), found - thing)
+        heap.add(("in", id(node)), found - thing)
         # What is stored into globals() may be any name afterwards.
-        engine.add(("in", "<globals>"), engine.load(("in", id(node))))
+        heap.add(("in", "<globals>"), heap.load(("in", id(node))))
         return found | thing
 
 

@@ -118,3 +118,7 @@ def selected(value: Value) -> Value:
         Data(a.input, Grade.COMPUTED) if isinstance(a, Data) and a.grade is Grade.NUMBER else a
         for a in value
     )
+
+
+# Where a value is kept: ("name", scope, name), ("in", site), ("result", site), ("attr", name).
+Key: TypeAlias = tuple[str, int | str, str] | tuple[str, int | str]

@@ -16,8 +16,7 @@ from enclaves import assertions, budgets
 from enclaves.assertions import Assertion
 from enclaves.graph import FlowGraph
 from firmware.lines import KeyPath, key_lines
-from firmware.manifest import problem_at
-from firmware.problems import ApplianceError, Problem
+from firmware.problems import ApplianceError, Problem, problem_at
 from firmware.schema import Table
 
 FILE_NAME = "policy.toml"

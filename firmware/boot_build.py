@@ -10,6 +10,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from elftools.elf.elffile import ELFFile
 
+from boards.config_header import config_header
 from boards.errors import USAGE, CoffretError
 from boards.model import ROOT as BOARDS
 from boards.model import Board
@@ -114,7 +115,7 @@ def build_boot(
     The bytes depend on the board, the keys, our sources and the pinned tree, on nothing else.
     """
     made = out / "boot"
-    write_atomically(made / "board_config.h", board.config_header().encode())
+    write_atomically(made / "board_config.h", config_header(board).encode())
     write_atomically(made / "keys.c", keys_source(trust).encode())
     core = CORES[board.core]
     roots = Roots({"runtime": RUNTIME, "boards": BOARDS, "mbedtls": mbedtls.path, "boot": made})

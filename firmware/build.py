@@ -24,8 +24,9 @@ from boards.errors import NO
 from boards.model import Board
 from firmware.audit import audit_image
 from firmware.boot_build import Boot, build_boot
-from firmware.bundle import FACTS_FILE, Bundle, Facts, load_bundle, staged, write_files
+from firmware.bundle import FACTS_FILE, Bundle, load_bundle, staged, write_files
 from firmware.contents import Parts, assemble
+from firmware.facts import Facts
 from firmware.flows import FlowPolicy, flow_policy
 from firmware.image_format import HEADER_SIZE
 from firmware.link import LinkedImage, link_image

@@ -17,17 +17,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from boards.errors import ENVIRONMENT, NO, USAGE, CoffretError
+from firmware.facts import Facts
 from firmware.image_format import ImageError
 from firmware.image_reader import ImageFacts, check_digest, check_lms, verify_image
 from firmware.lms import LmsError, LmsPublicKey, read_pems
-from firmware.profile import Profile
 from firmware.provenance import ProvenanceError, check_provenance
 from firmware.trust import key_hash
 
@@ -40,102 +40,9 @@ _FACTS_MAX = 4 << 20
 _FILE_MAX = 64 << 20
 _MEND = "build it again with `coffret build`"
 
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-FileName = Annotated[str, Field(pattern=r"^(elf/)?[a-z][a-z_]*(\.[a-z0-9]+)+$")]
-Count = Annotated[int, Field(ge=0)]
-
 
 class BundleError(CoffretError):
     """A bundle is missing, damaged or contradicts itself; names the file and the key."""
-
-
-class _Facts(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Sizes(_Facts):
-    """Flash, in bytes. `image`: slot A's, signed; `monitor`: with its drivers and the services."""
-
-    boot: Count
-    monitor: Count
-    vm: Count
-    bytecode: Count
-    tables: Count
-    image: Count
-
-
-class Ram(_Facts):
-    """RAM, in bytes: the monitor with its stack and queues, and each enclave's own memory."""
-
-    monitor: Count
-    enclaves: dict[str, Count]
-
-
-class Digests(_Facts):
-    """SHA-256, hex: the images' own (their TLV 0x10) and the flow policy document's."""
-
-    image_a: Digest
-    image_b: Digest
-    policy: Digest
-
-
-class Files(_Facts):
-    """File names inside the bundle."""
-
-    slot_a: FileName = "slot_a.bin"
-    slot_b: FileName = "slot_b.bin"
-    boot: FileName = "boot.elf"
-    sbom: FileName = "sbom.json"
-    corim: FileName = "corim.cbor"
-    policy: FileName = "policy.cbor"
-    provenance: FileName = "provenance.intoto.jsonl"
-
-
-class Enclave(_Facts):
-    """An enclave and the SHA-256 of its code."""
-
-    name: str
-    digest: Digest
-
-
-class Reference(_Facts):
-    """What a device that runs this must prove, beside `digests`. Hex; digests are SHA-256."""
-
-    implementation_id: Digest  # 32 bytes, padded with NUL
-    boot: Digest
-    runtime: Digest
-    signer_id: Digest
-    enclaves: tuple[Enclave, ...] = Field(strict=False)  # in the manifest's order
-    radio: Digest | None = None  # of the radio module's firmware
-
-
-class Facts(_Facts):
-    """`bundle.json`."""
-
-    format: Literal[1]
-    appliance: str
-    version: str
-    profile: Profile
-    board: str
-    security_counter: Count
-    sizes: Sizes
-    ram: Ram
-    digests: Digests
-    reference: Reference
-    inputs: dict[str, Digest]  # trees by name, modules by file name
-    switches: dict[str, str]  # of the virtual machine
-    tools: dict[str, str]  # name to version
-    files: Files
-    contents: dict[FileName, Digest]  # every file but this one
-
-    def text(self) -> bytes:
-        """The file's bytes: a function of the facts alone."""
-        return (json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=2) + "\n").encode()
-
-    def inspection(self) -> dict[str, object]:
-        """What `coffret inspect --json` prints; scripts rely on it."""
-        keys = {"appliance", "version", "board", "sizes", "ram", "digests", "files"}
-        return self.model_dump(mode="json", include=keys)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,13 +22,17 @@ import rich_click as click
 
 from boards.errors import CoffretError
 from firmware.profile import Profile
-from firmware.sign_cli import private_key, sign_command
+from firmware.sign_cli import (
+    private_key,
+    reference_values_of,
+    sign_command,
+    signed_reference_values,
+)
 
 if TYPE_CHECKING:
-    from attest.p256 import PrivateKey
     from boards.model import Board
     from firmware.build import Means
-    from firmware.bundle import Bundle, Facts
+    from firmware.bundle import Bundle
     from firmware.manifest import Manifest
     from firmware.size_tree import Group
 
@@ -107,8 +111,8 @@ def build_command(
     lacks something, or a module needs what a sealed image does not have.
     """
     from boards.model import load as load_board  # noqa: PLC0415 - pydantic is slow to import
-    from enclaves.cli import refuse  # noqa: PLC0415
-    from firmware.manifest import load  # noqa: PLC0415
+    from enclaves.cli_parts import refuse  # noqa: PLC0415
+    from firmware.manifest_file import load  # noqa: PLC0415
     from firmware.problems import ApplianceError  # noqa: PLC0415
 
     if unsigned == (public_key is None) or (unsigned and (key, lms_key) != (None, None)):
@@ -218,10 +222,10 @@ def rebuild_command(bundle: Path, appliance: Path | None, key: str | None, as_js
     """
     from boards.errors import NO  # noqa: PLC0415
     from boards.model import load as load_board  # noqa: PLC0415
-    from enclaves.cli import refuse  # noqa: PLC0415
+    from enclaves.cli_parts import refuse  # noqa: PLC0415
     from firmware.build import build  # noqa: PLC0415
     from firmware.bundle import load_bundle  # noqa: PLC0415
-    from firmware.manifest import load  # noqa: PLC0415
+    from firmware.manifest_file import load  # noqa: PLC0415
     from firmware.problems import ApplianceError  # noqa: PLC0415
     from firmware.rebuild import (  # noqa: PLC0415
         differences,
@@ -315,33 +319,3 @@ def _means(manifest: Manifest, board: Board, signing: Signing) -> Iterator[Means
 
 def _say(line: str) -> None:
     click.echo(line, err=True)
-
-
-def signed_reference_values(facts: Facts, key: PrivateKey) -> bytes:
-    """The signed CoRIM of a bundle, by the key that signs its images."""
-    from attest import corim  # noqa: PLC0415
-
-    return corim.sign(reference_values_of(facts), key, issuer="coffret build")
-
-
-def reference_values_of(facts: Facts) -> bytes:
-    """The CoRIM of a bundle, not signed."""
-    from attest import corim  # noqa: PLC0415
-
-    reference = facts.reference
-    values = corim.ReferenceValues(
-        implementation_id=bytes.fromhex(reference.implementation_id),
-        board=facts.board,
-        appliance=facts.appliance,
-        version=facts.version,
-        boot=bytes.fromhex(reference.boot),
-        image_a=bytes.fromhex(facts.digests.image_a),
-        image_b=bytes.fromhex(facts.digests.image_b),
-        policy=bytes.fromhex(facts.digests.policy),
-        runtime=bytes.fromhex(reference.runtime),
-        enclaves=tuple((e.name, bytes.fromhex(e.digest)) for e in reference.enclaves),
-        signer_id=bytes.fromhex(reference.signer_id),
-        security_counter=facts.security_counter,
-        radio=bytes.fromhex(reference.radio) if reference.radio is not None else None,
-    )
-    return corim.reference_values(values)

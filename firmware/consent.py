@@ -10,7 +10,8 @@ from boards.errors import ENVIRONMENT, NO, USAGE, CoffretError
 from enclaves import grants, keys
 from enclaves.labels import label
 from firmware.flows import code_digests, grant_request
-from firmware.manifest import Gate, Manifest, load
+from firmware.manifest import Gate, Manifest
+from firmware.manifest_file import load
 from firmware.problems import ApplianceError
 from firmware.sections import did_you_mean
 

@@ -17,21 +17,8 @@ from boards.model import Board
 from boards.uf2 import Segment, write_uf2
 from firmware.assertion_file import FILE_NAME as ASSERTION_FILE
 from firmware.boot_build import Boot
-from firmware.bundle import (
-    FORMAT,
-    LMS_KEYS,
-    RADIO_FILE,
-    SIGNING_KEY,
-    Bundle,
-    Digests,
-    Enclave,
-    Facts,
-    Files,
-    Ram,
-    Reference,
-    Sizes,
-    lms_keys_of,
-)
+from firmware.bundle import FORMAT, LMS_KEYS, RADIO_FILE, SIGNING_KEY, Bundle, lms_keys_of
+from firmware.facts import Digests, Enclave, Facts, Files, Ram, Reference, Sizes
 from firmware.flows import FlowPolicy
 from firmware.image import (
     ImageContent,

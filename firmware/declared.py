@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from firmware.lines import KeyPath
-from firmware.manifest import problem_at
-from firmware.problems import Problem
+from firmware.problems import Problem, problem_at
 from firmware.sections import Sections, did_you_mean
 
 

@@ -1,25 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The appliance manifest: read, checked as a whole, resolved into values the plan can use."""
+"""The appliance manifest, resolved into values the plan can use; `manifest_file` reads it."""
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from enclaves.budgets import Budget, parse_rate
 from firmware import schema
-from firmware.lines import KeyPath, key_lines, line_of
+from firmware.lines import KeyPath
 from firmware.modules import Module
 from firmware.packages import Package
-from firmware.problems import ApplianceError, Problem
+from firmware.problems import Problem, problem_at
 from firmware.profile import Profile
-
-FILE_NAME = "appliance.toml"
-MAX_BYTES = 256 * 1024
-_TWICE = re.compile(r"Cannot declare \((.*)\) twice")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,31 +116,6 @@ class Manifest:
         return problem_at(self.path, self.lines, key, what, mend)
 
 
-def manifest_path(appliance: Path) -> Path:
-    """The manifest of an appliance given as its folder or as the file itself."""
-    return appliance / FILE_NAME if appliance.is_dir() else appliance
-
-
-def load(appliance: Path) -> Manifest:
-    """Read and check a manifest. Raises ApplianceError (exit code 2) with all that is wrong."""
-    from firmware.references import resolve  # noqa: PLC0415 - it imports this module
-    from firmware.sections import validate  # noqa: PLC0415
-
-    path = manifest_path(appliance)
-    text = _read(path)
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ApplianceError([_toml_problem(path, str(error))]) from error
-    lines = key_lines(text)
-    sections, problems = validate(path, raw, lines)
-    manifest, more = resolve(path, raw, sections, lines)
-    problems += more
-    if problems or manifest is None:
-        raise ApplianceError(sorted(problems, key=lambda p: (str(p.file) != str(path), p.line)))
-    return manifest
-
-
 def gate_of(enclave: str, table: schema.Release | schema.Vouch, folder: Path, key: KeyPath) -> Gate:
     """The gate that one table of `may_release` or `may_vouch` declares."""
     messages, window_s = parse_rate(table.at_most)
@@ -162,74 +131,3 @@ def gate_of(enclave: str, table: schema.Release | schema.Vouch, folder: Path, ke
         key=key,
         raw=isinstance(table, schema.Release) and table.raw,
     )
-
-
-def key_text(key: KeyPath) -> str:
-    """A key as TOML writes it: `enclave.coach.may_release`, `channel[2].from`."""
-    text = ""
-    for part in key:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        else:
-            quoted = part if part.replace("_", "").replace("-", "").isalnum() else f'"{part}"'
-            text += f".{quoted}" if text else quoted
-    return text
-
-
-def written(lines: Mapping[KeyPath, int], key: KeyPath) -> KeyPath:
-    """`key` as it stands in the file: a lone table, where a list is allowed, has no index."""
-    path: KeyPath = ()
-    for part in key:
-        if part != 0 or (*path, part) in lines:
-            path = (*path, part)
-    return path
-
-
-def _of_role(lines: Mapping[KeyPath, int], key: KeyPath) -> KeyPath:
-    """The role `reader.alice` of a worker stands in the manifest below its enclave."""
-    match key:
-        case ("enclave", str(name), *rest) if "." in name:
-            enclave, _, role = name.partition(".")
-            inner = ("enclave", enclave, "role", role, *rest)
-            return inner if inner in lines else ("enclave", enclave, *rest)
-    return key
-
-
-def problem_at(
-    path: Path, lines: Mapping[KeyPath, int], key: KeyPath, what: str, mend: str
-) -> Problem:
-    """A problem at `key` of the manifest `path`, or at the nearest table around it."""
-    key = written(lines, _of_role(lines, key))
-    return Problem(path, line_of(lines, key), key_text(key), what, mend)
-
-
-def _read(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        what = (error.strerror or "cannot be read").lower()
-        mend = "name an appliance's folder or its appliance.toml; `coffret new NAME` makes one"
-        raise ApplianceError([Problem(path, 1, "appliance", what, mend)]) from error
-    if len(data) > MAX_BYTES:
-        raise ApplianceError([Problem(path, 1, "appliance", "longer than 256 KiB", "shorten it")])
-    try:
-        return data.decode("utf-8").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise ApplianceError(
-            [Problem(path, line, "appliance", "not UTF-8", "save it as UTF-8")]
-        ) from error
-
-
-def _toml_problem(path: Path, message: str) -> Problem:
-    """tomllib says `what (at line N, column M)`, or `(at end of document)`."""
-    what, _, place = message.partition(" (at ")
-    number = place.removeprefix("line ").split(",")[0]
-    line = int(number) if number.isdecimal() else 1
-    twice = _TWICE.fullmatch(what)
-    if twice:
-        names = tuple(name[1:-1] for name in re.findall(r"'[^']*'|\"[^\"]*\"", twice[1]))
-        return Problem(path, line, key_text(names), "declared twice", "write it once")
-    mend = "write each key once" if "overwrite" in what else "correct the TOML"
-    return Problem(path, line, "appliance", what[:1].lower() + what[1:], mend)

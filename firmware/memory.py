@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from boards.memory import Region
 from boards.model import Board
-from boards.mpu import Access, MpuError, region, round_region
+from boards.mpu import Access, MpuError, round_region
+from boards.regions import region
 
 WINDOW_GRAIN = 64  # bytes: the monitor moves the window so many at a time
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from boards.config_header import config_header
 from boards.model import ROOT as BOARDS
 from boards.model import Board
 from firmware.cut_check import check_instructions, check_names
@@ -193,7 +194,7 @@ def build_vm(
     work = work.resolve()
     roots = Roots({"micropython": tree.path, "runtime": _RUNTIME, "vm": work, "boards": BOARDS})
     if board is not None:
-        write_if_new(work / "board_config.h", board.config_header().encode())
+        write_if_new(work / "board_config.h", config_header(board).encode())
     switches_file = work / "genhdr/vm_switches.h"
     write_atomically(switches_file, switches_header(switches).encode())
     lines = switches.get("MICROPY_ENABLE_SOURCE_LINE") != "0"

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from boards.config_header import config_header
 from boards.model import ROOT as BOARDS
 from boards.model import Board
 from firmware.link import KEEP, RUNTIME, Layout, Statics, monitor_sources, of_image
@@ -99,7 +100,7 @@ def _runtime_files(board: Board) -> Iterator[tuple[str, Path]]:
 def _job(
     board: Board, source: Path, work: Path, *, lto: bool, defines: tuple[str, ...] = ()
 ) -> CompileJob:
-    write_if_new(work / "board_config.h", board.config_header().encode())
+    write_if_new(work / "board_config.h", config_header(board).encode())
     includes = (
         work,
         RUNTIME,

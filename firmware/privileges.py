@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from boards.errors import NO
-from enclaves.taint import UNKNOWN, Privileged, Release, Source, code_lines, trace
+from enclaves.releases import UNKNOWN, Privileged, Release
+from enclaves.taint import Source, code_lines, trace
 from firmware.manifest import Gate, Manifest
 from firmware.problems import ApplianceError, Problem
 

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from boards.errors import USAGE, CoffretError
+from firmware.lines import KeyPath, line_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +52,42 @@ def shown(path: Path) -> str:
     """`path` as a person would type it here: relative to the working folder if that is shorter."""
     relative = os.path.relpath(path)
     return min(relative, str(path), key=len)
+
+
+def key_text(key: KeyPath) -> str:
+    """A key as TOML writes it: `enclave.coach.may_release`, `channel[2].from`."""
+    text = ""
+    for part in key:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            quoted = part if part.replace("_", "").replace("-", "").isalnum() else f'"{part}"'
+            text += f".{quoted}" if text else quoted
+    return text
+
+
+def written(lines: Mapping[KeyPath, int], key: KeyPath) -> KeyPath:
+    """`key` as it stands in the file: a lone table, where a list is allowed, has no index."""
+    path: KeyPath = ()
+    for part in key:
+        if part != 0 or (*path, part) in lines:
+            path = (*path, part)
+    return path
+
+
+def _of_role(lines: Mapping[KeyPath, int], key: KeyPath) -> KeyPath:
+    """The role `reader.alice` of a worker stands in the manifest below its enclave."""
+    match key:
+        case ("enclave", str(name), *rest) if "." in name:
+            enclave, _, role = name.partition(".")
+            inner = ("enclave", enclave, "role", role, *rest)
+            return inner if inner in lines else ("enclave", enclave, *rest)
+    return key
+
+
+def problem_at(
+    path: Path, lines: Mapping[KeyPath, int], key: KeyPath, what: str, mend: str
+) -> Problem:
+    """A problem at `key` of the manifest `path`, or at the nearest table around it."""
+    key = written(lines, _of_role(lines, key))
+    return Problem(path, line_of(lines, key), key_text(key), what, mend)

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 if TYPE_CHECKING:
-    from firmware.bundle import Facts
+    from firmware.facts import Facts
     from firmware.signer import ImageSigner
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"

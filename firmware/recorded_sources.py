@@ -19,7 +19,8 @@ from pathlib import Path, PurePosixPath
 
 from boards.errors import NO, CoffretError
 from firmware.assertion_file import FILE_NAME as ASSERTION_FILE
-from firmware.manifest import FILE_NAME, Manifest
+from firmware.manifest import Manifest
+from firmware.manifest_file import FILE_NAME
 
 SOURCES_FILE = "sources.zip"
 # A path may start with `..`: the manifest then lies that many folders of this name down.

@@ -15,8 +15,7 @@ from pydantic_core import ErrorDetails
 from enclaves.tags import MAX_TAGS, TAG_NAME_BYTES, is_tag_name
 from firmware import schema
 from firmware.lines import KeyPath
-from firmware.manifest import key_text, problem_at
-from firmware.problems import Problem
+from firmware.problems import Problem, key_text, problem_at
 
 MAX_ENCLAVES = 16
 MAX_CHANNELS = 32  # SYS_WAIT takes a mask of channel numbers (include/coffret/syscall.h)

@@ -16,6 +16,7 @@ from boards.errors import CoffretError
 
 if TYPE_CHECKING:
     from attest.p256 import PrivateKey
+    from firmware.facts import Facts
 
 
 @click.command("sign")
@@ -38,7 +39,6 @@ def sign_command(bundle: Path, key_name: str | None, lms_key: Path | None, as_js
     from attest import lms_keys  # noqa: PLC0415
     from boards.model import load as load_board  # noqa: PLC0415 - pydantic is slow to import
     from firmware.bundle import FACTS_FILE, load_bundle, staged, write_files  # noqa: PLC0415
-    from firmware.cli import reference_values_of, signed_reference_values  # noqa: PLC0415
     from firmware.contents import signed_again  # noqa: PLC0415
     from firmware.signer import LocalSigner  # noqa: PLC0415
     from firmware.trust import key_hash  # noqa: PLC0415
@@ -90,3 +90,33 @@ def private_key(name: str | None) -> Iterator[PrivateKey]:
             what = f"--key {name}: {(error.strerror or 'cannot be read').lower()}"
             raise CoffretError(what, "`coffret keys new signing` makes one") from None
         yield private
+
+
+def signed_reference_values(facts: Facts, key: PrivateKey) -> bytes:
+    """The signed CoRIM of a bundle, by the key that signs its images."""
+    from attest import corim  # noqa: PLC0415
+
+    return corim.sign(reference_values_of(facts), key, issuer="coffret build")
+
+
+def reference_values_of(facts: Facts) -> bytes:
+    """The CoRIM of a bundle, not signed."""
+    from attest import corim  # noqa: PLC0415
+
+    reference = facts.reference
+    values = corim.ReferenceValues(
+        implementation_id=bytes.fromhex(reference.implementation_id),
+        board=facts.board,
+        appliance=facts.appliance,
+        version=facts.version,
+        boot=bytes.fromhex(reference.boot),
+        image_a=bytes.fromhex(facts.digests.image_a),
+        image_b=bytes.fromhex(facts.digests.image_b),
+        policy=bytes.fromhex(facts.digests.policy),
+        runtime=bytes.fromhex(reference.runtime),
+        enclaves=tuple((e.name, bytes.fromhex(e.digest)) for e in reference.enclaves),
+        signer_id=bytes.fromhex(reference.signer_id),
+        security_counter=facts.security_counter,
+        radio=bytes.fromhex(reference.radio) if reference.radio is not None else None,
+    )
+    return corim.reference_values(values)

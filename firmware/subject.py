@@ -13,7 +13,8 @@ from enclaves.policy_reader import PolicyError, read_policy
 from enclaves.report import Consent
 from firmware import flows
 from firmware.bundle import FACTS_FILE, Bundle, load_bundle
-from firmware.manifest import Manifest, load
+from firmware.manifest import Manifest
+from firmware.manifest_file import load
 from firmware.problems import Problem
 
 POLICY_SUFFIX = ".cbor"

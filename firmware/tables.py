@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from boards.memory import Region
-from boards.mpu import Access, RegionWords, no_region, region
+from boards.mpu import Access, RegionWords
+from boards.regions import no_region, region
 from firmware.devices import GrantedDevice
 from firmware.monitor_features import HEADER, Feature
 from firmware.plan import TO_SINK, ChannelKind, Flag, Kind, Plan, Task

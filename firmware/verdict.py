@@ -9,7 +9,8 @@ from boards.errors import NO
 from boards.model import load as load_board
 from firmware.editor import refresh_typings
 from firmware.flows import flow_policy
-from firmware.manifest import Manifest, load
+from firmware.manifest import Manifest
+from firmware.manifest_file import load
 from firmware.planner import make_plan
 from firmware.problems import ApplianceError, Problem
 from firmware.program import specialise_appliance

@@ -12,7 +12,7 @@ import rich_click as click
 
 from attest.cli import EXPLAIN, FLOWS, POLICY
 from boards.errors import NO, CoffretError
-from flasher.cli import INVENTORY, JSON, KEYS, PORT
+from flasher.cli_options import INVENTORY, JSON, KEYS, PORT
 
 if TYPE_CHECKING:
     from attest import FlowBook, Policy, ReferenceValues, Response, Verdict

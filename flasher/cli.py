@@ -11,31 +11,16 @@ import rich_click as click
 
 from boards.errors import NO
 from boards.transports import TransportName
+from flasher.cli_options import BUNDLE, INVENTORY, JSON, KEYS, PORT, SECRET_KEY, SECRETS
 from flasher.trace_cli import trace_command
 
 if TYPE_CHECKING:
     from flasher.virtual import VirtualBoard
 
-JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-PORT = click.option("--port", help="Port, or a virtual board's name; default: the only board.")
-KEYS = click.option(
-    "--keys", "folder", type=click.Path(path_type=Path, file_okay=False), help="Folder of the keys."
-)
-INVENTORY = click.option("--inventory", "location", help="Inventory: a file or a database URL.")
-SECRETS = click.option(
-    "--secrets",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of wrapped secrets for new boards (coffret secrets); default: made here.",
-)
-SECRET_KEY = click.option(
-    "--secret-key", metavar="PKCS11-URI", help="The key in a token that wrapped --secrets."
-)
-BUNDLE = click.argument("bundle", type=click.Path(path_type=Path, exists=True))
-
 
 def mount(group: click.Group) -> None:
     """Add this package's verbs to the front door."""
-    from flasher import attest_cli, cli_devices  # noqa: PLC0415 - they use this module's options
+    from flasher import attest_cli, cli_devices  # noqa: PLC0415
     from flasher.fleet import cli_records  # noqa: PLC0415
     from flasher.fleet.cli import fleet  # noqa: PLC0415
 

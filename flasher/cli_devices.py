@@ -8,7 +8,7 @@ from pathlib import Path
 import rich_click as click
 
 from boards.errors import NO
-from flasher.cli import INVENTORY, JSON, PORT
+from flasher.cli_options import INVENTORY, JSON, PORT
 
 
 def mount(group: click.Group) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from boards.errors import USAGE, CoffretError
-from flasher.cli import JSON
+from flasher.cli_options import JSON
 from flasher.fleet.cli import DATABASE
 
 if TYPE_CHECKING:

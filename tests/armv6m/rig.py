@@ -9,6 +9,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 
 import boards
+from boards.config_header import config_header
 from boards.memory import Region
 from firmware.boot_build import Boot, build_boot
 from firmware.image import ImageContent, wrap_image
@@ -44,7 +45,7 @@ def boot(directory: Path) -> Boot:
 
 def image(directory: Path, slot: int = 0) -> bytes:
     """The program, linked and signed. Only its tables know the slot, so it runs in slot A alone."""
-    (directory / "board_config.h").write_text(BOARD.config_header(), encoding="utf-8")
+    (directory / "board_config.h").write_text(config_header(BOARD), encoding="utf-8")
     config = image_config(constants(EVERYTHING - {Feature.DEVICES, Feature.SETTINGS}, 2048))
     (directory / HEADER).write_text(config, encoding="utf-8")
     includes = (

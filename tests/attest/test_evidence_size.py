@@ -15,7 +15,7 @@ from attest import certificate, dice, psa_claims, psa_token
 from attest.evidence import Component, Enrolment, GateUse, Health, Subject
 from firmware import evidence_size
 from firmware.fit import board_problems
-from firmware.manifest import load
+from firmware.manifest_file import load
 
 MOST = 0xFFFFFFFF
 

@@ -22,7 +22,8 @@ from attest import corim, keys, log, merkle
 from attest.errors import LogError
 from attest.log import Consistency, Inclusion
 from attest.log_cli import log_group
-from attest.log_store import Entry, Log, opened
+from attest.log_source import opened
+from attest.log_store import Entry, Log
 from attest.response import pack
 from attest.tables import LOG_ENTRIES, LOG_NODES, METADATA
 from boards.errors import CoffretError

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 import boards
 from boards.cli import boards as verb
+from boards.config_header import config_header
 from boards.host import Host
 from boards.model import Board, BoardError, load, load_file
 
@@ -33,7 +34,7 @@ def test_every_known_board_loads() -> None:
         assert board.name == name
         assert all(path.is_file() for path in (*board.boot_sources, *board.image_sources))
         assert all(path.is_dir() for path in board.include_directories)
-        assert "#define BOARD_CONFIG_H" in board.config_header()
+        assert "#define BOARD_CONFIG_H" in config_header(board)
 
 
 def test_map_is_that_of_the_internals_page() -> None:
@@ -132,8 +133,8 @@ def test_verb_shows_a_board() -> None:
 def test_only_the_applications_usb_id_enters_the_image() -> None:
     pico = load("rpi-pico")
     assert {usb_id.mode for usb_id in pico.host.usb_ids} == {"application", "rom"}
-    assert "BOARD_USB_PRODUCT 0x0001u" in pico.config_header()
-    assert "0x0003u" not in pico.config_header()
+    assert "BOARD_USB_PRODUCT 0x0001u" in config_header(pico)
+    assert "0x0003u" not in config_header(pico)
 
 
 @pytest.mark.parametrize(

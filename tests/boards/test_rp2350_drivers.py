@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import boards
+from boards.config_header import config_header
 from tests.boards.simulated_rp2350 import (
     ACCESSCTRL,
     PLL_SYS,
@@ -50,7 +51,7 @@ DANGEROUS = {
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     folder = tmp_path_factory.mktemp("rp2350")
-    (folder / "board_config.h").write_text(BOARD.config_header())
+    (folder / "board_config.h").write_text(config_header(BOARD))
     names = ("board.c", "boot_security.c", "boot_watchdog.c", "boot_random.c")
     sources = [*(FAMILIES / "rp2350" / name for name in names), SIMULATED / "bus.c"]
     flags = ["-O1", "-shared", "-fPIC", "-include", str(SIMULATED / "access.h")]

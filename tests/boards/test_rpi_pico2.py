@@ -18,7 +18,7 @@ from boards.cli import boards as verb
 from boards.uf2 import BLOCK, read_uf2
 from firmware.build import build
 from firmware.bundle import Bundle
-from firmware.manifest import load
+from firmware.manifest_file import load
 from flasher.factory import new_board_file
 from tests.firmware.builds import HELLO, means
 

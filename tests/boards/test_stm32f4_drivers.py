@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import boards
+from boards.config_header import config_header
 from flasher.stm32.adc import SimulatedAdc
 from flasher.stm32.devices import Device
 from flasher.stm32.i2c import SimulatedI2c, SimulatedTmp105, Target
@@ -125,7 +126,7 @@ class Part:
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     folder = tmp_path_factory.mktemp("stm32f4")
-    (folder / "board_config.h").write_text(BOARD.config_header())
+    (folder / "board_config.h").write_text(config_header(BOARD))
     sources = [FAMILY / "vm_i2c.c", FAMILY / "vm_pwm.c", FAMILY / "vm_adc.c", SIMULATED / "bus.c"]
     flags = ["-O1", "-shared", "-fPIC", "-include", str(SIMULATED / "access.h")]
     for include in (SIMULATED, FAMILY, RUNTIME / "vm"):

@@ -7,6 +7,7 @@ import ctypes
 from collections.abc import Sequence
 from pathlib import Path
 
+from boards.config_header import config_header
 from boards.model import Board
 from firmware.boot_build import RUNTIME
 from firmware.sources import MBEDTLS, find_tree
@@ -22,7 +23,7 @@ def load_boot(
 ) -> ctypes.CDLL:
     """A shared library of boot's crypto and `sources`; `config` holds board_config.h."""
     if board is not None:
-        (config / "board_config.h").write_text(board.config_header())
+        (config / "board_config.h").write_text(config_header(board))
     tree = find_tree(MBEDTLS).path
     includes = [
         RUNTIME.parents[1] / "boards/cores/common",

@@ -21,6 +21,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 import boards
+from boards.config_header import config_header
 from boards.model import Board
 from firmware.boot_build import RUNTIME, keys_source
 from firmware.image import ImageContent, wrap_image
@@ -121,7 +122,7 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Device:
     for folder in ("store", "smp", "cbor"):
         sources += sorted((RUNTIME / folder).glob("*.c"))
     sources += [RUNTIME / "monitor/storage.c", HERE / "simulated_update.c"]
-    config = BOARD.config_header() + "#define SMP_DELTA\n"
+    config = config_header(BOARD) + "#define SMP_DELTA\n"
     (directory / "board_config.h").write_text(config)
     library = load_boot(sources, directory, directory / "update.so")
     library.simulated_bytes.restype = ctypes.c_void_p

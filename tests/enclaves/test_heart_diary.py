@@ -18,7 +18,7 @@ from boards.errors import NO
 from enclaves.monitor_model import Answer, Monitor
 from enclaves.policy import policy_digest
 from firmware.flows import flow_policy
-from firmware.manifest import load
+from firmware.manifest_file import load
 from firmware.problems import ApplianceError
 from firmware.verdict import check_appliance
 

@@ -13,7 +13,7 @@ import pytest
 from firmware.asyncio_source import with_asyncio
 from firmware.features.library import ABSENT, LIBRARY
 from firmware.freeze import FrozenModule
-from firmware.manifest import load
+from firmware.manifest_file import load
 from firmware.modules import code_digest
 from firmware.problems import ApplianceError
 from firmware.program import shrink_appliance

@@ -14,10 +14,11 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 from boards import model
+from boards.config_header import config_header
 from enclaves import cbor
 from firmware.audit import AuditError, audit_image
 from firmware.flows import FlowPolicy, flow_policy
-from firmware.manifest import load
+from firmware.manifest_file import load
 from firmware.monitor_features import HEADER, constants, image_config
 from firmware.object_cache import Roots
 from firmware.plan import Plan
@@ -67,7 +68,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     work.mkdir()
     (work / "tables.c").write_text(tables_c(plan, 0, RUNTIME_COMPONENT))
     (work / "entries.c").write_text(ENTRIES)
-    (work / "board_config.h").write_text(board.config_header())
+    (work / "board_config.h").write_text(config_header(board))
     (work / HEADER).write_text(image_config(constants(plan.features)))
     (work / "image.ld").write_text(SCRIPT)
     includes = (work, RUNTIME, RUNTIME / "include", RUNTIME / "libc", *board.include_directories)

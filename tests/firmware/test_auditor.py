@@ -15,7 +15,8 @@ from boards.errors import NO
 from enclaves.audit_cli import audit
 from enclaves.flows_cli import flows
 from firmware.auditor import bundle_assertions
-from firmware.bundle import Bundle, BundleError, Facts, load_bundle
+from firmware.bundle import Bundle, BundleError, load_bundle
+from firmware.facts import Facts
 from firmware.problems import ApplianceError
 from firmware.provenance import provenance
 from firmware.signer import LocalSigner

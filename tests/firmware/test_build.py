@@ -19,11 +19,12 @@ from elftools.elf.elffile import ELFFile
 
 from firmware.build import RUNTIME_VERSION, build
 from firmware.bundle import Bundle, load_bundle
-from firmware.cli import build_command, signed_reference_values
-from firmware.manifest import load
+from firmware.cli import build_command
+from firmware.manifest_file import load
 from firmware.problems import ApplianceError
 from firmware.program import specialise_appliance
 from firmware.rebuild import differences, same_key
+from firmware.sign_cli import signed_reference_values
 from firmware.signer import LocalSigner
 from tests.firmware.builds import HELLO, REPOSITORY, TEST_KEY, board, means
 

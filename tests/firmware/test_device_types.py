@@ -13,7 +13,8 @@ import pytest
 import boards
 from boards.errors import CoffretError
 from firmware import stub_packages
-from firmware.manifest import Manifest, load
+from firmware.manifest import Manifest
+from firmware.manifest_file import load
 from firmware.typecheck import stub_files, type_problems
 from tests.machine.bench import write_appliance
 

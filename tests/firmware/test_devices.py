@@ -10,7 +10,7 @@ import pytest
 
 import boards
 from firmware.devices import NO_IRQ, NONE, DeviceKind, GrantedDevice, granted_devices
-from firmware.manifest import load
+from firmware.manifest_file import load
 from firmware.planner import make_plan
 from firmware.problems import ApplianceError
 from firmware.syscalls import Call

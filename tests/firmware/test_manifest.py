@@ -12,7 +12,7 @@ import pytest
 from appliances import FULL, write_appliance
 
 from firmware.lines import key_lines, line_of
-from firmware.manifest import load
+from firmware.manifest_file import load
 from firmware.modules import code_digest, enclave_modules
 from firmware.problems import ApplianceError
 

@@ -9,7 +9,7 @@ import pytest
 
 import boards
 from firmware.link import RUNTIME
-from firmware.manifest import load
+from firmware.manifest_file import load
 from firmware.monitor_features import EVERYTHING, Feature, constants, feature_reasons, image_config
 from firmware.native import runtime_digest
 from firmware.planner import make_plan

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from boards.errors import CoffretError
-from firmware.manifest import load
+from firmware.manifest_file import load
 from firmware.modules import with_absolute_imports
 from firmware.packages import folder_digest
 from firmware.problems import ApplianceError

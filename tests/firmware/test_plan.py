@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from boards import model
 from boards.memory import Region
-from boards.mpu import Access, region
-from firmware.manifest import load
+from boards.mpu import Access
+from boards.regions import region
+from firmware.manifest_file import load
 from firmware.memory import DoesNotFitError, Need, RuntimeSizes, share_out
 from firmware.mpu_words import decode
 from firmware.plan import ChannelKind, Plan

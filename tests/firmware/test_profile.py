@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware.manifest import load
+from firmware.manifest_file import load
 from firmware.problems import ApplianceError
 from firmware.profile import without_debugging
 from firmware.program import specialise_appliance

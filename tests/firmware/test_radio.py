@@ -18,11 +18,11 @@ import attest
 import boards
 from firmware.build import build
 from firmware.bundle import RADIO_FILE, Bundle, BundleError, load_bundle
-from firmware.cli import signed_reference_values
-from firmware.manifest import load
+from firmware.manifest_file import load
 from firmware.plan_document import plan_document
 from firmware.planner import make_plan
 from firmware.problems import ApplianceError
+from firmware.sign_cli import signed_reference_values
 from firmware.table_reader import read_tables
 from flasher.cli import flash
 from flasher.errors import GoneError, NoAnswerError, NotServedError, OtherFileError

@@ -12,7 +12,7 @@ import pytest
 
 from boards.errors import CoffretError
 from firmware.flows import flow_policy
-from firmware.manifest import load
+from firmware.manifest_file import load
 from firmware.packages import folder_digest
 from firmware.program import modules_of
 from firmware.recorded_sources import recorded_sources, unpack_sources

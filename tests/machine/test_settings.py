@@ -19,7 +19,7 @@ from boards.errors import CoffretError
 from enclaves import cose
 from firmware.bundle import Bundle
 from firmware.fit import board_problems
-from firmware.manifest import load
+from firmware.manifest_file import load
 from flasher import settings
 from flasher.errors import RefusedError
 from flasher.messages import SETTINGS_MAX, GroupError

@@ -18,6 +18,7 @@ from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 
 import boards
+from boards.config_header import config_header
 from boards.memory import Region
 from boards.model import Board
 from firmware.boot_build import build_boot
@@ -89,7 +90,7 @@ def board_roots(board: Board, directory: Path) -> tuple[Roots, tuple[Path, ...]]
 
     The monitor has everything but what serves devices, unless image_config.h is there already.
     """
-    (directory / "board_config.h").write_text(board.config_header(), encoding="utf-8")
+    (directory / "board_config.h").write_text(config_header(board), encoding="utf-8")
     if not (directory / HEADER).is_file():
         config = image_config(constants(EVERYTHING - {Feature.DEVICES}, 2048))
         (directory / HEADER).write_text(config, encoding="utf-8")

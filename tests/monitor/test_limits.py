@@ -9,7 +9,7 @@ import pytest
 
 import boards
 from firmware.link import RUNTIME
-from firmware.manifest import load
+from firmware.manifest_file import load
 from firmware.monitor_features import EVERYTHING, LOG_BYTES, Feature
 from firmware.planner import make_plan
 from firmware.toolchain import CORES, CompileJob, zig_toolchain

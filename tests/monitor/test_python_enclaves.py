@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import boards
 from firmware.build import Means, build
-from firmware.manifest import load
+from firmware.manifest_file import load
 from firmware.signer import LocalSigner
 from firmware.sources import find_trees
 from firmware.toolchain import zig_toolchain

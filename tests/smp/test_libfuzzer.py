@@ -17,6 +17,7 @@ import cbor2
 import pytest
 
 from attest import lms_keys
+from boards.config_header import config_header
 from firmware.boot_build import keys_source
 from firmware.image import ImageContent, add_lms_signature, wrap_image
 from firmware.image_format import Version
@@ -62,7 +63,7 @@ def build(target: str, out: Path) -> Path:
     if "crypto/sha256.c" in TARGETS[target]:
         sources.append(tree / "library/sha256.c")
     if target.startswith("IMAGE"):
-        (out / "board_config.h").write_text(small_board().config_header())
+        (out / "board_config.h").write_text(config_header(small_board()))
         (out / "keys.c").write_text(keys_source(trust_of(target, out)))
         sources.append(out / "keys.c")
     else:

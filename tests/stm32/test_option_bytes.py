@@ -17,7 +17,7 @@ import boards
 from attest.inventory import Inventory
 from firmware.build import build
 from firmware.bundle import Bundle
-from firmware.manifest import load
+from firmware.manifest_file import load
 from flasher.attestation import challenge
 from flasher.bundle import read_bundle
 from flasher.provision import LIFECYCLE_SECURED, provision
