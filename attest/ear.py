@@ -31,8 +31,6 @@ from attest.pairwise import Shown
 from attest.verdict import Verdict
 from enclaves import cbor, cose
 
-MEDIA_TYPE_JWT = "application/eat+jwt"
-MEDIA_TYPE_CWT = "application/eat+cwt"
 MAX_BYTES = 64 * 1024
 
 IAT, NONCE, PROFILE, SUBMODS = 6, 10, 265, 266

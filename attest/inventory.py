@@ -164,11 +164,6 @@ class Inventory:
         except IntegrityError:
             raise name_taken(name or default_name(identity)) from None
 
-    def withdraw_device(self, instance_id: bytes) -> None:
-        """Forget a device's endorsement: nothing it says is trusted any more. Its history stays."""
-        with self._begin() as connection:
-            connection.execute(sa.delete(DEVICES).where(DEVICES.c.instance_id == instance_id))
-
     def device(self, instance_id: bytes) -> Device | None:
         """The device with this instance id."""
         return self._one(DEVICES.c.instance_id == instance_id)

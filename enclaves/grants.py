@@ -21,10 +21,10 @@ from enclaves import cbor, cose
 from enclaves.budgets import Budget
 from enclaves.keys import key_digest
 from enclaves.labels import Label, label
+from enclaves.tags import MAX_TAGS
 
 CONTENT_TYPE = "application/vnd.coffret.grant+cbor"
 MAX_BYTES = 4096
-MAX_TAGS_IN_GRANT = 64
 DIGEST_BYTES = 32
 
 
@@ -130,7 +130,7 @@ def _parse(payload: object) -> Grant:
         case _:
             raise GrantError("not a grant: fields are missing, unknown or of the wrong type")
     names = [tag for tag in tags if isinstance(tag, str)]
-    if len(names) != len(tags) or names != sorted(set(names)) or not 0 < len(names) <= 64:
+    if len(names) != len(tags) or names != sorted(set(names)) or not 0 < len(names) <= MAX_TAGS:
         raise GrantError("not a grant: its tags are not a sorted list of names")
     numbers = (size, messages, window_s, expires)
     if any(isinstance(n, bool) or not 0 < n < 1 << 40 for n in numbers):

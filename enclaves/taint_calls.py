@@ -6,7 +6,7 @@ from __future__ import annotations
 import ast
 
 from enclaves.releases import UNKNOWN
-from enclaves.taint_heap import Heap
+from enclaves.taint_heap import ANY_ATTRIBUTE, ANY_NAME, Heap
 from enclaves.taint_values import (
     NOTHING,
     Class,
@@ -141,14 +141,14 @@ class Calls:
         return found
 
     def _name(self, name: str, scope: int | str) -> Value:
-        found = self._heap.load(("in", "<globals>"))
+        found = self._heap.load(ANY_NAME)
         for place in self._scopes.bound(scope, name):
             found |= self._heap.load(("name", place, name))
         return found
 
     def _attribute(self, node: ast.expr, owner: Value, name: str) -> Value:
         heap = self._heap
-        found = heap.load(("attr", name)) | heap.load(("attr", "<any>"))
+        found = heap.load(("attr", name)) | heap.load(ANY_ATTRIBUTE)
         for atom in owner:
             match atom:
                 case Module(name=module):
@@ -377,7 +377,7 @@ class Calls:
             rest = [value for _, value in arguments[2:]]
             return self._attribute(node, arguments[0][1], constant).union(*rest)
         if name == "setattr":
-            place: Key = ("attr", "<any>" if constant == UNKNOWN else constant)
+            place: Key = ANY_ATTRIBUTE if constant == UNKNOWN else ("attr", constant)
             for argument, value in arguments[2:]:
                 heap.add(place, value, argument)
                 heap.put(given, value, argument)
@@ -393,7 +393,7 @@ class Calls:
             found |= {Function(site, bound=id(node)) for site in sites if name_}
         heap.add(("in", id(node)), found - thing)
         # What is stored into globals() may be any name afterwards.
-        heap.add(("in", "<globals>"), heap.load(("in", id(node))))
+        heap.add(ANY_NAME, heap.load(("in", id(node))))
         return found | thing
 
 

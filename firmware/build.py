@@ -38,13 +38,12 @@ from firmware.plan import SLOTS, Plan
 from firmware.planner import make_plan
 from firmware.problems import ApplianceError
 from firmware.profile import profile_switches
-from firmware.program import frozen_modules, modules_of, shrink_appliance, specialise_appliance
+from firmware.program import ShrunkProgram, frozen_modules, modules_of, shrink_appliance
 from firmware.sbom import prepare
-from firmware.shrink import Shrunk
 from firmware.signer import AbsentSigner, ImageSigner, LmsSigner
 from firmware.sizes import MONITOR, TABLES, part_sizes
 from firmware.sources import Trees
-from firmware.specialise import Specialisation
+from firmware.specialise import Specialisation, specialise
 from firmware.symbols import Named
 from firmware.tables import Component, tables_c
 from firmware.toolchain import CORES, Toolchain
@@ -91,7 +90,7 @@ class Design:
     manifest: Manifest
     board: Board
     policy: FlowPolicy
-    shrunk: Shrunk  # the modules, without what nothing names
+    program: ShrunkProgram
     specialisation: Specialisation
     switches: Mapping[str, str]  # of the virtual machine, all of them
     plan: Plan
@@ -150,19 +149,19 @@ def design(manifest: Manifest, board: Board, say: Say = lambda _: None) -> Desig
         if problems:
             raise ApplianceError(problems, NO)
     with _step(say, "specialised the runtime"):
-        shrunk = shrink_appliance(manifest)
-        specialisation = specialise_appliance(manifest, shrunk)
+        program = shrink_appliance(manifest)
+        specialisation = specialise(program.sources)
     switches = baseline_switches() | dict(specialisation.switches)
     switches |= profile_switches(manifest.appliance.profile)
     if switches.get("MICROPY_EMIT_THUMB") == "1":
         switches |= native_code_switches(CORES[board.core])
-    return Design(manifest, board, policy, shrunk, specialisation, switches, plan)
+    return Design(manifest, board, policy, program, specialisation, switches, plan)
 
 
 def compile_and_link(made: Design, means: Means, folder: Path) -> Linked:
     """Both ELF files, in `folder/elf`, each audited against the policy that was proved."""
     board, toolchain = made.board, means.toolchain
-    modules = frozen_modules(made.manifest, made.shrunk)
+    modules = frozen_modules(made.program)
     with _step(means.say, "compiled the virtual machine"):
         core = CORES[board.core]
         vm = build_vm(

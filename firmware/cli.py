@@ -236,26 +236,25 @@ def rebuild_command(bundle: Path, appliance: Path | None, key: str | None, as_js
     )
 
     found = load_bundle(bundle)
-    board = load_board(found.facts.board)
+    board, trust = load_board(found.facts.board), trust_to_use(found)
     with tempfile.TemporaryDirectory() as folder:
         try:
             if appliance is None:
                 appliance = recorded_appliance(found, Path(folder) / "sources")
             manifest = load(appliance).with_profile(found.facts.profile)
             with _means(manifest, board, Signing(key)) as usual:
-                work, trust = Path(folder) / "work", trust_to_use(found)
-                means = replace(usual, work=work, trust=trust)
+                means = replace(usual, work=Path(folder) / "work", trust=trust)
                 again = build(manifest, board, Path(folder) / "b", means)
         except ApplianceError as error:
             refuse(error, as_json)
-        differing = differences(found, again)
+        differing = differences(found, again, trust)
         with_key = same_key(found, again)
     if as_json:
         listed = [{"what": d.what, "bundle": d.bundle, "again": d.again} for d in differing]
         document = {"same": not differing, "same_key": with_key, "differences": listed}
         click.echo(json.dumps(document, indent=2))
     else:
-        why = left_out(found, again)
+        why = left_out(found, again, trust)
         for difference in differing:
             click.echo(str(difference))
         click.echo(f"{bundle} {'differs' if differing else 'reproduces'}{why and f' ({why})'}")
@@ -265,10 +264,11 @@ def rebuild_command(bundle: Path, appliance: Path | None, key: str | None, as_js
 
 def _explain(manifest: Manifest, feature: str, as_json: bool) -> None:
     from firmware.monitor_features import constants, feature_reasons, log_bytes  # noqa: PLC0415
-    from firmware.program import shrink_appliance, specialise_appliance  # noqa: PLC0415
-    from firmware.specialise import Specialisation  # noqa: PLC0415
+    from firmware.program import shrink_appliance  # noqa: PLC0415
+    from firmware.specialise import Specialisation, specialise  # noqa: PLC0415
 
-    machine, monitor = specialise_appliance(manifest), feature_reasons(manifest)
+    program = shrink_appliance(manifest)
+    machine, monitor = specialise(program.sources), feature_reasons(manifest)
     specialisation = Specialisation(
         {**machine.switches, **constants(monitor, log_bytes(manifest))},
         {**machine.reasons, **{each.constant: why for each, why in monitor.items()}},
@@ -278,7 +278,7 @@ def _explain(manifest: Manifest, feature: str, as_json: bool) -> None:
         return
     click.echo(specialisation.explain(feature))
     if not feature:
-        for each in shrink_appliance(manifest).removals:
+        for each in program.removals:
             click.echo(f"left out: {each.module}.py:{each.line} {each.name}, which nothing names")
 
 

@@ -94,10 +94,6 @@ class Manifest:
         """What relative paths start from."""
         return self.path.parent
 
-    def module_path(self, enclave: str) -> Path:
-        """The file of the enclave's main module."""
-        return self.folder / self.enclaves[enclave].module
-
     def gate(self, name: str) -> Gate:
         """The gate `coach.weekly`. Raises KeyError."""
         for gate in self.gates:

@@ -43,12 +43,13 @@ class Difference:
         return f"{self.what}: {self.bundle[:16]} in the bundle, {self.again[:16]} built again"
 
 
-def differences(bundle: Bundle, again: Bundle) -> tuple[Difference, ...]:
+def differences(bundle: Bundle, again: Bundle, trust: Trust | None) -> tuple[Difference, ...]:
     """What differs, inputs first, since they explain the rest. Empty: the bundle reproduces.
 
-    What whoever builds again cannot make is left out: see `left_out`.
+    `trust` is what `trust_to_use` says of the bundle. What whoever builds again cannot make is left
+    out: see `left_out`.
     """
-    return tuple(_differences(bundle, again))
+    return tuple(_differences(bundle, again, trust))
 
 
 def recorded_appliance(bundle: Bundle, folder: Path) -> Path:
@@ -79,9 +80,8 @@ def trust_to_use(bundle: Bundle) -> Trust | None:
     return None if trust.post_quantum else trust
 
 
-def left_out(bundle: Bundle, again: Bundle) -> str:
+def left_out(bundle: Bundle, again: Bundle, trust: Trust | None) -> str:
     """What is not compared, and why; empty: everything is."""
-    trust = trust_to_use(bundle)
     what = "signatures and boot" if trust is None else "signatures"
     if not same_key(bundle, again):
         return f"{what} left out: another key signs here"
@@ -92,19 +92,18 @@ def left_out(bundle: Bundle, again: Bundle) -> str:
     return ""
 
 
-def _names_left_out(bundle: Bundle, again: Bundle) -> frozenset[str]:
-    if not left_out(bundle, again):
+def _names_left_out(bundle: Bundle, again: Bundle, trust: Trust | None) -> frozenset[str]:
+    if not left_out(bundle, again, trust):
         return frozenset()
-    trust = trust_to_use(bundle)
     names = _SIGNED_FILES if same_key(bundle, again) else _KEYED_FILES | _KEYED_DIGESTS
     if trust is None:
         names |= _BOOT_FILES | {TRUST_FILE}
     return names
 
 
-def _differences(bundle: Bundle, again: Bundle) -> Iterator[Difference]:
+def _differences(bundle: Bundle, again: Bundle, trust: Trust | None) -> Iterator[Difference]:
     one, other = bundle.facts, again.facts
-    skipped = _names_left_out(bundle, again)
+    skipped = _names_left_out(bundle, again, trust)
     for kind, mine, theirs in (
         ("input", one.inputs, other.inputs),
         ("tool", one.tools, other.tools),

@@ -22,7 +22,7 @@ from flasher.discovery import find
 from flasher.errors import BadFileError, NoAnswerError
 from flasher.flash import BACK_S, Flashed, Say
 from flasher.provision import Provisioned, provision
-from flasher.smp import Progress
+from flasher.smp_session import Progress
 
 if TYPE_CHECKING:
     from attest.inventory import Inventory

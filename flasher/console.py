@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import rich_click as click
 
-from flasher.smp import Progress
+from flasher.smp_session import Progress
 
 _PLAIN_STEP = 25
 

@@ -14,7 +14,8 @@ from flasher.bundle import Bundle, ImageFile, read_bundle, read_image
 from flasher.delta import DeltaFor
 from flasher.errors import BadAnswerError, RefusedError, VerifyError
 from flasher.reasons import Reason
-from flasher.smp import Board, Progress, wait_for
+from flasher.smp import Board, wait_for
+from flasher.smp_session import Progress
 from flasher.transport import Guard, unguarded
 
 BACK_S = 30.0

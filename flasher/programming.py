@@ -17,7 +17,7 @@ from flasher.delta import DeltaFor
 from flasher.discovery import SMP, Device, find
 from flasher.errors import BadFileError, NotServedError, OtherFileError
 from flasher.flash import Flashed, Say
-from flasher.smp import Progress
+from flasher.smp_session import Progress
 
 _FILE_MAX = 16 << 20
 

@@ -18,7 +18,7 @@ from flasher.discovery import Device, find
 from flasher.errors import NoAnswerError, NotServedError
 from flasher.flash import Flashed, Say
 from flasher.smp import Board as Port
-from flasher.smp import Progress
+from flasher.smp_session import Progress
 from flasher.transports.interface import Memory, Transport, program
 
 Opener: TypeAlias = Callable[[Device, Board, str], Transport]

@@ -22,7 +22,8 @@ from flasher.delta import DeltaFor
 from flasher.errors import RefusedError
 from flasher.flash import Say, flash
 from flasher.fleet.bundles import FleetBundle
-from flasher.smp import Board, Progress
+from flasher.smp import Board
+from flasher.smp_session import Progress
 from flasher.transport import Guard
 
 Result: TypeAlias = dict[str, object]

@@ -14,7 +14,6 @@ from flasher.run import board_of
 from flasher.state import FLASH_FILE, write_atomically
 from flasher.virtual import VirtualBoard
 
-MAX_BOARDS = 256
 _FILE = """\
 [fleet]
 name = "{name}"

@@ -66,7 +66,7 @@ def library() -> Path:
     """The compiled core, from the user's cache. Raises EmulatorError when it does not compile."""
     sources = sorted(_SOURCES.glob("*.c"))
     digest = hashlib.sha256(repr((sys.platform, _FLAGS)).encode())
-    for path in (*sources, _SOURCES / "core.h"):
+    for path in (*sources, *sorted(_SOURCES.glob("*.h"))):
         digest.update(path.read_bytes())
     built = user_cache() / "emulator" / f"pico-{digest.hexdigest()[:32]}.so"
     if built.is_file():

@@ -151,7 +151,9 @@ def test_it_is_part_of_the_runtime_and_not_of_what_an_owner_signs_for() -> None:
     hall = manifest.modules["hall"]
     assert [module.name for module in hall] == ["hall"]
     assert code_digest(hall) == code_digest(hall[:1])
-    assert {"asyncio.core", "asyncio.event"} <= set(shrink_appliance(manifest).texts)
+    assert {"asyncio.core", "asyncio.event"} <= {
+        source.name for source in shrink_appliance(manifest).sources
+    }
 
 
 @needs_qemu
@@ -178,7 +180,7 @@ def test_tasks_wake_for_messages_time_and_interrupts(tmp_path: Path) -> None:
         check(seen.said("hall"))
         assert seen.said("clock") == ["woken", "woken"]
     sizes = bundle.facts.sizes.model_dump()
-    modules = shrink_appliance(load(appliance)).texts
+    modules = {source.name for source in shrink_appliance(load(appliance)).sources}
     elf = bundle.folder / "elf" / "slot_a.elf"
     groups = {
         g.name: g.size for g in size_tree(elf, sizes, modules, sources_of(board(), find_trees()))

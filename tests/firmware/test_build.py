@@ -168,13 +168,13 @@ def test_what_was_built_is_what_loads(hello: Bundle) -> None:
 
 def test_a_bundle_reproduces_and_an_edit_shows(hello: Bundle, tmp_path: Path) -> None:
     again = build(load(HELLO), board(), tmp_path / "same", means(tmp_path / "work"))
-    assert differences(hello, again) == ()
+    assert differences(hello, again, None) == ()
     edited = tmp_path / "edited"
     shutil.copytree(HELLO, edited)
     with (edited / "hello.py").open("a") as file:
         file.write("# a comment\n")
     changed = build(load(edited), board(), tmp_path / "changed", means(tmp_path / "work"))
-    found = differences(hello, changed)
+    found = differences(hello, changed, None)
     assert found[0].what == "input hello.py"
     assert "digest image_a" in [difference.what for difference in found]
 
@@ -189,5 +189,5 @@ def test_who_has_another_key_can_still_check_a_bundle(hello: Bundle, tmp_path: P
     )
     again = build(load(HELLO), board(), tmp_path / "bundle", ways)
     assert not same_key(hello, again)
-    assert differences(hello, again) == ()
+    assert differences(hello, again, None) == ()
     assert hello.facts.contents["elf/slot_a.elf"] == again.facts.contents["elf/slot_a.elf"]

@@ -204,10 +204,10 @@ def test_packages_within_packages_are_imported_by_their_dotted_names(tmp_path: P
     assert [module.name for module in modules_of(manifest)] == names
     shrunk = shrink_appliance(manifest)
     assert [each.name for each in shrunk.removals] == ["unused"]
-    specialisation = specialise_appliance(manifest, shrunk)
+    specialisation = specialise_appliance(manifest)
     assert "MICROPY_PY_BUILTINS_SET" not in specialisation.reasons
     assert "MICROPY_PY_PACKAGES" in specialisation.reasons
-    modules = frozen_modules(manifest, shrunk)
+    modules = frozen_modules(shrunk)
     image = build_image(modules, tmp_path, specialisation.switches)
     said = subprocess.run(
         [sys.executable, "-B", str(tmp_path / "appliance" / "user.py")],
