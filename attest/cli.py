@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
@@ -26,6 +25,7 @@ from attest.lms_keys import LmsKey
 from attest.p256 import PublicKey
 from attest.paths import inventory_location
 from attest.response import Response
+from boards.answer import tell
 from boards.errors import NO, USAGE, CoffretError
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def new_key(role: str, folder: Path | None, as_json: bool) -> None:
     if is_lms:
         click.echo("making an LMS key: some ten seconds", err=True)
     key = lms_keys.create(role, folder) if is_lms else keys.create(role, folder)
-    _say(_key_json(key), _key_lines(key), as_json)
+    tell(_key_json(key), _key_lines(key), as_json)
 
 
 @keys_group.command("list")
@@ -96,7 +96,7 @@ def list_keys(folder: Path | None, as_json: bool) -> None:
         for key in found
     ]
     document = [_key_json(key) for key in found]
-    _say(document, lines or ["no keys yet: coffret keys new ROLE"], as_json)
+    tell(document, lines or ["no keys yet: coffret keys new ROLE"], as_json)
 
 
 @keys_group.command("show")
@@ -106,7 +106,7 @@ def list_keys(folder: Path | None, as_json: bool) -> None:
 def show_key(role: str, folder: Path | None, as_json: bool) -> None:
     """Show where the key of ROLE is, and its hash; never the key itself."""
     key = _key(role, folder)
-    _say(_key_json(key), _key_lines(key), as_json)
+    tell(_key_json(key), _key_lines(key), as_json)
 
 
 @keys_group.command("public")
@@ -204,7 +204,7 @@ def verify_command(
         results.write(result_path, answer, verdict, _hex(nonce), dialect, folder)
     lines = report.plain(verdict) if explain else report.lines(verdict)
     document = report.document(verdict) | {"reference_values": checked.to_json()}
-    _say(document, [checked.line(), *lines], as_json)
+    tell(document, [checked.line(), *lines], as_json)
     context.exit(0 if verdict.trusted else NO)
 
 
@@ -237,7 +237,7 @@ def result_command(
         "issued": received.issued,
         "profile": received.profile,
     }
-    _say(document, [f"{name}: {value}" for name, value in document.items()], as_json)
+    tell(document, [f"{name}: {value}" for name, value in document.items()], as_json)
     context.exit(0 if status == "affirming" else NO)
 
 
@@ -258,7 +258,7 @@ def list_devices(location: str | None, as_json: bool) -> None:
     ]
     lines = [f"{d.name:<20} {d.board:<16} {verdict}" for d, verdict in with_verdicts]
     documents = [_device_json(d) | {"verdict": verdict} for d, verdict in with_verdicts]
-    _say(documents, lines or ["no devices yet: coffret provision"], as_json)
+    tell(documents, lines or ["no devices yet: coffret provision"], as_json)
 
 
 @inventory_group.command("show")
@@ -280,11 +280,7 @@ def show_device(device: str, location: str | None, as_json: bool) -> None:
         {"time": entry.time, "verdict": entry.verdict, "claims": list(entry.claims)}
         for entry in history
     ]
-    _say(_device_json(found) | {"verdicts": verdicts}, lines, as_json)
-
-
-def _say(document: Any, lines: list[str], as_json: bool) -> None:
-    click.echo(json.dumps(document, indent=2) if as_json else "\n".join(lines))
+    tell(_device_json(found) | {"verdicts": verdicts}, lines, as_json)
 
 
 def _key(role: str, folder: Path | None) -> keys.Key | LmsKey:

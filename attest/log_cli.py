@@ -16,6 +16,7 @@ import attest
 from attest import keys, log, p256
 from attest.errors import AttestError
 from attest.paths import log_location
+from boards.answer import tell
 from boards.errors import NO, USAGE, CoffretError
 from enclaves import cbor
 from enclaves.keys import write_atomically
@@ -63,7 +64,7 @@ def add(bundle: Path, location: str | None, as_json: bool) -> None:
         if number is None:
             number = mine.append([entry])
     words = f"entry {number}" if fresh else f"was entry {number} already"
-    _say({"entry": number, "added": fresh}, [words], as_json)
+    tell({"entry": number, "added": fresh}, [words], as_json)
 
 
 @log_group.command("head")
@@ -143,7 +144,7 @@ def prove(
         what = bundle or (f"entry {entry}" if result is None else f"the verdict {result}")
         raise CoffretError(f"{what} is not in the log", "coffret log add BUNDLE adds a release", NO)
     write_atomically(out, log.write_proof(proof))
-    _say({"proof": str(out), "hashes": len(proof.path)}, [f"{out}"], as_json)
+    tell({"proof": str(out), "hashes": len(proof.path)}, [f"{out}"], as_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,8 +282,4 @@ def _say_head(
         lines.insert(0, f"entry {proof.number}: {json.dumps(shown)}")
     elif proof is not None:
         lines.insert(0, "the newer log begins with the older one")
-    _say(document, lines, as_json)
-
-
-def _say(document: Any, lines: list[str], as_json: bool) -> None:
-    click.echo(json.dumps(document, indent=2) if as_json else "\n".join(lines))
+    tell(document, lines, as_json)

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from boards.answer import tell
 from boards.errors import ENVIRONMENT, NO, USAGE, CoffretError
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def new_key(
             "choose another --out; the key that was made is revoked",
             ENVIRONMENT,
         ) from error
-    _say({"name": name, "file": str(out), "rights": sorted(rights)}, [f"{name}: {out}"], as_json)
+    tell({"name": name, "file": str(out), "rights": sorted(rights)}, [f"{name}: {out}"], as_json)
 
 
 @access_group.command("certificate")
@@ -178,7 +178,7 @@ def new_certificate(
     except ValueError:
         raise CoffretError(f"{pem}: no certificate (PEM)", "name the client's", USAGE) from None
     new_certificate(_engine(location), name, frozenset(Right(right) for right in rights), der)
-    _say({"name": name, "rights": sorted(rights)}, [f"{name}: may {', '.join(rights)}"], as_json)
+    tell({"name": name, "rights": sorted(rights)}, [f"{name}: may {', '.join(rights)}"], as_json)
 
 
 @access_group.command("list")
@@ -193,7 +193,7 @@ def list_keys(location: str | None, as_json: bool) -> None:
         f"{key.name:<20} {'revoked' if key.revoked else ', '.join(sorted(key.rights))}"
         for key in found
     ]
-    _say([key.to_json() for key in found], lines or ["nobody yet: coffret access new"], as_json)
+    tell([key.to_json() for key in found], lines or ["nobody yet: coffret access new"], as_json)
 
 
 @access_group.command("revoke")
@@ -205,7 +205,7 @@ def revoke_key(name: str, location: str | None, as_json: bool) -> None:
     from attest.service.access import revoke  # noqa: PLC0415
 
     revoke(_engine(location), name)
-    _say({"name": name, "revoked": True}, [f"{name}: revoked"], as_json)
+    tell({"name": name, "revoked": True}, [f"{name}: revoked"], as_json)
 
 
 @click.command("publish")
@@ -229,7 +229,7 @@ def publish_command(
     with Client(service, read_key(access_key), ca) as client:
         done = client.publish(bundle)
     lines = [f"{name}: {reason or 'taken'}" for name, reason in done.items()]
-    _say(
+    tell(
         {name: {"taken": not reason, "why": reason} for name, reason in done.items()},
         lines,
         as_json,
@@ -248,7 +248,3 @@ def _address(text: str) -> tuple[str, int]:
     if not host or not port.isdigit() or int(port) > 0xFFFF:
         raise CoffretError(f"--listen {text}: not HOST:PORT", "as 127.0.0.1:8470", USAGE)
     return host.strip("[]"), int(port)
-
-
-def _say(document: Any, lines: list[str], as_json: bool) -> None:
-    click.echo(json.dumps(document, indent=2) if as_json else "\n".join(lines))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from attest.cli import EXPLAIN, FLOWS, POLICY
+from boards.answer import tell
 from boards.errors import NO, CoffretError
 from flasher.cli_options import INVENTORY, JSON, KEYS, PORT
 
@@ -253,7 +254,6 @@ def _say(
 ) -> None:
     """The verdict and, of an `answer` with one, the report on an enclave."""
     from attest import enclave_report, report  # noqa: PLC0415
-    from flasher import console  # noqa: PLC0415
 
     device = judge.inventory.find(verdict.device)
     name = None if device is None else device.name
@@ -266,7 +266,7 @@ def _say(
     if judge.bundle_references is not None:
         document["reference_values"] = judge.bundle_references.to_json()
         lines = [judge.bundle_references.line(), *lines]
-    console.result(document, lines, as_json)
+    tell(document, lines, as_json)
 
 
 def _watch(asked: _Round, judge: _Judge, *, as_json: bool) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import rich_click as click
 
+from boards.answer import tell
 from boards.errors import NO
 from boards.transports import TransportName
 from flasher.cli_options import BUNDLE, INVENTORY, JSON, KEYS, PORT, SECRET_KEY, SECRETS
@@ -60,7 +61,7 @@ def run(bundle: Path, state: Path | None, blank: bool, as_json: bool) -> None:
     def ready(board: VirtualBoard) -> None:
         facts = board.run
         if as_json:
-            _result(_run_json(facts), [], True)
+            tell(_run_json(facts), [], True)
             return
         click.echo(f"{facts.name}: {facts.board} runs; stop it with Ctrl-C", err=True)
         click.echo(f"  management (SMP)  {facts.port}", err=True)
@@ -143,7 +144,7 @@ def flash(
 
         save_new_board_file(read_bundle(image), new_board)
         lines = [f"{new_board}: for one new board; remove it when the board has it"]
-        _result({"file": str(new_board)}, lines, as_json)
+        tell({"file": str(new_board)}, lines, as_json)
         return
     if pinned is not None and at is None:
         raise click.UsageError("--sha256 pins a file that is written with --at")
@@ -159,7 +160,7 @@ def flash(
                     image, str(at), port, transport, console.say, progress, pinned=pinned
                 )
             lines = [f"{written.bytes} bytes at {written.address:#x}: written and verified"]
-            _result(written.to_json(), lines, as_json)
+            tell(written.to_json(), lines, as_json)
             return
         done = programming.flash(
             image,
@@ -175,7 +176,7 @@ def flash(
     lines = [f"slot {done.slot} {what} {done.version}"]
     if done.saved:
         lines.append(f"{done.saved} bytes were not sent")
-    _result(done.to_json(), lines, as_json)
+    tell(done.to_json(), lines, as_json)
 
 
 @click.command()
@@ -209,7 +210,7 @@ def delta(old: Path, new: Path, output: Path, as_json: bool) -> None:
         f"slot {row['from']} to {row['to']}: {row['delta']} bytes instead of {row['image']}"
         for row in rows
     ]
-    _result({"file": str(output), "deltas": rows}, lines, as_json)
+    tell({"file": str(output), "deltas": rows}, lines, as_json)
 
 
 @click.command()
@@ -237,7 +238,7 @@ def logs(port: str | None, save: Path | None, as_json: bool) -> None:
             dump.save(save)
             entries = dump.entries
     lines = [device_log.line(entry) for entry in entries] or ["the log is empty"]
-    _result([asdict(entry) for entry in entries], lines, as_json)
+    tell([asdict(entry) for entry in entries], lines, as_json)
 
 
 @click.command()
@@ -263,7 +264,7 @@ def enclaves(port: str | None, as_json: bool) -> None:
         f"  faults {each.faults}, restarts {each.restarts}"
         for each in told.enclaves
     ]
-    _result(asdict(told), lines, as_json)
+    tell(asdict(told), lines, as_json)
 
 
 @click.command()
@@ -315,13 +316,13 @@ def provision(
             )
         made = whole.provisioned
         text = f"{made.name} ({made.board}) runs {whole.flashed.version}, {whole.verdict}"
-        _result(whole.to_json(), [f"{text}: {made.device}"], as_json)
+        tell(whole.to_json(), [f"{text}: {made.device}"], as_json)
         return
     done = provisioning(choose(port), operator.private, inventory, name, console.say)
     if label is not None:
         labels.save(label, bytes.fromhex(done.device), done.name, done.board)
     what = "provisioned" if done.changed else "was provisioned already"
-    _result(done.to_json(), [f"{done.name} ({done.board}) {what}: {done.device}"], as_json)
+    tell(done.to_json(), [f"{done.name} ({done.board}) {what}: {done.device}"], as_json)
 
 
 @click.command()
@@ -356,7 +357,7 @@ def decommission(
         signers = [LocalSigner(stack.enter_context(private_key(name))) for name in names]
         done = ending(choose(port), instance_id, signers, console.say)
     what = "decommissioned" if done.changed else "was decommissioned already"
-    _result(done.to_json(), [f"{done.device} {what}"], as_json)
+    tell(done.to_json(), [f"{done.device} {what}"], as_json)
 
 
 @click.command()
@@ -367,12 +368,6 @@ def demo(context: click.Context, as_json: bool) -> None:
     from flasher.demo import play  # noqa: PLC0415
 
     context.exit(0 if play(as_json) else NO)
-
-
-def _result(document: Any, lines: list[str], as_json: bool) -> None:
-    from flasher import console  # noqa: PLC0415
-
-    console.result(document, lines, as_json)
 
 
 def _run_json(facts: Any) -> dict[str, object]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import rich_click as click
 
+from boards.answer import tell
 from boards.errors import NO
 from flasher.cli_options import INVENTORY, JSON, PORT
 
@@ -27,7 +28,6 @@ def devices(ask: bool, watch: bool, location: str | None, as_json: bool) -> None
 
     With --watch --json: one document a line.
     """
-    from flasher import console  # noqa: PLC0415
     from flasher.discovery import find, inquiry, watching  # noqa: PLC0415
 
     if watch:
@@ -38,7 +38,7 @@ def devices(ask: bool, watch: bool, location: str | None, as_json: bool) -> None
     documents = [{**device.to_json(), **answers.get(device.path, {})} for device in found]
     lines = [watching.line(device, answers.get(device.path)) for device in found]
     none = ["no boards: start a virtual one with `coffret run BUNDLE`, or plug one in"]
-    console.result(documents, lines or none, as_json)
+    tell(documents, lines or none, as_json)
 
 
 @click.command()
@@ -46,7 +46,6 @@ def devices(ask: bool, watch: bool, location: str | None, as_json: bool) -> None
 @click.pass_context
 def doctor(context: click.Context, as_json: bool) -> None:
     """Say what keeps boards from being reached, and how to mend it. Exit 0: nothing does."""
-    from flasher import console  # noqa: PLC0415
     from flasher.discovery.doctor import examine  # noqa: PLC0415
 
     findings = examine()
@@ -55,7 +54,7 @@ def doctor(context: click.Context, as_json: bool) -> None:
         lines.append(f"{'ok  ' if finding.ok else 'BAD '}{finding.subject:<20} {finding.says}")
         if finding.mend:
             lines.append(f"    mend: {finding.mend}")
-    console.result([finding.to_json() for finding in findings], lines, as_json)
+    tell([finding.to_json() for finding in findings], lines, as_json)
     context.exit(0 if all(finding.ok for finding in findings) else NO)
 
 
@@ -64,17 +63,16 @@ def doctor(context: click.Context, as_json: bool) -> None:
 @JSON
 def udev(install: bool, as_json: bool) -> None:
     """Print the udev rules that let you use the boards; --install puts them in place."""
-    from flasher import console  # noqa: PLC0415
     from flasher.discovery import udev as rules  # noqa: PLC0415
 
     if install:
         path = rules.install()
         lines = [f"{path}: installed; plug the boards in again"]
-        console.result({"path": str(path), "installed": True}, lines, as_json)
+        tell({"path": str(path), "installed": True}, lines, as_json)
         return
     text = rules.rules()
     document = {"path": str(rules.PATH), "installed": rules.installed(), "rules": text}
-    console.result(document, [text.rstrip()], as_json)
+    tell(document, [text.rstrip()], as_json)
 
 
 @click.command()
@@ -89,11 +87,11 @@ def secrets(folder: Path, count: int, uri: str, as_json: bool) -> None:
 
     coffret flash and coffret fleet provision take them with --secrets FOLDER.
     """
-    from flasher import board_secrets, console  # noqa: PLC0415
+    from flasher import board_secrets  # noqa: PLC0415
 
     left = board_secrets.make(folder, uri, count)
     lines = [f"{folder}: {count} secrets made, {left} there; each is for one new board"]
-    console.result({"made": count, "left": left}, lines, as_json)
+    tell({"made": count, "left": left}, lines, as_json)
 
 
 @click.command()
@@ -115,7 +113,7 @@ def settings(words: tuple[str, ...], port: str | None, as_json: bool) -> None:
     held = given.read(path)
     console.say(f"in evidence, and for a policy: {given.digest(held)}")
     lines = [f"{name}={value}" for name, value in held.items()]
-    console.result(held, lines or ["it has no settings"], as_json)
+    tell(held, lines or ["it has no settings"], as_json)
 
 
 @click.command()

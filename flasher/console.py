@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,11 +17,6 @@ _PLAIN_STEP = 25
 def say(line: str) -> None:
     """One line on what happens."""
     click.echo(line, err=True)
-
-
-def result(document: object, lines: list[str], as_json: bool) -> None:
-    """The result: one JSON document, or lines for a person."""
-    click.echo(json.dumps(document, indent=2) if as_json else "\n".join(lines))
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import rich_click as click
 
+from boards.answer import tell
 from boards.errors import ENVIRONMENT, NO, CoffretError
 from flasher.cli_options import JSON, KEYS, SECRET_KEY, SECRETS
 
@@ -168,7 +169,7 @@ def _work(
     if options.dry_run:
         for blank in new:
             console.say(f"{blank.device.name}: a new board of {blank.group}: boot and image")
-        console.result(_plan_json(plan), _plan_lines(plan), options.as_json)
+        tell(_plan_json(plan), _plan_lines(plan), options.as_json)
         return True
     _require_engine()
     failed: dict[str, str] = {}
@@ -192,7 +193,7 @@ def _work(
     settings = Settings(name, options.ports, lease_ms, campaign.id, labels)
     summary = running.run(plan, campaign, inventory, operator.private, settings, options.wait_s)
     summary = replace(summary, failed=failed | summary.failed)
-    console.result(summary.to_json(), summary.lines(), options.as_json)
+    tell(summary.to_json(), summary.lines(), options.as_json)
     return summary.good
 
 
@@ -281,7 +282,7 @@ def virtual_command(bundle: Path, count: int, state: Path, as_json: bool) -> Non
     with virtual.fleet(read_bundle(bundle), count, state) as running:
         lines = [f"{board.run.name:<20} {board.port}" for board in running]
         lines += [f"provision them: coffret fleet provision {state / 'fleet.toml'}"]
-        console.result([asdict(board.run) for board in running], lines, as_json)
+        tell([asdict(board.run) for board in running], lines, as_json)
         sys.stdout.flush()
         try:
             signal.pause()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from boards.answer import tell
 from boards.errors import USAGE, CoffretError
 from flasher.cli_options import JSON
 from flasher.fleet.cli import DATABASE
@@ -39,14 +40,13 @@ def list_command(name: str | None, form: str, database: str | None, as_json: boo
     """List the boards of all fleets, for people, or as CSV or NDJSON for other programs."""
     from attest import open_inventory  # noqa: PLC0415
     from attest.units import Units  # noqa: PLC0415
-    from flasher import console  # noqa: PLC0415
     from flasher.fleet import export  # noqa: PLC0415
 
     inventory = open_inventory(database)
     found = Units(inventory).all(name)
     records = export.records(inventory, found)
     if form == "table" or as_json:
-        console.result(records, export.table(records), as_json)
+        tell(records, export.table(records), as_json)
         return
     click.echo(export.csv_text(records) if form == "csv" else export.ndjson(records), nl=False)
 
@@ -59,7 +59,6 @@ def show_command(wanted: str, database: str | None, as_json: bool) -> None:
     """Show a board (its name or serial number) and everything that was done to it."""
     from attest import open_inventory  # noqa: PLC0415
     from attest.units import Units  # noqa: PLC0415
-    from flasher import console  # noqa: PLC0415
     from flasher.fleet import export  # noqa: PLC0415
 
     inventory = open_inventory(database)
@@ -70,7 +69,7 @@ def show_command(wanted: str, database: str | None, as_json: bool) -> None:
     lines += [
         f"{export.moment(e.time)} {e.worker} {e.step} {e.event} {e.text}".rstrip() for e in journal
     ]
-    console.result(record | {"journal": [e.to_json() for e in journal]}, lines, as_json)
+    tell(record | {"journal": [e.to_json() for e in journal]}, lines, as_json)
 
 
 @click.command("retire")
@@ -81,12 +80,11 @@ def retire_command(wanted: str, database: str | None, as_json: bool) -> None:
     """Take a board out of service for good: its endorsement is withdrawn."""
     from attest import open_inventory  # noqa: PLC0415
     from attest.units import Units  # noqa: PLC0415
-    from flasher import console  # noqa: PLC0415
 
     inventory = open_inventory(database)
     unit = _unit(inventory, wanted)
     Units(inventory).retire(unit)
-    console.result({"retired": unit.name}, [f"{unit.name} is retired"], as_json)
+    tell({"retired": unit.name}, [f"{unit.name} is retired"], as_json)
 
 
 @click.command("readmit")
@@ -97,12 +95,11 @@ def readmit_command(wanted: str, database: str | None, as_json: bool) -> None:
     """End a board's quarantine, or its retirement: the next command takes it again."""
     from attest import open_inventory  # noqa: PLC0415
     from attest.units import Units  # noqa: PLC0415
-    from flasher import console  # noqa: PLC0415
 
     inventory = open_inventory(database)
     unit = _unit(inventory, wanted)
     Units(inventory).readmit(unit)
-    console.result({"readmitted": unit.name}, [f"{unit.name} is readmitted"], as_json)
+    tell({"readmitted": unit.name}, [f"{unit.name} is readmitted"], as_json)
 
 
 @click.command("audit")
@@ -112,7 +109,6 @@ def readmit_command(wanted: str, database: str | None, as_json: bool) -> None:
 def audit_command(subject: str | None, database: str | None, as_json: bool) -> None:
     """Show the audit log: who did what, when, with which key."""
     from attest import audit, open_inventory  # noqa: PLC0415
-    from flasher import console  # noqa: PLC0415
     from flasher.fleet import export  # noqa: PLC0415
 
     entries = list(audit.entries(open_inventory(database).engine, subject))
@@ -121,7 +117,7 @@ def audit_command(subject: str | None, database: str | None, as_json: bool) -> N
         + (f" with the key {e.key.hex()[:16]}…" if e.key else "")
         for e in entries
     ]
-    console.result([e.to_json() for e in entries], lines or ["nothing yet"], as_json)
+    tell([e.to_json() for e in entries], lines or ["nothing yet"], as_json)
 
 
 def _unit(inventory: Inventory, wanted: str) -> Unit:
