@@ -139,10 +139,11 @@ def flash(
     from flasher.delta import from_path  # noqa: PLC0415
 
     if new_board is not None:
-        from flasher.bundle import read_bundle  # noqa: PLC0415
+        from flasher.checked_bundle import checked  # noqa: PLC0415
         from flasher.factory import save_new_board_file  # noqa: PLC0415
 
-        save_new_board_file(read_bundle(image), new_board)
+        with checked(image, console.say) as bundle:
+            save_new_board_file(bundle, new_board)
         lines = [f"{new_board}: for one new board; remove it when the board has it"]
         tell({"file": str(new_board)}, lines, as_json)
         return

@@ -12,7 +12,7 @@ from boards.uf2 import Segment
 from flasher import board_secrets, ports, rom
 from flasher import flash as updating
 from flasher.board_secrets import SecretSource
-from flasher.bundle import read_bundle
+from flasher.checked_bundle import checked
 from flasher.delta import DeltaFor
 from flasher.discovery import SMP, Device, find
 from flasher.errors import BadFileError, NotServedError, OtherFileError
@@ -53,7 +53,8 @@ def flash(
 ) -> Flashed:
     """Flashes the board that `port` means, by the way that serves it as it is now.
 
-    `new` and `secret`: see `rom.flash`; `deltas`: see `flash.flash`. A ROM boot loader takes none.
+    `new` and `secret`: see `rom.flash`; `deltas`: see `flash.flash`. A ROM boot loader takes none,
+    and only a bundle that is whole and signed: see `checked_bundle`.
     """
     device = _device(port, transport)
     if (transport or device.transport) == SMP:
@@ -69,9 +70,8 @@ def flash(
             f"{image}: a ROM boot loader needs boot as well, which one image file does not have",
             "name the bundle directory that `coffret build` made",
         )
-    return rom.flash(
-        device, read_bundle(image), say, progress, wanted=transport, new=new, secret=secret
-    )
+    with checked(image, say) as bundle:
+        return rom.flash(device, bundle, say, progress, wanted=transport, new=new, secret=secret)
 
 
 def _device(port: str | None, transport: str | None) -> Device:
