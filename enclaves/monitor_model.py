@@ -144,7 +144,7 @@ class Monitor:
             return Answer.FULL
         if channel.gate is not None:
             self._gates[channel.gate].used += 1
-            self._log_release(f"released {channel.gate}")
+            self._log_release("released", channel.gate)
         return Answer.OK
 
     def receive(  # noqa: PLR0911 - one return a question
@@ -464,10 +464,16 @@ class Monitor:
             self.log.append(f"flow refused {self.system.channels[number].name}")
         return Answer.DENIED
 
-    def _log_release(self, text: str) -> None:
-        """Entries that no other may push out are numbered, so that one sees what is gone."""
+    def _log_release(self, what: str, name: str) -> None:
+        """Entries that no other may push out are numbered, so that one sees what is gone.
+
+        The log is open: of a gate that leaves its enclave's data labelled there are none.
+        """
+        gate = self.system.gate(name)
+        if leaked(self.system.task(gate.task).secrecy, EMPTY, gate.releases):
+            return
         self._releases += 1
-        self.log.append(f"{text} #{self._releases}")
+        self.log.append(f"{what} {name} #{self._releases}")
 
     def _admit(self, channel: Channel, length: int) -> Answer:
         if channel.gate is None:
@@ -484,5 +490,5 @@ class Monitor:
             return Answer.OK
         if not state.refused:
             state.refused = True
-            self._log_release(f"gate budget used up {gate.name}")
+            self._log_release("gate budget used up", gate.name)
         return Answer.BUDGET

@@ -237,8 +237,14 @@ MUTANTS = (
     Mutant(
         "releases are not logged",
         "gate.c",
-        '    log_release("released", coffret_gates[number].name);',
+        '    tell("released", &coffret_gates[number]);',
         "",
+    ),
+    Mutant(
+        "the log tells of a gate behind which data is labelled",
+        "gate.c",
+        "    if (is_told(gate)) {",
+        "    if (true) {",
     ),
     # Calls.
     Mutant(

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "coffret/store.h"
+#include "label.h"
 
 #define US_PER_S 1000000u
 // Shorter windows begin anew at a reset: a record for each of their messages would wear the flash out.
@@ -29,6 +30,19 @@ static uint32_t hash_of(const char *name) {
         hash = (hash ^ (uint8_t)*name++) * 0x01000193u;
     }
     return hash;
+}
+
+// When and how often a gate is used says something of all that its enclave sees. The log and evidence are open to all,
+// so they tell of a gate only where it releases all of that.
+static bool is_told(const struct gate *gate) {
+    static const struct label nobodys = {{0}};
+    return secrecy_may_flow(&task_of(gate->task)->secrecy, gate, &nobodys);
+}
+
+static void tell(const char *what, const struct gate *gate) {
+    if (is_told(gate)) {
+        log_release(what, gate->name);
+    }
 }
 
 static bool is_kept(const struct gate *gate) {
@@ -83,7 +97,7 @@ int32_t gate_admit(uint8_t number, uint32_t length) {
     if (!state->refused) {
         // Once a window: the log is open to all, and how often one tries is the enclave's own doing.
         state->refused = 1;
-        log_release("gate budget used up", gate->name);
+        tell("gate budget used up", gate);
     }
     return ERR_BUDGET;
 }
@@ -95,15 +109,19 @@ void gate_count(uint8_t number) {
     if (is_kept(&coffret_gates[number])) {
         keep_budgets();
     }
-    log_release("released", coffret_gates[number].name);
+    tell("released", &coffret_gates[number]);
 }
 
-RARE void gate_tell(uint8_t number, struct gate_info *info) {
+RARE bool gate_tell(uint8_t number, struct gate_info *info) {
     const struct gate_state *state = &coffret_gate_states[number];
+    if (!is_told(&coffret_gates[number])) {
+        return false;
+    }
     memset(info, 0, sizeof *info);
     info->task = coffret_gates[number].task;
     if (monitor_now() < state->window_end) {
         info->used = state->used;
         info->left_s = (uint32_t)((state->window_end - monitor_now()) / US_PER_S);
     }
+    return true;
 }

@@ -135,7 +135,7 @@ void calls_forget(uint8_t task, bool for_ever);         // it has ended: nobody 
 void gates_start(void);                                 // after storage_start
 int32_t gate_admit(uint8_t number, uint32_t length);    // 0 or an error; counts nothing
 void gate_count(uint8_t number);
-void gate_tell(uint8_t number, struct gate_info *info);
+bool gate_tell(uint8_t number, struct gate_info *info); // false: nobody is told of this one
 
 // ---- device.c, in an image where a device was granted ----
 int32_t device_call(uint8_t task, uint32_t a, uint32_t b, uint32_t c);
