@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import hashlib
 from http import HTTPStatus
+from typing import Annotated, TypeAlias
 
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
@@ -14,6 +16,8 @@ from attest.service.core import Service
 from attest.service.problem import ProblemError
 
 CLIENT_CERTIFICATE = "coffret.client_certificate"  # an ASGI extension: DER, set by `protocol`
+
+Number: TypeAlias = Annotated[int, Field(ge=0, lt=1 << 63)]  # of a row, as databases hold it
 
 
 def service_of(request: Request) -> Service:
@@ -61,6 +65,7 @@ def media_type(request: Request) -> str:
 
 __all__ = [
     "CLIENT_CERTIFICATE",
+    "Number",
     "authorise",
     "body_of",
     "holder_of",

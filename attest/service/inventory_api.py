@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request
 from attest.service import references
 from attest.service.access import Right
 from attest.service.fleet import LONGEST, Fleet, Group
-from attest.service.http import authorise, service_of
+from attest.service.http import Number, authorise, service_of
 from attest.service.problem import ProblemError
 from attest.service.schemas import (
     PROBLEMS,
@@ -36,7 +36,7 @@ def devices(
     request: Request,
     group: Group = Group.ALL,
     search: Annotated[str, Query(max_length=80)] = "",
-    start: Annotated[int, Query(ge=0)] = 0,
+    start: Number = 0,
     limit: Limit = 50,
 ) -> list[dict[str, object]]:
     """Devices with the latest word on each."""
@@ -56,7 +56,7 @@ def device(request: Request, device: str) -> dict[str, object]:
 def results(
     request: Request,
     device: str,
-    before: Annotated[int | None, Query(description="The id that the page ends before.")] = None,
+    before: Annotated[Number | None, Query(description="The id that the page ends before.")] = None,
     limit: Limit = 20,
 ) -> list[dict[str, object]]:
     """The history of one device, newest first."""
@@ -68,7 +68,7 @@ def results(
 
 
 @router.get("/results/{id}", response_model=ResultDocument)
-def result(request: Request, id: int) -> dict[str, object]:
+def result(request: Request, id: Number) -> dict[str, object]:
     """One result."""
     found = _fleet(request).result(id)
     if found is None:

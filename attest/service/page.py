@@ -26,7 +26,7 @@ from attest.service import references, story
 from attest.service.access import AccessKey, Right, digest_of
 from attest.service.core import Service
 from attest.service.fleet import Fleet, Group
-from attest.service.http import holder_of, service_of
+from attest.service.http import Number, holder_of, service_of
 from enclaves.picture import draw
 
 COOKIE = "coffret_session"
@@ -79,7 +79,7 @@ def fleet(
     request: Request,
     group: Group = Group.ATTENTION,
     search: Annotated[str, Query(max_length=80)] = "",
-    start: Annotated[int, Query(ge=0)] = 0,
+    start: Number = 0,
 ) -> Response:
     """The fleet at a glance."""
     holder = _reader(request)
@@ -121,7 +121,7 @@ def device(request: Request, name: str) -> Response:
 
 
 @router.get("/results/{number}")
-def result(request: Request, number: int) -> Response:
+def result(request: Request, number: Number) -> Response:
     """One result of the past, claim by claim."""
     holder = _reader(request)
     if holder is None:
