@@ -132,9 +132,8 @@ def test_token_says_how_the_system_is(board: Board) -> None:
 def test_a_report_on_one_enclave_has_its_labels_and_gates(board: Board) -> None:
     evidence, _ = verified(board, bytes(48), subject=2)
     assert evidence.nonce == bytes(48)
-    assert evidence.subject == Subject(
-        "enclave:coach", 5 | 1 << 32, 2, NO_GRANTS, (GateUse(1, 0, 0),)
-    )
+    # Its gate leaves some of its data labelled: how often it is used is nobody's business.
+    assert evidence.subject == Subject("enclave:coach", 5 | 1 << 32, 2, NO_GRANTS, ())
     sensor = verified(board, bytes(32), subject=1)[0].subject
     assert sensor == Subject("enclave:sensor", 0, 0, NO_GRANTS, (GateUse(0, 0, 0),))
 

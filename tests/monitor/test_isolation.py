@@ -215,8 +215,9 @@ def test_log_tells_releases_and_refusals_once_each(transcript: Transcript) -> No
     kept = [text.split(" #") for text in texts if " #" in text]
     assert [int(number) for _, number in kept] == list(range(1, len(kept) + 1))
     named = [what for what, _ in kept]
-    assert named.count("released secret.mean") == 3
-    assert named.count("gate budget used up secret.mean") == 1
+    assert named.count("released secret.report") > 0
+    # Other data of secret stays labelled behind this one (tests/oracle/test_told_gates.py).
+    assert not any("secret.mean" in what for what in named)
     assert texts.count("restart secret") == 1
     assert texts.count("flow refused secret_to_sink") == 1
 

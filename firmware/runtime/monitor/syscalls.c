@@ -69,11 +69,14 @@ RARE static int32_t call_task_info(uint8_t task, uint32_t asked, uint32_t to) {
 
 RARE static int32_t call_gate_info(uint8_t task, uint32_t gate, uint32_t to) {
     struct gate_info info;
-    if (gate >= coffret_counts.gates || !gate_tell((uint8_t)gate, &info)) {
+    if (gate >= coffret_counts.gates) {
         return ERR_NOT_FOUND;
     }
     if (!may_write(task_of(task), to, sizeof info)) {
         return ERR_POINTER;
+    }
+    if (!gate_tell((uint8_t)gate, &info)) {
+        return ERR_NOT_FOUND;
     }
     memcpy((void *)to, &info, sizeof info);
     return 0;
