@@ -168,7 +168,7 @@ def test_a_demo_that_is_killed_takes_its_board_with_it(tmp_path: Path) -> None:
         command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as demo:
         try:
-            _wait(lambda: bool(_mentioning(tmp_path, "qemu")), 60)
+            _wait(lambda: bool(_mentioning(tmp_path, "qemu")), 300)  # it builds first
         finally:
             demo.kill()
     _wait(lambda: not _mentioning(tmp_path, "qemu"), 120)
