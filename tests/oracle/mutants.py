@@ -13,19 +13,20 @@ from tests.oracle.machine import Alter
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """`before` stands exactly once in `file` (of firmware/runtime/monitor)."""
+    """`before` stands exactly once in `file` of that folder of firmware/runtime."""
 
     name: str
     file: str
     before: str
     after: str
+    folder: str = "monitor"
 
     @property
     def alter(self) -> Alter:
         """For `machine.build`."""
 
         def change(path: Path) -> str | None:
-            if path.name != self.file or path.parent.name != "monitor":
+            if path.name != self.file or path.parent.name != self.folder:
                 return None
             text = path.read_text(encoding="utf-8")
             count = text.count(self.before)

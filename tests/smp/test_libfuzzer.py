@@ -30,6 +30,8 @@ from flasher.delta import make_delta
 from tests.boot.skips.test_skips import FOREIGN
 from tests.boot.test_power_cut import small_board
 from tests.lms import FixedLmsSigner, make_lms_key
+from tests.oracle.machine import Alter
+from tests.smp.scripted_files import files_source, write_seeds
 from tests.smp.simulated_board import KEY, MANAGER_A, RECOVERY, make_image, sources_of, write_config
 from tests.store.host_library import RUNTIME
 
@@ -37,6 +39,7 @@ HERE = Path(__file__).parent
 SECONDS = int(os.environ.get("COFFRET_FUZZ_SECONDS", "600"))
 HASHING = ["crypto/sha256.c", "crypto/memory.c"]
 SESSIONS = {"RECOVERY": RECOVERY, "MANAGER": MANAGER_A}
+SCRIPTS = {"RECOVERY_SCRIPT": RECOVERY, "MANAGER_SCRIPT": MANAGER_A}
 TARGETS: dict[str, list[str]] = {
     "DER": ["crypto/der.c"],
     "IMAGE": ["boot/image.c", "smp/slot_image.c", "crypto/der.c", *HASHING],
@@ -51,13 +54,16 @@ TARGETS: dict[str, list[str]] = {
     "STORE": ["store/store.c", "store/blank.c"],
     "RECOVERY": HASHING,
     "MANAGER": HASHING,
+    "RECOVERY_SCRIPT": HASHING,
+    "MANAGER_SCRIPT": HASHING,
 }
 ECHO, RESET, STATE, UPLOAD, ERASE = 0, 1, 4, 5, 6  # places in fuzzed_session.c's `commands`
 READS, WRITES = 0x40, 0xC0  # of SMP's second version
 CODE = b"code" * 50
 
 
-def build(target: str, out: Path) -> Path:
+def build(target: str, out: Path, alter: Alter | None = None) -> Path:
+    """The fuzzer of a target; `alter`: with that change of the firmware's C."""
     tree = find_tree(MBEDTLS).path
     sources = [RUNTIME / name for name in TARGETS[target]]
     if "crypto/sha256.c" in TARGETS[target]:
@@ -67,21 +73,29 @@ def build(target: str, out: Path) -> Path:
         (out / "keys.c").write_text(keys_source(trust_of(target, out)))
         sources.append(out / "keys.c")
     else:
-        write_config(SESSIONS.get(target, RECOVERY), out)
+        write_config((SESSIONS | SCRIPTS).get(target, RECOVERY), out)
     if target in SESSIONS:
         base = ",".join(map(str, make_image(0, CODE)))
         (out / "base_image.inc").write_text(base)
-        hardware = [p for p in sources_of(SESSIONS[target]) if p.name != "simulated_port.c"]
-        sources += [HERE / "fuzzed_session.c", *hardware]
+        sources += [HERE / "fuzzed_session.c", *server_sources(SESSIONS[target])]
+    elif target in SCRIPTS:
+        manager = target == "MANAGER_SCRIPT"
+        (out / "scripted_files.inc").write_text(files_source(manager))
+        sources += [HERE / "scripted_session.c", HERE / "scripted_model.c"]
+        sources += server_sources(SCRIPTS[target])
     else:
         sources.append(HERE / "fuzz_targets.c")
-    includes = [out, RUNTIME, RUNTIME / "include", RUNTIME / "boot", RUNTIME / "crypto"]
+    if alter is not None:
+        sources = [altered(path, alter, out) for path in sources]
+    includes = [out, HERE, RUNTIME, RUNTIME / "include", RUNTIME / "boot", RUNTIME / "crypto"]
     includes += [RUNTIME / "crypto/shim", tree / "include", tree / "library"]
     command = ["clang", "-g", "-O1", "-std=gnu11", "-fsanitize=fuzzer,address,undefined"]
     command += ["-fno-sanitize-recover=all", "-DCOFFRET_HOST", f"-DTARGET_{target}"]
+    # A script's bytes are compared with nothing: watching comparisons took two thirds of the time.
+    command += ["-fno-sanitize-coverage=trace-cmp"] if target in SCRIPTS else []
     command += ["-DSMP_DELTA"] if target == "DELTA" else []
     command += ["-DBOOT_POST_QUANTUM"] if target == "IMAGE_LMS" else []
-    command += ["-DBASE"] if target == "MANAGER" else []
+    command += ["-DBASE"] if target.startswith("MANAGER") else []
     command += ['-DMBEDTLS_CONFIG_FILE="crypto_config.h"']
     command += [part for include in includes for part in ("-I", str(include))]
     program = out / target.lower()
@@ -93,6 +107,21 @@ def build(target: str, out: Path) -> Path:
     )
     assert done.returncode == 0, done.stderr
     return program
+
+
+def server_sources(kind: str) -> list[Path]:
+    """The server and its simulated board, behind the fuzzer's port."""
+    hardware = [path for path in sources_of(kind) if path.name != "simulated_port.c"]
+    return [HERE / "fuzzed_wire.c", *hardware]
+
+
+def altered(path: Path, alter: Alter, out: Path) -> Path:
+    """The file to compile in place of `path`."""
+    if (text := alter(path)) is None:
+        return path
+    changed = out / path.name
+    changed.write_text(text)
+    return changed
 
 
 def trust_of(target: str, out: Path) -> Trust:
@@ -155,6 +184,8 @@ def test_fuzzer_finds_nothing(target: str, tmp_path: Path) -> None:
         images = [parse_image(make_image(slot, CODE)) for slot in (0, 1)]
         (seeds / "upload").write_bytes(session(images[1].data))
         (seeds / "delta").write_bytes(session(make_delta(*images)))
+    if target in SCRIPTS:
+        write_seeds(seeds)
     done = subprocess.run(
         [
             *(str(program), f"-max_total_time={SECONDS}", "-max_len=4096", "-rss_limit_mb=1024"),
