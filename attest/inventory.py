@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from attest.appraisal import Challenge, NonceState, Verdict
 from attest.endorsement import Identity
@@ -99,8 +99,10 @@ class Inventory:
                 sa.event.listen(engine, "connect", _set_up_postgresql)
             migrate(engine)
         except (OSError, ImportError, SQLAlchemyError) as error:
-            # The text of a database error may quote a URL with its password: name the type only.
             reason = error.strerror if isinstance(error, OSError) else type(error).__name__
+            # A server's error may quote a URL with its password: of that, the type only.
+            if isinstance(error, DBAPIError) and where.startswith("sqlite:"):
+                reason = f"{where.removeprefix('sqlite:///')}: {error.orig}"
             raise InventoryError(
                 f"cannot open the inventory: {reason}",
                 "name a file or database URL with --inventory or COFFRET_INVENTORY",

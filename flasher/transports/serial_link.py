@@ -70,6 +70,8 @@ def port_error(port: str, failure: BaseException) -> CoffretError:
         return PortBusyError(port, user_of(port))
     if number in (errno.EIO, errno.ENXIO, errno.ENODEV):
         return NoPortError(f"{port}: nothing is behind this port any more")
+    if getattr(failure.__context__, "args", ())[:1] == (errno.ENOTTY,):
+        return NoPortError(f"{port}: is not a serial port")
     return NoPortError(f"{port}: cannot be opened ({os.strerror(number) if number else failure})")
 
 

@@ -5,6 +5,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import cbor2
 import pytest
@@ -184,6 +185,13 @@ def test_a_port_that_is_not_there_is_an_environment_error() -> None:
     with pytest.raises(NoPortError, match="there is no such port") as missing:
         Board.open("/dev/there-is-no-such-port")
     assert missing.value.exit_code == 3
+
+
+def test_a_file_that_is_no_serial_port_is_called_so(tmp_path: Path) -> None:
+    (tmp_path / "letter").write_text("dear board")
+    with pytest.raises(NoPortError, match="is not a serial port") as wrong:
+        Board.open(str(tmp_path / "letter"))
+    assert wrong.value.exit_code == 3
 
 
 def test_a_port_in_use_is_an_environment_error() -> None:
