@@ -98,15 +98,13 @@ class Design:
     @property
     def monitor(self) -> Mapping[str, str]:
         """The constants of the monitor's C."""
-        return constants(self.plan.features, self.plan.log)
+        profile = self.manifest.appliance.profile
+        return constants(self.plan.features, self.plan.log, profile=profile)
 
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """The appliance linked for both slots and audited. `sizes`: slot A's parts, in bytes.
-
-    `functions` of the modules: those of images without line numbers.
-    """
+    """The appliance linked for both slots and audited. `sizes`: slot A's parts, in bytes."""
 
     images: tuple[LinkedImage, LinkedImage]
     runtime: Component

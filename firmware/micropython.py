@@ -26,7 +26,7 @@ from firmware.pruning import (
 )
 from firmware.qstrs import GeneratedHeaders, generate_headers
 from firmware.sources import Tree, Trees
-from firmware.symbols import Named, named_functions
+from firmware.symbols import Named, named_functions, native_functions
 from firmware.toolchain import CompileJob, Core, Toolchain
 
 __all__ = ["FrozenModule", "VmObjects", "baseline_switches", "build_vm", "native_code_switches"]
@@ -243,9 +243,10 @@ def _functions(
     compiled: Sequence[CompiledModule], frozen: str, static: Sequence[str]
 ) -> Iterator[Named]:
     for item in compiled:
-        if item.lined is not None:
-            sealed, full = item.mpy.read_bytes(), item.lined.read_bytes()
-            yield from named_functions(item.module.file_name, sealed, full, frozen, static)
+        sealed, full = item.mpy.read_bytes(), item.lined.read_bytes()
+        file = item.module.file_name
+        yield from named_functions(file, sealed, full, frozen, static)
+        yield from native_functions(file, item.module.source(), frozen)
 
 
 def _headers(

@@ -14,6 +14,7 @@ from enum import StrEnum
 from firmware.features.needs import Reason
 from firmware.lines import KeyPath
 from firmware.manifest import Channel, Manifest
+from firmware.profile import DEFAULT, TELLS_FRAMES, Profile, profile_switches
 from firmware.syscalls import Call
 
 HEADER = "image_config.h"
@@ -78,10 +79,13 @@ def absent_calls(features: Collection[Feature]) -> int:
     return sum(1 << call for call in absent)
 
 
-def constants(features: Collection[Feature], log: int = LOG_BYTES) -> Mapping[str, str]:
+def constants(
+    features: Collection[Feature], log: int = LOG_BYTES, *, profile: Profile = DEFAULT
+) -> Mapping[str, str]:
     """Each constant of C with its value. `log`: bytes of the ring of what happened."""
     has = {each.constant: str(int(each in features)) for each in Feature}
-    return {**has, "COFFRET_LOG_BYTES": f"{log}u"}
+    frames = profile_switches(profile)[TELLS_FRAMES]
+    return {**has, "COFFRET_LOG_BYTES": f"{log}u", TELLS_FRAMES: frames}
 
 
 def image_config(constants: Mapping[str, str]) -> str:

@@ -13,6 +13,8 @@ from typing import Literal
 
 Profile = Literal["release", "debug"]
 DEFAULT: Profile = "release"
+# The frames of a processor's fault: linked by the virtual machine, told by the monitor.
+TELLS_FRAMES = "COFFRET_TELLS_FRAMES"
 
 # Where these stand in a statement, what the function around it is or means would change with it.
 _BINDING = (
@@ -24,7 +26,8 @@ _BINDING = (
 
 def profile_switches(profile: Profile) -> Mapping[str, str]:
     """Of the virtual machine; they are part of the measured runtime digest."""
-    return {"MICROPY_ENABLE_SOURCE_LINE": "1" if profile == "debug" else "0"}
+    debug = str(int(profile == "debug"))
+    return {"MICROPY_ENABLE_SOURCE_LINE": debug, TELLS_FRAMES: debug}
 
 
 def without_debugging(text: bytes) -> bytes:

@@ -2,14 +2,16 @@
 """The symbol file: what turns the places in a board's log into files, lines and functions.
 
 A sealed image of the release profile has no line numbers: its tracebacks name the address of each
-frame's bytecode. Lines are in this file of the bundle, by the digest of the image they are about.
+frame's bytecode. So does, in a debug image, the entry of a processor's fault. Lines are in this
+file of the bundle, by the digest of the image they are about.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -26,6 +28,14 @@ SYMBOLS_FILE = "symbols.json"
 _ARRAY = re.compile(r"^static const byte (fun_data_\w+)\[\d+\] = \{\n(.*?)^\};", re.M | re.S)
 _BYTE = re.compile(r"0x([0-9a-f]{2}),")
 _COMMENT = re.compile(r"//.*")
+_NATIVE = frozenset({"micropython.native", "micropython.viper"})
+_UNNAMED: Mapping[type[ast.AST], str] = {
+    ast.Lambda: "<lambda>",
+    ast.ListComp: "<listcomp>",
+    ast.SetComp: "<setcomp>",
+    ast.DictComp: "<dictcomp>",
+    ast.GeneratorExp: "<genexpr>",
+}
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Offset = Annotated[int, Field(ge=0, lt=1 << 32)]
@@ -104,8 +114,7 @@ def named_functions(
     arrays: dict[bytes, list[str]] = {}
     for symbol, body in _ARRAY.findall(frozen):
         if symbol.startswith(f"fun_data_{_escaped(file)}_"):
-            data = bytes.fromhex("".join(_BYTE.findall(_COMMENT.sub("", body))))
-            arrays.setdefault(data, []).append(symbol)
+            arrays.setdefault(_bytes_of(body), []).append(symbol)
     found = []
     both = zip(functions_of(sealed, static), functions_of(full, static), strict=True)
     for bare, lined in both:
@@ -115,6 +124,52 @@ def named_functions(
         symbol = arrays[bare.data].pop(0)
         found.append(Named(file, symbol, Function(bare.name, bare.data, bare.first, lined.lines)))
     return tuple(found)
+
+
+def native_functions(file: str, text: bytes, frozen: str) -> tuple[Named, ...]:
+    """The functions of a module, whose `text` was compiled, that are machine code in the image.
+
+    They have the line of their `def`. None if the two do not tell as many: then names would be
+    guesses.
+    """
+    head = re.escape(f"// frozen native code for file {file}, scope ")
+    array = (
+        rf"^{head}\w+\nstatic const byte (fun_data_\w+)\[\d+\] __attribute__[^\n]*\{{\n(.*?)^\}};"
+    )
+    arrays = re.findall(array, frozen, re.M | re.S)
+    scopes = list(_native_scopes(ast.parse(text)))
+    if len(arrays) != len(scopes):
+        return ()
+    return tuple(
+        Named(file, symbol, Function(name, _bytes_of(body), 0, ((0, line),)))
+        for (symbol, body), (name, line) in zip(arrays, scopes, strict=True)
+    )
+
+
+def _native_scopes(node: ast.AST, inside: bool = False) -> Iterator[tuple[str, int]]:
+    """Name and line of each function for the native emitters, and of what has code of its own in
+    it; in the order of the text.
+    """
+    for child in ast.iter_child_nodes(node):
+        native = inside
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            native |= any(ast.unparse(each) in _NATIVE for each in child.decorator_list)
+        if native and (name := _scope_name(child)) is not None:
+            yield name, child.lineno  # type: ignore[attr-defined]  # whatever has a name has a line
+        yield from _native_scopes(child, native)
+
+
+def _scope_name(node: ast.AST) -> str | None:
+    """What MicroPython calls a piece of code of its own."""
+    match node:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            return name
+        case _:
+            return _UNNAMED.get(type(node))
+
+
+def _bytes_of(body: str) -> bytes:
+    return bytes.fromhex("".join(_BYTE.findall(_COMMENT.sub("", body))))
 
 
 def _escaped(file: str) -> str:

@@ -19,7 +19,10 @@ from firmware.symbols import Symbols
 MONITOR = "monitor"
 HEAD = "Traceback (most recent call last):"
 _PLACE = re.compile(r"  at ([0-9a-f]{1,8})")
-_FAULT = re.compile(r"fault (\S+) ([a-z ]+?)(?: (0x[0-9a-f]{8}))?")
+_LINE = re.compile(r'  File "(.+)", line ([0-9]{1,9})(?:, in (.+))?')
+_FAULT = re.compile(
+    r"fault (\S+) ([a-z ]+?)(?: 0x([0-9a-f]{1,8}))?(?: at((?: [0-9a-f]{1,8}){1,16}))?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +79,9 @@ def traces(log: Sequence[Entry], image: str, symbols: Symbols, elf: Path) -> tup
             told.add(entry.who)
         elif entry.who == MONITOR and (match := _FAULT.fullmatch(entry.text)):
             if match[1] not in told:
-                function = code.name(int(match[3], 16)) if match[3] else None
-                frames = (Frame(None, 0, function),) if function is not None else ()
+                # The processor's instruction, then those of Python frames, the innermost first.
+                told_places = [int(place, 16) for place in (match[4] or match[3] or "").split()]
+                frames = tuple(_frames_of_fault(told_places, image, symbols, code))
                 found.append(Trace(match[1], entry.ms, frames, (entry.text,)))
             told.discard(match[1])
     return tuple(found)
@@ -93,15 +97,29 @@ def _python(log: Sequence[Entry], number: int, image: str, symbols: Symbols) -> 
             return Trace(head.who, head.ms, tuple(frames), tuple(said))
         if entry.who != head.who:
             continue
-        place = _PLACE.fullmatch(entry.text)
+        place, line = _PLACE.fullmatch(entry.text), _LINE.fullmatch(entry.text)
         if place and not said:
             frames.append(_frame(int(place[1], 16), image, symbols))
+        elif line and not said:  # of a debug image
+            frames.append(Frame(line[1], int(line[2]), line[3] or "<module>"))
         elif entry.text == HEAD:
             break
         else:
             said.append(entry.text)
     # It went on after the exception, which it had printed itself: one line is the exception's.
     return Trace(head.who, head.ms, tuple(frames), tuple(said[:1]))
+
+
+def _frames_of_fault(
+    places: Sequence[int], image: str, symbols: Symbols, code: _Code
+) -> Iterator[Frame]:
+    """The outermost first. Where the processor was may be no function, or have no name."""
+    yield from (_frame(place, image, symbols) for place in reversed(places[1:]))
+    for place in places[:1]:
+        if symbols.at(image, place) is not None:
+            yield _frame(place, image, symbols)
+        elif (function := code.name(place)) is not None:
+            yield Frame(None, 0, function)
 
 
 def _frame(address: int, image: str, symbols: Symbols) -> Frame:

@@ -46,8 +46,8 @@ def trace_command(
     facts = load_bundle(bundle, unsigned=True).facts
     if SYMBOLS_FILE not in facts.contents:
         raise CoffretError(
-            f"{bundle}: has no symbol file: its profile is {facts.profile}",
-            "`coffret logs` shows its tracebacks with their lines",
+            f"{bundle}: has no symbol file",
+            "build it anew; `coffret logs` shows what the board said",
             USAGE,
         )
     images = (facts.digests.image_a, facts.digests.image_b)

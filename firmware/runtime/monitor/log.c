@@ -3,8 +3,10 @@
 // sink that accepts nothing: no text, no address and no chosen number of a labelled enclave gets in.
 #include "monitor.h"
 
+#include <stddef.h>
 #include <string.h>
 
+#include "coffret/vm.h"
 #include "label.h"
 
 #define RING_WORDS (COFFRET_LOG_BYTES / 4u)
@@ -136,6 +138,31 @@ void log_release(const char *what, const char *gate) {
     say(what, gate, ++events.releases);
 }
 
+static bool is_own_word(const struct task *task, uint32_t address) {
+    return address % sizeof address == 0 && is_own_memory(task, address, sizeof address);
+}
+
+// Addresses of the instructions that ran: the processor's, then that of each Python frame, the innermost first, as far
+// as an entry goes. The chain (coffret/vm.h) is the enclave's word: it is followed in its own memory alone.
+RARE static void add_places(struct line *line, uint8_t number) {
+    const struct task *task = task_of(number);
+    uint32_t place = task_instruction(number);
+    uint32_t link = task->heap_base; // of a pointer to the next frame
+    add(line, " at");
+    while (line->length + sizeof " 00000000" <= TEXT_MAX) {
+        add(line, " ");
+        add_number(line, place, 16);
+        if (!is_own_word(task, link) || !is_own_word(task, link = *(const uint32_t *)link)) {
+            return;
+        }
+        uint32_t kept = link + offsetof(struct vm_frame, place);
+        if (!is_own_word(task, kept) || !is_own_word(task, kept = *(const uint32_t *)kept)) {
+            return;
+        }
+        place = *(const uint32_t *)kept;
+    }
+}
+
 RARE void log_fault(uint8_t task, uint8_t reason, uint32_t address) {
     struct line line = {.length = 0};
     add(&line, "fault ");
@@ -145,6 +172,9 @@ RARE void log_fault(uint8_t task, uint8_t reason, uint32_t address) {
     if (reason <= FAULT_BUS && label_is_empty(&task_of(task)->secrecy)) {
         add(&line, " 0x");
         add_number(&line, address, 16);
+        if (COFFRET_TELLS_FRAMES) {
+            add_places(&line, task);
+        }
     }
     append(MONITOR_ITSELF, line.text, line.length);
 }

@@ -95,6 +95,7 @@ void task_start(uint8_t task);                          // clean registers, read
 enum task_end { END_EXIT, END_FAULT };
 void task_end(uint8_t task, enum task_end how, uint8_t reason, uint32_t address);
 void task_scrub(uint8_t task);
+uint32_t task_instruction(uint8_t task);                // where it was; 0 if its stack does not say
 int32_t task_account(uint8_t asker, uint32_t task, uint32_t to);
 
 // ---- worker.c ----

@@ -78,8 +78,7 @@ void task_start(uint8_t number) {
     begin_anew(number);
 }
 
-// Where a task was; 0 if its stack does not say.
-static uint32_t instruction_of(uint8_t number) {
+uint32_t task_instruction(uint8_t number) {
     const struct task *task = task_of(number);
     const struct core_context *context = &state_of(number)->context;
     bool known = core_frame_inside(context, task->memory_base, task->memory_size);
@@ -115,7 +114,7 @@ RARE void task_end(uint8_t number, enum task_end how, uint8_t reason, uint32_t a
         state->last_fault = reason;
         if (COFFRET_HAS_REPORTS) {
             struct fault_report report = {
-                .reason = reason, .faults = state->faults, .instruction = instruction_of(number), .address = address};
+                .reason = reason, .faults = state->faults, .instruction = task_instruction(number), .address = address};
             channels_tell_fault(number, &report);
         }
         // An address is a number that the enclave chose.

@@ -48,6 +48,14 @@ mp_uint_t mp_hal_ticks_us(void);
 #define mp_builtin___import__ vm_import
 #endif
 
+// In a debug image vm_frames.c has mp_execute_bytecode, and calls this.
+#ifndef COFFRET_TELLS_FRAMES
+#define COFFRET_TELLS_FRAMES 0
+#endif
+#if COFFRET_TELLS_FRAMES
+#define MICROPY_WRAP_MP_EXECUTE_BYTECODE(name) vm_execute_bytecode
+#endif
+
 // Armv6-M's branch without link reaches 2 KiB, which is not far enough once the linker has had its way.
 #if defined(__ARM_ARCH_6M__)
 #define MICROPY_NLR_THUMB_USE_LONG_JUMP 1

@@ -5,6 +5,7 @@
 
 #include "coffret/syscall.h"
 #include "coffret/tables.h"
+#include "coffret/vm.h"
 #include "py/obj.h"
 
 // The running enclave. In the window, so every enclave sees its own.
@@ -54,6 +55,16 @@ struct vm_line {
     char text[120]; // SYS_LOG cuts longer ones
 };
 void vm_start_output(struct vm_line *memory);
+
+// In a debug image the heap begins with a pointer to the innermost frame (coffret/vm.h).
+#if COFFRET_TELLS_FRAMES
+#define VM_HEAD_BYTES sizeof(struct vm_frame *)
+static inline struct vm_frame **vm_frames(void) {
+    return (struct vm_frame **)vm_self->heap_base;
+}
+#else
+#define VM_HEAD_BYTES 0u
+#endif
 
 // Writes what print() has left without an end of line to the log.
 void vm_flush_output(void);

@@ -35,8 +35,9 @@ _Noreturn void vm_main(const struct task *self) {
     vm_self = self;
     mp_cstack_init_with_top((void *)(self->stack_base + self->stack_size), self->stack_size);
     uint32_t heap_size = self->heap_size <= COFFRET_HEAP_MAX ? self->heap_size : COFFRET_HEAP_MAX;
-    vm_start_output((struct vm_line *)self->heap_base);
-    gc_init((void *)(self->heap_base + sizeof(struct vm_line)), (void *)(self->heap_base + heap_size));
+    uint32_t line = self->heap_base + VM_HEAD_BYTES;
+    vm_start_output((struct vm_line *)line);
+    gc_init((void *)(line + sizeof(struct vm_line)), (void *)(self->heap_base + heap_size));
 
     nlr_buf_t nlr;
     if (nlr_push(&nlr) != 0) {
