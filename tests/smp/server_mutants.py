@@ -52,7 +52,7 @@ SHARED = (
     upload("the other slot is checked", "int error = smp_image_check(server, upload->now.slot);", "int error = smp_image_check(server, 1u - upload->now.slot);"),
     upload("a finished upload stays open", "upload->open = false;\n    save_mark", "save_mark"),
     upload("a hash of any length", "if (sha->present && sha->length != sizeof upload->now.sha) {", "if (0) {"),
-    upload("any image number", "if (fields[FIELD_IMAGE].value > 1) {", "if (fields[FIELD_IMAGE].value > 2) {"),
+    upload("any image number", "if (fields[FIELD_IMAGE].value > 1) {", "if (0) {"),
     upload("a file larger than its slot", "if (image_length > BOARD_SLOT_SIZE) {", "if (image_length > 2u * BOARD_SLOT_SIZE) {"),
     upload("no hint is read", "reason = slot_image_hint(head, head_length, limits.minimum_counter);", ""),
     upload("any slot address", "reason = REASON_SLOT_ADDRESS;\n        }\n        if (image_length", "reason = REASON_OK;\n        }\n        if (image_length"),
