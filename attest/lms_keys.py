@@ -30,7 +30,7 @@ except ImportError:  # not POSIX, and nothing here to keep two processes apart w
 from attest.keys import KeyFileError, read_private_file, write_secret
 from attest.paths import keys_folder
 from boards.errors import ENVIRONMENT, USAGE
-from firmware.lms import (
+from firmware.image.lms import (
     HEIGHT,
     IDENTIFIER,
     LMS_TYPE,

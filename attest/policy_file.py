@@ -12,8 +12,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from attest.flows import Route
 from attest.policy import LIFECYCLES, Policy, Rules, version_problem
-from firmware.lines import KeyPath, key_lines
-from firmware.problems import ApplianceError, Problem, problem_at
+from firmware.appliance.lines import KeyPath, key_lines
+from firmware.appliance.problems import ApplianceError, Problem, problem_at
 
 MAX_BYTES = 64 * 1024
 _DURATION = re.compile(r"([1-9][0-9]{0,8}) ?(s|min|h|d)")

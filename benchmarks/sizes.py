@@ -15,12 +15,12 @@ import boards
 from benchmarks.measure import Measure
 from benchmarks.stock_port import build_stock_port
 from benchmarks.workshop import BOARD, Workshop
-from firmware.boot_build import build_boot
-from firmware.lms import IDENTIFIER, NODE, LmsPublicKey
-from firmware.monitor_features import EVERYTHING, LOG_BYTES, Feature
-from firmware.sources import MBEDTLS, find_tree
-from firmware.toolchain import Toolchain
-from firmware.trust import Trust, TrustedLmsKey
+from firmware.compiler.boot_build import build_boot
+from firmware.compiler.sources import MBEDTLS, find_tree
+from firmware.compiler.toolchain import Toolchain
+from firmware.image.lms import IDENTIFIER, NODE, LmsPublicKey
+from firmware.image.trust import Trust, TrustedLmsKey
+from firmware.planning.monitor_features import EVERYTHING, LOG_BYTES, Feature
 from tests.monitor.proper import HUBRIS_FLASH, HUBRIS_RAM, compile_proper, size_of
 
 LMS_GOAL = 3 * 1024  # what an LMS signature may cost boot beside it

@@ -22,8 +22,8 @@ import boards
 from benchmarks.measure import Measure
 from benchmarks.stock_port import HEAP, build_stock_port
 from benchmarks.workshop import BOARD, Workshop
-from firmware.bundle import Bundle
-from firmware.sources import UPSTREAM, find_tree
+from firmware.bundle.folder import Bundle
+from firmware.compiler.sources import UPSTREAM, find_tree
 from flasher.virtual import make_flash
 
 # The parameters that MicroPython's tests/run-perfbench.py would choose for a processor of 100 MHz

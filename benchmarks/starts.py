@@ -15,14 +15,14 @@ from benchmarks.counter import InstructionCounter
 from benchmarks.measure import Measure
 from benchmarks.workshop import BOARD, Workshop
 from boards import Board
-from firmware.boot_build import build_boot
-from firmware.bundle import SIGNING_KEY
-from firmware.image import add_lms_signature
-from firmware.image_reader import read_image
-from firmware.sources import MBEDTLS, find_tree
-from firmware.toolchain import zig_toolchain
-from firmware.trust import Trust, TrustedKey, TrustedLmsKey
-from firmware.trust_file import load_public
+from firmware.bundle.folder import SIGNING_KEY
+from firmware.compiler.boot_build import build_boot
+from firmware.compiler.sources import MBEDTLS, find_tree
+from firmware.compiler.toolchain import zig_toolchain
+from firmware.image.reader import read_image
+from firmware.image.trust import Trust, TrustedKey, TrustedLmsKey
+from firmware.image.trust_file import load_public
+from firmware.image.writer import add_lms_signature
 from flasher.virtual import make_flash
 from tests.lms import make_lms_key
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 
-from firmware.object_cache import Roots
-from firmware.qstrs import generate_headers
-from firmware.sources import UPSTREAM, Tree, find_tree
-from firmware.toolchain import CORES, CompileJob, Toolchain
+from firmware.compiler.object_cache import Roots
+from firmware.compiler.sources import UPSTREAM, Tree, find_tree
+from firmware.compiler.toolchain import CORES, CompileJob, Toolchain
+from firmware.specialiser.qstrs import generate_headers
 
 _OWN = Path(__file__).parent / "stock"
 _LIBC = Path(__file__).parents[1] / "firmware" / "runtime" / "libc"

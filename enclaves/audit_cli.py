@@ -31,11 +31,11 @@ def audit(bundle: Path, policy: Path | None, full: bool, as_json: bool) -> None:
     from enclaves import report  # noqa: PLC0415
     from enclaves.policy_text import policy_lines  # noqa: PLC0415
     from enclaves.proof import prove  # noqa: PLC0415
-    from firmware.assertion_file import FILE_NAME, read_assertions  # noqa: PLC0415
-    from firmware.auditor import bundle_assertions  # noqa: PLC0415
-    from firmware.bundle import load_bundle  # noqa: PLC0415
-    from firmware.problems import ApplianceError  # noqa: PLC0415
-    from firmware.subject import bundle_policy  # noqa: PLC0415
+    from firmware.appliance.assertion_file import FILE_NAME, read_assertions  # noqa: PLC0415
+    from firmware.appliance.problems import ApplianceError  # noqa: PLC0415
+    from firmware.appliance.subject import bundle_policy  # noqa: PLC0415
+    from firmware.bundle.auditor import bundle_assertions  # noqa: PLC0415
+    from firmware.bundle.folder import load_bundle  # noqa: PLC0415
 
     found = load_bundle(bundle)
     held = bundle_policy(found)

@@ -33,7 +33,7 @@ def mount(group: click.Group) -> None:
 @JSON
 def new(name: str, folder: Path, as_json: bool) -> None:
     """Make a small working appliance in the folder NAME."""
-    from firmware.scaffold import make_appliance  # noqa: PLC0415
+    from firmware.appliance.scaffold import make_appliance  # noqa: PLC0415
 
     files = make_appliance(name, folder)
     if as_json:
@@ -55,8 +55,8 @@ def check(appliance: Path, board: str | None, as_json: bool) -> None:
     broken, a raw message may pass a gate that is not `raw`, or a module has a type error.
     2: the manifest is wrong, or the board lacks something.
     """
-    from firmware.problems import ApplianceError  # noqa: PLC0415
-    from firmware.verdict import check_appliance  # noqa: PLC0415
+    from firmware.appliance.problems import ApplianceError  # noqa: PLC0415
+    from firmware.appliance.verdict import check_appliance  # noqa: PLC0415
 
     try:
         manifest = check_appliance(appliance, board)
@@ -66,7 +66,7 @@ def check(appliance: Path, board: str | None, as_json: bool) -> None:
     nouns = zip(ends, ("enclave", "channel", "gate"), strict=True)
     counted = ", ".join(f"{n} {noun}{'' if n == 1 else 's'}" for n, noun in nouns)
     if as_json:
-        from firmware import privileges  # noqa: PLC0415
+        from firmware.appliance import privileges  # noqa: PLC0415
 
         document = {
             "ok": True,

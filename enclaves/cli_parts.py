@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 import rich_click as click
 
 if TYPE_CHECKING:
-    from firmware.problems import ApplianceError
+    from firmware.appliance.problems import ApplianceError
 
 APPLIANCE = click.argument("appliance", type=click.Path(path_type=Path))
 BOARD = click.option("--board", help="Check that it fits this board, too.")

@@ -14,7 +14,7 @@ from enclaves.cli_parts import BOARD, JSON, refuse
 from enclaves.keys import write_atomically
 
 if TYPE_CHECKING:
-    from firmware.subject import Subject
+    from firmware.appliance.subject import Subject
 
 NAMED = "an appliance, a bundle, or a bundle's policy.cbor"
 
@@ -55,8 +55,8 @@ def flows(
     Exit 1 when a flow is illegal or a gate has no grant; with --why when there is no way; with
     --diff when NEW allows more than OLD.
     """
-    from firmware.problems import ApplianceError  # noqa: PLC0415
-    from firmware.subject import load_subject  # noqa: PLC0415
+    from firmware.appliance.problems import ApplianceError  # noqa: PLC0415
+    from firmware.appliance.subject import load_subject  # noqa: PLC0415
 
     if (appliance is None) == (diff is None):
         raise click.UsageError(f"name {NAMED}, or use --diff OLD NEW")
@@ -86,7 +86,7 @@ def _report(subject: Subject, as_json: bool) -> int:
     from boards.errors import NO  # noqa: PLC0415
     from enclaves import report  # noqa: PLC0415
     from enclaves.proof import prove  # noqa: PLC0415
-    from firmware.flows import flow_problems  # noqa: PLC0415
+    from firmware.appliance.flows import flow_problems  # noqa: PLC0415
 
     graph = subject.policy.graph
     proof = prove(graph)
@@ -170,7 +170,7 @@ def _granted(subject: Subject, gate: str) -> str:
 
 def _privileged(subject: Subject, as_json: bool) -> None:
     from boards.errors import USAGE, CoffretError  # noqa: PLC0415
-    from firmware import privileges  # noqa: PLC0415
+    from firmware.appliance import privileges  # noqa: PLC0415
 
     if subject.manifest is None:
         raise CoffretError("a policy has no code to show", "name the appliance's folder", USAGE)
@@ -197,7 +197,7 @@ def _draw(subject: Subject, file: Path, as_json: bool) -> None:
 def _fit(subject: Subject, board: str | None) -> None:
     if board is not None and subject.manifest is not None:
         from boards.model import load  # noqa: PLC0415
-        from firmware.planner import make_plan  # noqa: PLC0415
+        from firmware.planning.planner import make_plan  # noqa: PLC0415
 
         make_plan(subject.manifest, load(board))
 

@@ -41,8 +41,8 @@ def sign(
     as_json: bool,
 ) -> None:
     """Sign the grant of GATE (such as coach.weekly) for the code as it is now."""
-    from firmware.consent import sign_grant  # noqa: PLC0415
-    from firmware.problems import ApplianceError  # noqa: PLC0415
+    from firmware.appliance.consent import sign_grant  # noqa: PLC0415
+    from firmware.appliance.problems import ApplianceError  # noqa: PLC0415
 
     if until is None:
         expires = datetime.now(UTC).replace(microsecond=0) + timedelta(days=DEFAULT_DAYS)

@@ -3,7 +3,7 @@
 
 It holds everything that decides what the appliance can do with whose data, and nothing else: an
 auditor who has this document and trusts the digest in the evidence needs no source. Names, not
-numbers: numbers are the build's, and `firmware.audit` compares them by name.
+numbers: numbers are the build's, and `firmware.image.audit` compares them by name.
 """
 
 from __future__ import annotations

@@ -22,33 +22,39 @@ except ImportError:  # not POSIX: whoever builds twice at once there must use tw
 
 from boards.errors import NO
 from boards.model import Board
-from firmware.audit import audit_image
-from firmware.boot_build import Boot, build_boot
-from firmware.bundle import FACTS_FILE, Bundle, load_bundle, staged, write_files
-from firmware.contents import Parts, assemble
-from firmware.facts import Facts
-from firmware.flows import FlowPolicy, flow_policy
-from firmware.image_format import HEADER_SIZE
-from firmware.link import LinkedImage, link_image
-from firmware.manifest import Manifest
-from firmware.micropython import baseline_switches, build_vm, native_code_switches
-from firmware.monitor_features import constants
-from firmware.native import DELTAS, compile_native, compile_tables, layout_of, runtime_digest
-from firmware.plan import SLOTS, Plan
-from firmware.planner import make_plan
-from firmware.problems import ApplianceError
-from firmware.profile import profile_switches
-from firmware.program import ShrunkProgram, frozen_modules, modules_of, shrink_appliance
-from firmware.sbom import prepare
-from firmware.signer import AbsentSigner, ImageSigner, LmsSigner
-from firmware.sizes import MONITOR, TABLES, part_sizes
-from firmware.sources import Trees
-from firmware.specialise import Specialisation, specialise
-from firmware.symbols import Named
-from firmware.tables import Component, tables_c
-from firmware.toolchain import CORES, Toolchain
-from firmware.trust import Trust, TrustedKey, TrustedLmsKey
-from firmware.typecheck import type_problems
+from firmware.appliance.flows import FlowPolicy, flow_policy
+from firmware.appliance.manifest import Manifest
+from firmware.appliance.problems import ApplianceError
+from firmware.appliance.profile import profile_switches
+from firmware.bundle.contents import Parts, assemble
+from firmware.bundle.facts import Facts
+from firmware.bundle.folder import FACTS_FILE, Bundle, load_bundle, staged, write_files
+from firmware.bundle.sbom import prepare
+from firmware.bundle.sizes import MONITOR, TABLES, part_sizes
+from firmware.bundle.symbols import Named
+from firmware.compiler.boot_build import Boot, build_boot
+from firmware.compiler.link import LinkedImage, link_image
+from firmware.compiler.micropython import baseline_switches, build_vm, native_code_switches
+from firmware.compiler.native import (
+    DELTAS,
+    compile_native,
+    compile_tables,
+    layout_of,
+    runtime_digest,
+)
+from firmware.compiler.sources import Trees
+from firmware.compiler.tables import Component, tables_c
+from firmware.compiler.toolchain import CORES, Toolchain
+from firmware.device_types.typecheck import type_problems
+from firmware.image.audit import audit_image
+from firmware.image.format import HEADER_SIZE
+from firmware.image.signer import AbsentSigner, ImageSigner, LmsSigner
+from firmware.image.trust import Trust, TrustedKey, TrustedLmsKey
+from firmware.planning.monitor_features import constants
+from firmware.planning.plan import SLOTS, Plan
+from firmware.planning.planner import make_plan
+from firmware.specialiser.program import ShrunkProgram, frozen_modules, modules_of, shrink_appliance
+from firmware.specialiser.specialise import Specialisation, specialise
 
 # Of the C in firmware/runtime and boards/; a test holds it against pyproject.toml.
 RUNTIME_VERSION = "0.1.0"

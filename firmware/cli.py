@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, get_args
 import rich_click as click
 
 from boards.errors import CoffretError
-from firmware.profile import Profile
+from firmware.appliance.profile import Profile
 from firmware.sign_cli import (
     private_key,
     reference_values_of,
@@ -31,10 +31,10 @@ from firmware.sign_cli import (
 
 if TYPE_CHECKING:
     from boards.model import Board
+    from firmware.appliance.manifest import Manifest
     from firmware.build import Means
-    from firmware.bundle import Bundle
-    from firmware.manifest import Manifest
-    from firmware.size_tree import Group
+    from firmware.bundle.folder import Bundle
+    from firmware.bundle.size_tree import Group
 
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 
@@ -112,8 +112,8 @@ def build_command(
     """
     from boards.model import load as load_board  # noqa: PLC0415 - pydantic is slow to import
     from enclaves.cli_parts import refuse  # noqa: PLC0415
-    from firmware.manifest_file import load  # noqa: PLC0415
-    from firmware.problems import ApplianceError  # noqa: PLC0415
+    from firmware.appliance.manifest_file import load  # noqa: PLC0415
+    from firmware.appliance.problems import ApplianceError  # noqa: PLC0415
 
     if unsigned == (public_key is None) or (unsigned and (key, lms_key) != (None, None)):
         raise CoffretError(
@@ -152,7 +152,7 @@ def _build(manifest: Manifest, board: Board, out: Path | None, signing: Signing)
 
 
 def _report(manifest: Manifest, bundle: Bundle, picture: str | None, as_json: bool) -> None:
-    from firmware.inspect import report  # noqa: PLC0415
+    from firmware.bundle.inspect import report  # noqa: PLC0415
 
     document = {"bundle": str(bundle.folder), **bundle.facts.inspection()}
     text = report(bundle)
@@ -171,12 +171,12 @@ def _sizes(
 ) -> tuple[Sequence[Group], Sequence[str]]:
     """Where the bytes are, as values and as lines; drawn into a file unless its name is `-`."""
     from boards.model import load as load_board  # noqa: PLC0415
-    from firmware.monitor_features import Feature  # noqa: PLC0415
-    from firmware.object_cache import write_atomically  # noqa: PLC0415
-    from firmware.program import whole_program  # noqa: PLC0415
-    from firmware.size_tree import size_tree, sources_of, table  # noqa: PLC0415
-    from firmware.sources import find_trees  # noqa: PLC0415
-    from firmware.treemap import treemap  # noqa: PLC0415
+    from firmware.bundle.size_tree import size_tree, sources_of, table  # noqa: PLC0415
+    from firmware.bundle.treemap import treemap  # noqa: PLC0415
+    from firmware.compiler.object_cache import write_atomically  # noqa: PLC0415
+    from firmware.compiler.sources import find_trees  # noqa: PLC0415
+    from firmware.planning.monitor_features import Feature  # noqa: PLC0415
+    from firmware.specialiser.program import whole_program  # noqa: PLC0415
 
     facts = bundle.facts
     owners: dict[str, list[str]] = {}
@@ -199,8 +199,8 @@ def _sizes(
 @JSON
 def inspect_command(bundle: Path, as_json: bool) -> None:
     """Say what is in BUNDLE, after checking that it is whole: sizes, memory, digests."""
-    from firmware.bundle import load_bundle  # noqa: PLC0415 - pydantic is slow to import
-    from firmware.inspect import report  # noqa: PLC0415
+    from firmware.bundle.folder import load_bundle  # noqa: PLC0415 - pydantic is slow to import
+    from firmware.bundle.inspect import report  # noqa: PLC0415
 
     found = load_bundle(bundle)
     click.echo(json.dumps(found.facts.inspection(), indent=2) if as_json else report(found))
@@ -223,11 +223,11 @@ def rebuild_command(bundle: Path, appliance: Path | None, key: str | None, as_js
     from boards.errors import NO  # noqa: PLC0415
     from boards.model import load as load_board  # noqa: PLC0415
     from enclaves.cli_parts import refuse  # noqa: PLC0415
+    from firmware.appliance.manifest_file import load  # noqa: PLC0415
+    from firmware.appliance.problems import ApplianceError  # noqa: PLC0415
     from firmware.build import build  # noqa: PLC0415
-    from firmware.bundle import load_bundle  # noqa: PLC0415
-    from firmware.manifest_file import load  # noqa: PLC0415
-    from firmware.problems import ApplianceError  # noqa: PLC0415
-    from firmware.rebuild import (  # noqa: PLC0415
+    from firmware.bundle.folder import load_bundle  # noqa: PLC0415
+    from firmware.bundle.rebuild import (  # noqa: PLC0415
         differences,
         left_out,
         recorded_appliance,
@@ -263,9 +263,9 @@ def rebuild_command(bundle: Path, appliance: Path | None, key: str | None, as_js
 
 
 def _explain(manifest: Manifest, feature: str, as_json: bool) -> None:
-    from firmware.monitor_features import constants, feature_reasons, log_bytes  # noqa: PLC0415
-    from firmware.program import shrink_appliance  # noqa: PLC0415
-    from firmware.specialise import Specialisation, specialise  # noqa: PLC0415
+    from firmware.planning.monitor_features import constants, feature_reasons, log_bytes  # noqa: PLC0415
+    from firmware.specialiser.program import shrink_appliance  # noqa: PLC0415
+    from firmware.specialiser.specialise import Specialisation, specialise  # noqa: PLC0415
 
     program = shrink_appliance(manifest)
     machine, monitor = specialise(program.sources), feature_reasons(manifest)
@@ -290,11 +290,11 @@ def _means(manifest: Manifest, board: Board, signing: Signing) -> Iterator[Means
     """Compiler, sources, key and reference values for one build."""
     from attest import keys, lms_keys  # noqa: PLC0415
     from firmware.build import Means  # noqa: PLC0415
-    from firmware.object_cache import user_cache  # noqa: PLC0415
-    from firmware.signer import AbsentSigner, LocalSigner  # noqa: PLC0415
-    from firmware.sources import find_trees  # noqa: PLC0415
-    from firmware.toolchain import zig_toolchain  # noqa: PLC0415
-    from firmware.trust_file import load_public, load_trust  # noqa: PLC0415
+    from firmware.compiler.object_cache import user_cache  # noqa: PLC0415
+    from firmware.compiler.sources import find_trees  # noqa: PLC0415
+    from firmware.compiler.toolchain import zig_toolchain  # noqa: PLC0415
+    from firmware.image.signer import AbsentSigner, LocalSigner  # noqa: PLC0415
+    from firmware.image.trust_file import load_public, load_trust  # noqa: PLC0415
 
     place = hashlib.sha256(f"{manifest.path.resolve()}\0{board.name}".encode()).hexdigest()[:16]
     means = partial(

@@ -16,7 +16,7 @@ from boards.errors import CoffretError
 
 if TYPE_CHECKING:
     from attest.p256 import PrivateKey
-    from firmware.facts import Facts
+    from firmware.bundle.facts import Facts
 
 
 @click.command("sign")
@@ -38,10 +38,10 @@ def sign_command(bundle: Path, key_name: str | None, lms_key: Path | None, as_js
     """
     from attest import lms_keys  # noqa: PLC0415
     from boards.model import load as load_board  # noqa: PLC0415 - pydantic is slow to import
-    from firmware.bundle import FACTS_FILE, load_bundle, staged, write_files  # noqa: PLC0415
-    from firmware.contents import signed_again  # noqa: PLC0415
-    from firmware.signer import LocalSigner  # noqa: PLC0415
-    from firmware.trust import key_hash  # noqa: PLC0415
+    from firmware.bundle.contents import signed_again  # noqa: PLC0415
+    from firmware.bundle.folder import FACTS_FILE, load_bundle, staged, write_files  # noqa: PLC0415
+    from firmware.image.signer import LocalSigner  # noqa: PLC0415
+    from firmware.image.trust import key_hash  # noqa: PLC0415
 
     found = load_bundle(bundle, unsigned=True)
     lms = None if lms_key is None else lms_keys.load(lms_key)
@@ -76,7 +76,7 @@ def sign_command(bundle: Path, key_name: str | None, lms_key: Path | None, as_js
 def private_key(name: str | None) -> Iterator[PrivateKey]:
     """The signing key of a PEM file or a PKCS#11 URI; None: the user's own, which must exist."""
     from attest import keys  # noqa: PLC0415
-    from firmware.token_key import SCHEME, open_token_key  # noqa: PLC0415
+    from firmware.image.token_key import SCHEME, open_token_key  # noqa: PLC0415
 
     if name is None:
         yield keys.load("signing").private

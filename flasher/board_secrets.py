@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from boards.errors import ENVIRONMENT, USAGE, CoffretError
-from firmware.token_key import open_token
+from firmware.image.token_key import open_token
 from flasher.errors import BadFileError
 from flasher.state import write_atomically
 from flasher.virtual import UDS_BYTES

@@ -24,7 +24,7 @@ def checked(folder: Path, say: Say) -> Iterator[Bundle]:
     What is written is what was checked, whoever has write access to `folder`. Whose bundle it is
     goes to `say`. Raises BundleError, BadFileError.
     """
-    from firmware.bundle import load_bundle  # noqa: PLC0415 - pydantic is slow to import
+    from firmware.bundle.folder import load_bundle  # noqa: PLC0415 - pydantic is slow to import
 
     read_bundle(folder)  # what is no bundle at all is told by the name that was given
     names = load_bundle(folder).facts.contents

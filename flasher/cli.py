@@ -347,8 +347,8 @@ def decommission(
     """
     from contextlib import ExitStack  # noqa: PLC0415
 
+    from firmware.image.signer import LocalSigner  # noqa: PLC0415
     from firmware.sign_cli import private_key  # noqa: PLC0415
-    from firmware.signer import LocalSigner  # noqa: PLC0415
     from flasher import console  # noqa: PLC0415
     from flasher.decommission import decommission as ending  # noqa: PLC0415
     from flasher.ports import choose  # noqa: PLC0415

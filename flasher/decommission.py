@@ -13,14 +13,14 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from boards.errors import USAGE, CoffretError
-from firmware.decommission import order
+from firmware.image.decommission import order
 from flasher.answers import Mode
 from flasher.errors import RefusedError
 from flasher.flash import BACK_S, Say, require_application
 from flasher.smp import Board, wait_for
 
 if TYPE_CHECKING:
-    from firmware.signer import ImageSigner
+    from firmware.image.signer import ImageSigner
 
 LIFECYCLE_DECOMMISSIONED = 0x6000  # RFC 9783 section 4.3.1
 _SETTLE_S = 0.2

@@ -251,7 +251,7 @@ class DecommissionResponse(message.WriteResponse):
 
 
 class DecommissionRequest(_Provisioning, message.WriteRequest):
-    """Stores an order to decommission the board (firmware/decommission.py)."""
+    """Stores an order to decommission the board (firmware/image/decommission.py)."""
 
     _GROUP_ID = Group.PROVISIONING
     _COMMAND_ID = 3

@@ -130,7 +130,7 @@ def write_radio(folder: Path, port: str | None, say: Say, progress: Progress) ->
     """
     import attest  # noqa: PLC0415
     import boards  # noqa: PLC0415
-    from firmware.bundle import RADIO_FILE, load_bundle  # noqa: PLC0415
+    from firmware.bundle.folder import RADIO_FILE, load_bundle  # noqa: PLC0415
 
     if port is None:
         what = "--radio: the module's port cannot be told from the board's own"

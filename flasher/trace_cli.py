@@ -34,9 +34,9 @@ def trace_command(
     The board must run one of BUNDLE's images. Exit 1: it runs another, or the symbol file is
     another's.
     """
-    from firmware.bundle import load_bundle  # noqa: PLC0415 - pydantic is slow to import
-    from firmware.symbols import SYMBOLS_FILE, read_symbols  # noqa: PLC0415
-    from firmware.trace import Entry, traces, unchanged  # noqa: PLC0415
+    from firmware.bundle.folder import load_bundle  # noqa: PLC0415 - pydantic is slow to import
+    from firmware.bundle.symbols import SYMBOLS_FILE, read_symbols  # noqa: PLC0415
+    from firmware.bundle.trace import Entry, traces, unchanged  # noqa: PLC0415
     from flasher.logs import Dump  # noqa: PLC0415
     from flasher.ports import choose  # noqa: PLC0415
     from flasher.smp import Board  # noqa: PLC0415

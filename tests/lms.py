@@ -12,7 +12,7 @@ from pathlib import Path
 
 from attest import lms_keys
 from attest.lms_keys import LmsKey
-from firmware.lms import LmsPublicKey
+from firmware.image.lms import LmsPublicKey
 
 REAL = 24
 

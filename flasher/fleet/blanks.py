@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from boards.errors import CoffretError
-from firmware.problems import Problem
+from firmware.appliance.problems import Problem
 from flasher import rom
 from flasher.board_secrets import SecretSource
 from flasher.discovery import Device

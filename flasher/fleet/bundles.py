@@ -18,7 +18,7 @@ from attest.inventory import Inventory
 from attest.record import insert_for
 from attest.tables import BUNDLES
 from boards.errors import ENVIRONMENT, CoffretError
-from firmware.bundle import FACTS_FILE, load_bundle
+from firmware.bundle.folder import FACTS_FILE, load_bundle
 from flasher.bundle import Bundle, ImageFile, read_bundle
 from flasher.delta import from_bundle
 from flasher.state import runtime_root

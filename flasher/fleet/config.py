@@ -16,8 +16,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import boards
-from firmware.lines import KeyPath, key_lines, line_of
-from firmware.problems import ApplianceError, Problem
+from firmware.appliance.lines import KeyPath, key_lines, line_of
+from firmware.appliance.problems import ApplianceError, Problem
 from flasher import settings
 
 MAX_BYTES = 1 << 20

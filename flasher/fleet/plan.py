@@ -12,7 +12,7 @@ from attest.units import QUARANTINED, RETIRED, Unit, Units
 from boards.errors import NO, CoffretError
 from enclaves.policy_reader import PolicyError, read_policy
 from enclaves.widening import compare
-from firmware.problems import Problem
+from firmware.appliance.problems import Problem
 from flasher.fleet.bundles import FleetBundle, read
 from flasher.fleet.config import FleetFile, FleetFileError, GroupFile, Member, Rollout
 from flasher.fleet.reach import Reach

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from pathlib import Path
 
-from firmware.object_cache import user_cache, write_atomically
+from firmware.compiler.object_cache import user_cache, write_atomically
 from flasher.errors import EmulatorError
 
 _SOURCES = Path(__file__).parent / "core"

@@ -11,16 +11,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 import boards
 from boards.config_header import config_header
 from boards.memory import Region
-from firmware.boot_build import Boot, build_boot
-from firmware.image import ImageContent, wrap_image
-from firmware.image_format import Version
-from firmware.link import KEEP, RUNTIME, Layout, Statics, link_image, monitor_sources
-from firmware.monitor_features import EVERYTHING, HEADER, Feature, constants, image_config
-from firmware.object_cache import Roots
-from firmware.signer import LocalSigner
-from firmware.sources import MBEDTLS, find_tree
-from firmware.toolchain import CORES, CompileJob, zig_toolchain
-from firmware.trust import Trust
+from firmware.compiler.boot_build import Boot, build_boot
+from firmware.compiler.link import KEEP, RUNTIME, Layout, Statics, link_image, monitor_sources
+from firmware.compiler.object_cache import Roots
+from firmware.compiler.sources import MBEDTLS, find_tree
+from firmware.compiler.toolchain import CORES, CompileJob, zig_toolchain
+from firmware.image.format import Version
+from firmware.image.signer import LocalSigner
+from firmware.image.trust import Trust
+from firmware.image.writer import ImageContent, wrap_image
+from firmware.planning.monitor_features import EVERYTHING, HEADER, Feature, constants, image_config
 
 BOARD = boards.load("rpi-pico")
 PROGRAM = Path(__file__).parent / "program"

@@ -17,15 +17,15 @@ from attest import certificate, dice, p256
 from attest.evidence import Evidence
 from attest.psa_token import verify
 from boards.model import Board
-from firmware.boot_build import RUNTIME, Boot, build_boot
-from firmware.image import ImageContent, wrap_image
-from firmware.image_format import HEADER_SIZE, Version
-from firmware.image_reader import read_image
-from firmware.object_cache import Roots
-from firmware.signer import LocalSigner
-from firmware.sources import MBEDTLS, find_tree
-from firmware.toolchain import CORES, CompileJob, zig_toolchain
-from firmware.trust import Trust
+from firmware.compiler.boot_build import RUNTIME, Boot, build_boot
+from firmware.compiler.object_cache import Roots
+from firmware.compiler.sources import MBEDTLS, find_tree
+from firmware.compiler.toolchain import CORES, CompileJob, zig_toolchain
+from firmware.image.format import HEADER_SIZE, Version
+from firmware.image.reader import read_image
+from firmware.image.signer import LocalSigner
+from firmware.image.trust import Trust
+from firmware.image.writer import ImageContent, wrap_image
 from tests.qemu import FlashFile, Machine
 
 PROGRAM = Path(__file__).parent / "program"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from attest import dice, p256
-from firmware.image_reader import read_image
+from firmware.image.reader import read_image
 from tests.armv8m.intruder import (
     BOARD,
     BUS,

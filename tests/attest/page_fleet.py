@@ -21,7 +21,7 @@ import attest
 from attest import response
 from attest.corim import ReferenceValues
 from enclaves.policy import policy_digest, policy_document
-from firmware.subject import load_subject
+from firmware.appliance.subject import load_subject
 from tests.attest.running_service import Home, RunningService
 from tests.attest.simulated_device import GOOD, OPERATOR, REFERENCES, SimulatedDevice, digest
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware.object_cache import user_cache
+from firmware.compiler.object_cache import user_cache
 
 ROOT = Path(__file__).parents[2]
 SECONDS = int(os.environ.get("COFFRET_FUZZ_SECONDS", "600"))

@@ -13,9 +13,9 @@ from simulated_device import GOOD, digest, private_key
 import boards
 from attest import certificate, dice, psa_claims, psa_token
 from attest.evidence import Component, Enrolment, GateUse, Health, Subject
-from firmware import evidence_size
-from firmware.fit import board_problems
-from firmware.manifest_file import load
+from firmware.appliance.manifest_file import load
+from firmware.planning import evidence_size
+from firmware.planning.fit import board_problems
 
 MOST = 0xFFFFFFFF
 

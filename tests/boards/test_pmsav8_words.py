@@ -13,7 +13,7 @@ import boards
 from boards.mpu import Access, MpuError, round_region
 from boards.pmsav8 import pmsav8_region
 from boards.regions import no_region, region
-from firmware.mpu_words import decode
+from firmware.image.mpu_words import decode
 
 MPU = boards.load("mps2-an505").mpu
 GRAINS = st.integers(0, (1 << 27) - 1)

@@ -16,9 +16,9 @@ from click.testing import CliRunner
 import boards
 from boards.cli import boards as verb
 from boards.uf2 import BLOCK, read_uf2
+from firmware.appliance.manifest_file import load
 from firmware.build import build
-from firmware.bundle import Bundle
-from firmware.manifest_file import load
+from firmware.bundle.folder import Bundle
 from flasher.factory import new_board_file
 from tests.firmware.builds import HELLO, means
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from firmware.object_cache import Roots
-from firmware.toolchain import CORES, CompileJob, zig_toolchain
+from firmware.compiler.object_cache import Roots
+from firmware.compiler.toolchain import CORES, CompileJob, zig_toolchain
 from tests.qemu import needs_qemu
 from tests.store.host_library import ROOT, RUNTIME
 

@@ -7,8 +7,8 @@ import hashlib
 import struct
 from dataclasses import dataclass, field, replace
 
-from firmware.signer import LocalSigner
-from firmware.trust import key_hash
+from firmware.image.signer import LocalSigner
+from firmware.image.trust import key_hash
 from tests.boot.device import Kit
 
 Tlvs = tuple[tuple[int, bytes], ...]

@@ -14,15 +14,15 @@ from elftools.elf.elffile import ELFFile
 
 import boards
 from boards.model import Board
-from firmware.boot_build import RUNTIME, Boot, build_boot
-from firmware.image import ImageContent, wrap_image
-from firmware.image_format import HEADER_SIZE, Version
-from firmware.monitor_features import EVERYTHING, constants, image_config
-from firmware.object_cache import Roots
-from firmware.signer import LocalSigner
-from firmware.sources import MBEDTLS, find_tree
-from firmware.toolchain import CORES, CompileJob, zig_toolchain
-from firmware.trust import Trust
+from firmware.compiler.boot_build import RUNTIME, Boot, build_boot
+from firmware.compiler.object_cache import Roots
+from firmware.compiler.sources import MBEDTLS, find_tree
+from firmware.compiler.toolchain import CORES, CompileJob, zig_toolchain
+from firmware.image.format import HEADER_SIZE, Version
+from firmware.image.signer import LocalSigner
+from firmware.image.trust import Trust
+from firmware.image.writer import ImageContent, wrap_image
+from firmware.planning.monitor_features import EVERYTHING, constants, image_config
 from tests.qemu import FlashFile, Machine
 from tests.store.store_model import records_in
 

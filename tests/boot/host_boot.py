@@ -9,8 +9,8 @@ from pathlib import Path
 
 from boards.config_header import config_header
 from boards.model import Board
-from firmware.boot_build import RUNTIME
-from firmware.sources import MBEDTLS, find_tree
+from firmware.compiler.boot_build import RUNTIME
+from firmware.compiler.sources import MBEDTLS, find_tree
 from tests.store.host_library import compile_host
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-from firmware.boot_build import STACK_SIZE
+from firmware.compiler.boot_build import STACK_SIZE
 from tests.boot.device import NOT_CONFIRMED, Kit, answers_in_recovery, handoff_of
 from tests.qemu import FlashFile, Machine, needs_qemu
 

@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import boards
-from firmware.boot_build import RUNTIME
+from firmware.compiler.boot_build import RUNTIME
 from tests.boot.device import Kit
 from tests.boot.host_boot import load_boot
 from tests.qemu import needs_qemu

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from attest import certificate, dice, p256
-from firmware.image_reader import read_image
+from firmware.image.reader import read_image
 from tests.boot import device
 from tests.boot.device import Handoff, Kit, handoff_of
 from tests.qemu import UDS_MAGIC, FlashFile, Machine, needs_qemu

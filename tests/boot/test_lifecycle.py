@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from firmware.decommission import order
-from firmware.signer import ImageSigner, LocalSigner
+from firmware.image.decommission import order
+from firmware.image.signer import ImageSigner, LocalSigner
 from flasher.reasons import Reason
 from tests.boot.device import Handoff, Kit, answers_in_recovery, handoff_of
 from tests.qemu import UDS_MAGIC, FlashFile, needs_qemu

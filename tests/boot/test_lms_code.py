@@ -12,7 +12,7 @@ import pytest
 
 import boards
 from attest.lms_keys import LmsKey
-from firmware.lms import LMS_TYPE, OTS_TYPE, SIGNATURE_SIZE
+from firmware.image.lms import LMS_TYPE, OTS_TYPE, SIGNATURE_SIZE
 from tests.boot import rfc8554
 from tests.boot.host_boot import load_boot
 from tests.boot.test_crypto import EQUAL

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware.boot_build import RUNTIME
+from firmware.compiler.boot_build import RUNTIME
 from tests.boot.device import HERE, Kit, link_payload
 from tests.qemu import Machine, needs_qemu
 

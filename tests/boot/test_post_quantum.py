@@ -13,15 +13,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from attest.lms_keys import LmsKey
-from firmware.boot_build import RUNTIME, build_boot, keys_source
-from firmware.image import ImageContent, add_lms_signature, add_signature, unsigned_image
-from firmware.image_format import Version
-from firmware.image_reader import read_image
-from firmware.memory import RuntimeSizes
-from firmware.signer import LocalSigner
-from firmware.sources import MBEDTLS, find_tree
-from firmware.toolchain import zig_toolchain
-from firmware.trust import Trust, TrustedKey, TrustedLmsKey
+from firmware.compiler.boot_build import RUNTIME, build_boot, keys_source
+from firmware.compiler.sources import MBEDTLS, find_tree
+from firmware.compiler.toolchain import zig_toolchain
+from firmware.image.format import Version
+from firmware.image.reader import read_image
+from firmware.image.signer import LocalSigner
+from firmware.image.trust import Trust, TrustedKey, TrustedLmsKey
+from firmware.image.writer import ImageContent, add_lms_signature, add_signature, unsigned_image
+from firmware.planning.memory import RuntimeSizes
 from flasher.reasons import Reason
 from tests.boot.device import Kit, handoff_of
 from tests.boot.host_boot import load_boot

@@ -18,11 +18,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 import boards
 from boards.model import Board
-from firmware.boot_build import RUNTIME, keys_source
-from firmware.image import ImageContent, wrap_image
-from firmware.image_format import Version
-from firmware.signer import LocalSigner
-from firmware.trust import Trust
+from firmware.compiler.boot_build import RUNTIME, keys_source
+from firmware.image.format import Version
+from firmware.image.signer import LocalSigner
+from firmware.image.trust import Trust
+from firmware.image.writer import ImageContent, wrap_image
 from tests.boot.host_boot import load_boot
 from tests.power_cuts import PowerCuts
 

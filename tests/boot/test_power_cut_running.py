@@ -23,12 +23,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 import boards
 from boards.config_header import config_header
 from boards.model import Board
-from firmware.boot_build import RUNTIME, keys_source
-from firmware.image import ImageContent, wrap_image
-from firmware.image_format import Version
-from firmware.monitor_features import EVERYTHING, HEADER, constants, image_config
-from firmware.signer import LocalSigner
-from firmware.trust import Trust, TrustedKey
+from firmware.compiler.boot_build import RUNTIME, keys_source
+from firmware.image.format import Version
+from firmware.image.signer import LocalSigner
+from firmware.image.trust import Trust, TrustedKey
+from firmware.image.writer import ImageContent, wrap_image
+from firmware.planning.monitor_features import EVERYTHING, HEADER, constants, image_config
 from flasher.bundle import parse_image
 from flasher.delta import make_delta
 from tests.boot.host_boot import load_boot

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 import boards
 from boards.errors import CoffretError
-from firmware.image import ImageContent, add_lms_signature, wrap_image
-from firmware.image_format import ImageError, Version
-from firmware.image_reader import check_lms, read_image, verify_image
-from firmware.signer import LocalSigner
+from firmware.image.format import ImageError, Version
+from firmware.image.reader import check_lms, read_image, verify_image
+from firmware.image.signer import LocalSigner
+from firmware.image.writer import ImageContent, add_lms_signature, wrap_image
 from tests.lms import FixedLmsSigner, make_lms_key
 
 BOARD = boards.load("mps2-an385")

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from firmware.boot_build import build_boot
-from firmware.image import ImageContent, add_signature, unsigned_image
-from firmware.image_format import Version
-from firmware.signer import LocalSigner
-from firmware.sources import MBEDTLS, find_tree
-from firmware.toolchain import zig_toolchain
-from firmware.trust import Trust, TrustedKey
+from firmware.compiler.boot_build import build_boot
+from firmware.compiler.sources import MBEDTLS, find_tree
+from firmware.compiler.toolchain import zig_toolchain
+from firmware.image.format import Version
+from firmware.image.signer import LocalSigner
+from firmware.image.trust import Trust, TrustedKey
+from firmware.image.writer import ImageContent, add_signature, unsigned_image
 from tests.boot import device
 from tests.boot.device import Kit, handoff_of
 from tests.boot.test_choice import start

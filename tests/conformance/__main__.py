@@ -8,8 +8,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from firmware.object_cache import write_atomically
-from firmware.sources import UPSTREAM
+from firmware.compiler.object_cache import write_atomically
+from firmware.compiler.sources import UPSTREAM
 from tests.conformance.runner import Outcome, Result, run
 from tests.conformance.suite import GROUPS, cases
 from tests.conformance.test_conformance import batches

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from boards.errors import CoffretError
-from firmware.asyncio_source import with_asyncio
-from firmware.freeze import FrozenModule
-from firmware.micropython import native_code_switches
-from firmware.shrink import shrink
-from firmware.specialise import specialise
-from firmware.toolchain import CORES
+from firmware.compiler.micropython import native_code_switches
+from firmware.compiler.toolchain import CORES
+from firmware.specialiser.asyncio_source import with_asyncio
+from firmware.specialiser.freeze import FrozenModule
+from firmware.specialiser.shrink import shrink
+from firmware.specialiser.specialise import specialise
 from tests.conformance.suite import Case, agrees, reason_for, reasons
 from tests.firmware.vm_rig import Image, build_image
 

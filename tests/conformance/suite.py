@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boards.errors import CoffretError
-from firmware.asyncio_source import with_asyncio
-from firmware.sources import UPSTREAM, find_tree
-from firmware.specialise import Source, specialise
+from firmware.compiler.sources import UPSTREAM, find_tree
+from firmware.specialiser.asyncio_source import with_asyncio
+from firmware.specialiser.specialise import Source, specialise
 
 GROUPS = ("basics", "micropython", "float", "extmod")
 REASONS = Path(__file__).with_name("not_applicable.toml")

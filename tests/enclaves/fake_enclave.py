@@ -15,7 +15,7 @@ from typing import Any
 
 from enclaves.labels import label
 from enclaves.monitor_model import Answer, Channel, Gate, Monitor, System, Task, Way
-from firmware.manifest import Manifest
+from firmware.appliance.manifest import Manifest
 
 
 def system_of(manifest: Manifest) -> System:

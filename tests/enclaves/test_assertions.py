@@ -15,8 +15,8 @@ from test_widening import BASE
 from boards.errors import USAGE
 from enclaves.assertions import Reach
 from enclaves.graph import FlowGraph
-from firmware.assertion_file import parse_assertions
-from firmware.problems import ApplianceError
+from firmware.appliance.assertion_file import parse_assertions
+from firmware.appliance.problems import ApplianceError
 
 FILE = Path("policy.toml")
 

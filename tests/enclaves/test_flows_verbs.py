@@ -15,7 +15,7 @@ from enclaves.audit_cli import audit
 from enclaves.cli import check
 from enclaves.flows_cli import flows
 from enclaves.policy import policy_document
-from firmware.subject import load_subject
+from firmware.appliance.subject import load_subject
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 DIARY, LEAKY = EXAMPLES / "heart_diary", EXAMPLES / "heart_diary_leaky"

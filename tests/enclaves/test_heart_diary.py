@@ -17,10 +17,10 @@ from fake_enclave import Run, system_of
 from boards.errors import NO
 from enclaves.monitor_model import Answer, Monitor
 from enclaves.policy import policy_digest
-from firmware.flows import flow_policy
-from firmware.manifest_file import load
-from firmware.problems import ApplianceError
-from firmware.verdict import check_appliance
+from firmware.appliance.flows import flow_policy
+from firmware.appliance.manifest_file import load
+from firmware.appliance.problems import ApplianceError
+from firmware.appliance.verdict import check_appliance
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 DIARY = EXAMPLES / "heart_diary"

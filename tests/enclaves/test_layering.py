@@ -7,7 +7,7 @@ import ast
 import graphlib
 from pathlib import Path
 
-from firmware import schema
+from firmware.appliance import schema
 
 ROOT = Path(__file__).parents[2]
 OURS = {"attest", "boards", "enclaves", "firmware", "flasher", "coffret"}

@@ -10,7 +10,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from firmware.consent import sign_grant
+from firmware.appliance.consent import sign_grant
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 FAR = datetime(2046, 1, 1, tzinfo=UTC)

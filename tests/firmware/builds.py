@@ -9,13 +9,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 import boards
 from boards.model import Board
+from firmware.appliance.manifest_file import load
 from firmware.build import Means, build
-from firmware.bundle import Bundle
-from firmware.manifest_file import load
+from firmware.bundle.folder import Bundle
+from firmware.compiler.sources import find_trees
+from firmware.compiler.toolchain import zig_toolchain
+from firmware.image.signer import LocalSigner
 from firmware.sign_cli import signed_reference_values
-from firmware.signer import LocalSigner
-from firmware.sources import find_trees
-from firmware.toolchain import zig_toolchain
 
 REPOSITORY = Path(__file__).parents[2]
 HELLO = REPOSITORY / "examples" / "hello"

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from firmware.bundle import Bundle
+from firmware.bundle.folder import Bundle
 from tests.firmware.builds import HELLO, build_bundle
 
 

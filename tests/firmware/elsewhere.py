@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from firmware.object_cache import user_cache
+from firmware.compiler.object_cache import user_cache
 
 REPOSITORY = Path(__file__).parents[2]
 PACKAGES = ("attest", "boards", "enclaves", "examples", "firmware", "flasher")

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from firmware.asyncio_source import with_asyncio
-from firmware.features.library import ABSENT, LIBRARY
-from firmware.freeze import FrozenModule
-from firmware.manifest_file import load
-from firmware.modules import code_digest
-from firmware.problems import ApplianceError
-from firmware.program import shrink_appliance
-from firmware.shrink import shrink
-from firmware.size_tree import size_tree, sources_of
-from firmware.sources import MICROPYTHON, find_tree, find_trees
-from firmware.specialise import Source, Specialisation, specialise
+from firmware.appliance.manifest_file import load
+from firmware.appliance.modules import code_digest
+from firmware.appliance.problems import ApplianceError
+from firmware.bundle.size_tree import size_tree, sources_of
+from firmware.compiler.sources import MICROPYTHON, find_tree, find_trees
+from firmware.specialiser.asyncio_source import with_asyncio
+from firmware.specialiser.features.library import ABSENT, LIBRARY
+from firmware.specialiser.freeze import FrozenModule
+from firmware.specialiser.program import shrink_appliance
+from firmware.specialiser.shrink import shrink
+from firmware.specialiser.specialise import Source, Specialisation, specialise
 from tests.firmware.builds import REPOSITORY, board
 from tests.firmware.vm_rig import build_image
 from tests.machine.bench import build_for, running

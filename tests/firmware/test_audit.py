@@ -16,16 +16,16 @@ from elftools.elf.sections import SymbolTableSection
 from boards import model
 from boards.config_header import config_header
 from enclaves import cbor
-from firmware.audit import AuditError, audit_image
-from firmware.flows import FlowPolicy, flow_policy
-from firmware.manifest_file import load
-from firmware.monitor_features import HEADER, constants, image_config
-from firmware.object_cache import Roots
-from firmware.plan import Plan
-from firmware.planner import make_plan
-from firmware.syscalls import Call
-from firmware.tables import Component, tables_c
-from firmware.toolchain import CORES, CompileJob, zig_toolchain
+from firmware.appliance.flows import FlowPolicy, flow_policy
+from firmware.appliance.manifest_file import load
+from firmware.compiler.object_cache import Roots
+from firmware.compiler.tables import Component, tables_c
+from firmware.compiler.toolchain import CORES, CompileJob, zig_toolchain
+from firmware.image.audit import AuditError, audit_image
+from firmware.planning.monitor_features import HEADER, constants, image_config
+from firmware.planning.plan import Plan
+from firmware.planning.planner import make_plan
+from firmware.planning.syscalls import Call
 
 ROOT = Path(__file__).parents[2]
 RUNTIME = ROOT / "firmware" / "runtime"

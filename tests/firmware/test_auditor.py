@@ -14,12 +14,12 @@ from click.testing import CliRunner
 from boards.errors import NO
 from enclaves.audit_cli import audit
 from enclaves.flows_cli import flows
-from firmware.auditor import bundle_assertions
-from firmware.bundle import Bundle, BundleError, load_bundle
-from firmware.facts import Facts
-from firmware.problems import ApplianceError
-from firmware.provenance import provenance
-from firmware.signer import LocalSigner
+from firmware.appliance.problems import ApplianceError
+from firmware.bundle.auditor import bundle_assertions
+from firmware.bundle.facts import Facts
+from firmware.bundle.folder import Bundle, BundleError, load_bundle
+from firmware.bundle.provenance import provenance
+from firmware.image.signer import LocalSigner
 from tests.firmware.builds import REPOSITORY, TEST_KEY, build_bundle
 
 DIARY = REPOSITORY / "examples" / "heart_diary"

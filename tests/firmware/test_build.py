@@ -17,15 +17,15 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from elftools.elf.elffile import ELFFile
 
+from firmware.appliance.manifest_file import load
+from firmware.appliance.problems import ApplianceError
 from firmware.build import RUNTIME_VERSION, build
-from firmware.bundle import Bundle, load_bundle
+from firmware.bundle.folder import Bundle, load_bundle
+from firmware.bundle.rebuild import differences, same_key
 from firmware.cli import build_command
-from firmware.manifest_file import load
-from firmware.problems import ApplianceError
-from firmware.program import specialise_appliance
-from firmware.rebuild import differences, same_key
+from firmware.image.signer import LocalSigner
 from firmware.sign_cli import signed_reference_values
-from firmware.signer import LocalSigner
+from firmware.specialiser.program import specialise_appliance
 from tests.firmware.builds import HELLO, REPOSITORY, TEST_KEY, board, means
 
 

@@ -17,11 +17,11 @@ from cyclonedx.validation.json import JsonStrictValidator
 from elftools.elf.elffile import ELFFile
 
 import attest
-from firmware.bundle import FACTS_FILE, Bundle, BundleError, load_bundle, staged
+from firmware.bundle.folder import FACTS_FILE, Bundle, BundleError, load_bundle, staged
+from firmware.bundle.sbom import MIT, Part, Tool, sbom
+from firmware.bundle.sizes import PARTS, MapError, part_sizes, pieces
 from firmware.cli import inspect_command
-from firmware.image_format import HEADER_SIZE
-from firmware.sbom import MIT, Part, Tool, sbom
-from firmware.sizes import PARTS, MapError, part_sizes, pieces
+from firmware.image.format import HEADER_SIZE
 from tests.firmware.builds import TEST_KEY
 
 

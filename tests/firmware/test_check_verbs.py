@@ -16,8 +16,8 @@ import pytest
 from appliances import FULL, grant_everything, write_appliance, write_key
 
 import coffret as front_door
-from firmware.manifest_file import load
-from firmware.typecheck import enclave_stub, type_problems
+from firmware.appliance.manifest_file import load
+from firmware.device_types.typecheck import enclave_stub, type_problems
 
 PROBLEM = re.compile(r"[^:]+:[0-9]+: [^:]+: .+; .+")
 

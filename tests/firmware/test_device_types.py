@@ -12,10 +12,10 @@ import pytest
 
 import boards
 from boards.errors import CoffretError
-from firmware import stub_packages
-from firmware.manifest import Manifest
-from firmware.manifest_file import load
-from firmware.typecheck import stub_files, type_problems
+from firmware.appliance.manifest import Manifest
+from firmware.appliance.manifest_file import load
+from firmware.device_types import stub_packages
+from firmware.device_types.typecheck import stub_files, type_problems
 from tests.machine.bench import write_appliance
 
 PICO, QEMU = boards.load("rpi-pico"), boards.load("mps2-an385")

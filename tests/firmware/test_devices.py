@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 import boards
-from firmware.devices import NO_IRQ, NONE, DeviceKind, GrantedDevice, granted_devices
-from firmware.manifest_file import load
-from firmware.planner import make_plan
-from firmware.problems import ApplianceError
-from firmware.syscalls import Call
+from firmware.appliance.manifest_file import load
+from firmware.appliance.problems import ApplianceError
+from firmware.planning.devices import NO_IRQ, NONE, DeviceKind, GrantedDevice, granted_devices
+from firmware.planning.planner import make_plan
+from firmware.planning.syscalls import Call
 from tests.machine.bench import write_appliance
 
 PICO = boards.load("rpi-pico")

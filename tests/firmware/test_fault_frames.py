@@ -15,12 +15,12 @@ import pytest
 from click.testing import CliRunner
 
 import boards
-from firmware.bundle import Bundle
-from firmware.manifest_file import load
-from firmware.monitor_features import EVERYTHING, constants
-from firmware.planner import make_plan
-from firmware.symbols import Symbols, native_functions
-from firmware.trace import Entry, traces
+from firmware.appliance.manifest_file import load
+from firmware.bundle.folder import Bundle
+from firmware.bundle.symbols import Symbols, native_functions
+from firmware.bundle.trace import Entry, traces
+from firmware.planning.monitor_features import EVERYTHING, constants
+from firmware.planning.planner import make_plan
 from flasher.logs import Dump
 from flasher.smp import Board
 from flasher.trace_cli import trace_command

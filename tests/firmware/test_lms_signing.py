@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from attest import lms_keys
 from attest.cli import keys_group
-from firmware.bundle import BundleError, load_bundle
-from firmware.trust import LMS_KEYS_MAX, Trust, TrustedKey, TrustedLmsKey, TrustError
-from firmware.trust_file import load_trust
+from firmware.bundle.folder import BundleError, load_bundle
+from firmware.image.trust import LMS_KEYS_MAX, Trust, TrustedKey, TrustedLmsKey, TrustError
+from firmware.image.trust_file import load_trust
 from tests.firmware.test_signing import FIRST, ROOT, coffret, says, write_key, write_public
 from tests.lms import make_lms_key
 

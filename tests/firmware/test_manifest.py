@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from appliances import FULL, write_appliance
 
-from firmware.lines import key_lines, line_of
-from firmware.manifest_file import load
-from firmware.modules import code_digest, enclave_modules
-from firmware.problems import ApplianceError
+from firmware.appliance.lines import key_lines, line_of
+from firmware.appliance.manifest_file import load
+from firmware.appliance.modules import code_digest, enclave_modules
+from firmware.appliance.problems import ApplianceError
 
 MANIFESTS = Path(__file__).parent / "manifests"
 BAD_MODULES = {

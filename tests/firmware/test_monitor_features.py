@@ -8,15 +8,21 @@ from pathlib import Path
 import pytest
 
 import boards
-from firmware.link import RUNTIME
-from firmware.manifest_file import load
-from firmware.monitor_features import EVERYTHING, Feature, constants, feature_reasons, image_config
-from firmware.native import runtime_digest
-from firmware.planner import make_plan
-from firmware.problems import ApplianceError
-from firmware.syscalls import Call
-from firmware.tables import Component, tables_c
-from firmware.toolchain import CORES, CompileJob, ToolchainError, zig_toolchain
+from firmware.appliance.manifest_file import load
+from firmware.appliance.problems import ApplianceError
+from firmware.compiler.link import RUNTIME
+from firmware.compiler.native import runtime_digest
+from firmware.compiler.tables import Component, tables_c
+from firmware.compiler.toolchain import CORES, CompileJob, ToolchainError, zig_toolchain
+from firmware.planning.monitor_features import (
+    EVERYTHING,
+    Feature,
+    constants,
+    feature_reasons,
+    image_config,
+)
+from firmware.planning.planner import make_plan
+from firmware.planning.syscalls import Call
 from tests.firmware.appliances import write_appliance
 from tests.firmware.builds import HELLO
 from tests.monitor.rig import board_roots

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from boards.errors import CoffretError
-from firmware.manifest_file import load
-from firmware.modules import with_absolute_imports
-from firmware.packages import folder_digest
-from firmware.problems import ApplianceError
-from firmware.program import (
+from firmware.appliance.manifest_file import load
+from firmware.appliance.modules import with_absolute_imports
+from firmware.appliance.packages import folder_digest
+from firmware.appliance.problems import ApplianceError
+from firmware.specialiser.program import (
     frozen_modules,
     modules_of,
     shrink_appliance,

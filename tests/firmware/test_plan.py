@@ -18,15 +18,15 @@ from boards import model
 from boards.memory import Region
 from boards.mpu import Access
 from boards.regions import region
-from firmware.manifest_file import load
-from firmware.memory import DoesNotFitError, Need, RuntimeSizes, share_out
-from firmware.mpu_words import decode
-from firmware.plan import ChannelKind, Plan
-from firmware.plan_document import plan_document
-from firmware.planner import make_plan
-from firmware.problems import ApplianceError
-from firmware.syscalls import Call
-from firmware.tables import Component, tables_c
+from firmware.appliance.manifest_file import load
+from firmware.appliance.problems import ApplianceError
+from firmware.compiler.tables import Component, tables_c
+from firmware.image.mpu_words import decode
+from firmware.planning.memory import DoesNotFitError, Need, RuntimeSizes, share_out
+from firmware.planning.plan import ChannelKind, Plan
+from firmware.planning.plan_document import plan_document
+from firmware.planning.planner import make_plan
+from firmware.planning.syscalls import Call
 
 BOARD = model.load("mps2-an385")
 INCLUDE = Path(__file__).parents[2] / "firmware/runtime/include/coffret"

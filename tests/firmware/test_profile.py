@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from firmware.manifest_file import load
-from firmware.problems import ApplianceError
-from firmware.profile import without_debugging
-from firmware.program import specialise_appliance
+from firmware.appliance.manifest_file import load
+from firmware.appliance.problems import ApplianceError
+from firmware.appliance.profile import without_debugging
+from firmware.specialiser.program import specialise_appliance
 from tests.firmware.builds import HELLO, REPOSITORY
 
 PROGRAM = """\

@@ -17,8 +17,8 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import SSlibKey
 
-from firmware.bundle import Bundle
-from firmware.provenance import ProvenanceError, check_provenance
+from firmware.bundle.folder import Bundle
+from firmware.bundle.provenance import ProvenanceError, check_provenance
 from tests.firmware.builds import TEST_KEY
 
 OTHER = ec.generate_private_key(ec.SECP256R1())

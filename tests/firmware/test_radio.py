@@ -16,14 +16,14 @@ from click.testing import CliRunner
 
 import attest
 import boards
+from firmware.appliance.manifest_file import load
+from firmware.appliance.problems import ApplianceError
 from firmware.build import build
-from firmware.bundle import RADIO_FILE, Bundle, BundleError, load_bundle
-from firmware.manifest_file import load
-from firmware.plan_document import plan_document
-from firmware.planner import make_plan
-from firmware.problems import ApplianceError
+from firmware.bundle.folder import RADIO_FILE, Bundle, BundleError, load_bundle
+from firmware.image.table_reader import read_tables
+from firmware.planning.plan_document import plan_document
+from firmware.planning.planner import make_plan
 from firmware.sign_cli import signed_reference_values
-from firmware.table_reader import read_tables
 from flasher.cli import flash
 from flasher.errors import GoneError, NoAnswerError, NotServedError, OtherFileError
 from flasher.programming import write_radio

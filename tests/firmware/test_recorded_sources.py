@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from boards.errors import CoffretError
-from firmware.flows import flow_policy
-from firmware.manifest_file import load
-from firmware.packages import folder_digest
-from firmware.program import modules_of
-from firmware.recorded_sources import recorded_sources, unpack_sources
+from firmware.appliance.flows import flow_policy
+from firmware.appliance.manifest_file import load
+from firmware.appliance.packages import folder_digest
+from firmware.bundle.recorded_sources import recorded_sources, unpack_sources
+from firmware.specialiser.program import modules_of
 from tests.firmware.builds import REPOSITORY
 
 DIARY = REPOSITORY / "examples" / "heart_diary"

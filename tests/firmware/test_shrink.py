@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from firmware.shrink import Shrunk, shrink
+from firmware.specialiser.shrink import Shrunk, shrink
 
 
 def shrunk(**texts: str) -> Shrunk:

@@ -21,12 +21,12 @@ from cryptography.hazmat.primitives.serialization import (
 
 from attest import corim
 from boards.errors import CoffretError
-from firmware.bundle import BundleError, load_bundle
+from firmware.bundle.folder import BundleError, load_bundle
+from firmware.bundle.recorded_trust import read_trust, recorded_trust
 from firmware.cli import mount
-from firmware.lms import LmsPublicKey
-from firmware.recorded_trust import read_trust, recorded_trust
-from firmware.trust import Trust, TrustedKey, TrustedLmsKey, TrustError, key_hash
-from firmware.trust_file import load_trust
+from firmware.image.lms import LmsPublicKey
+from firmware.image.trust import Trust, TrustedKey, TrustedLmsKey, TrustError, key_hash
+from firmware.image.trust_file import load_trust
 from tests.softhsm import new_token
 
 ROOT = Path(__file__).parents[2]
@@ -143,7 +143,7 @@ def token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_key_in_a_token_signs_images_and_reference_values(token: str, tmp_path: Path) -> None:
-    from firmware.token_key import open_token_key  # noqa: PLC0415
+    from firmware.image.token_key import open_token_key  # noqa: PLC0415
 
     with open_token_key(token) as key:
         public = key.public_key()

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from coffret import coffret
 from firmware import cli
-from firmware.size_tree import Group
-from firmware.sizes import PARTS
-from firmware.treemap import Box, squarify, treemap
+from firmware.bundle.size_tree import Group
+from firmware.bundle.sizes import PARTS
+from firmware.bundle.treemap import Box, squarify, treemap
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "heart_diary"
 

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from firmware.features.catalogue import (
+from firmware.specialiser.features.catalogue import (
     ATTRIBUTES,
     BY_CONSTRUCT,
     METHODS,
@@ -27,9 +27,9 @@ from firmware.features.catalogue import (
     OFF_UNLESS_NEEDED,
     switch,
 )
-from firmware.features.library import ABSENT, LIBRARY, LibraryModule
-from firmware.shrink import shrink
-from firmware.specialise import Source, specialise
+from firmware.specialiser.features.library import ABSENT, LIBRARY, LibraryModule
+from firmware.specialiser.shrink import shrink
+from firmware.specialiser.specialise import Source, specialise
 from tests.firmware.vm_rig import build_image
 from tests.qemu import needs_qemu
 

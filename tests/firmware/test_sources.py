@@ -12,9 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from firmware import sources
-from firmware.debian_source import FetchError, read_archive
-from firmware.sources import MBEDTLS, MICROPYTHON, PROJECTS, Project, SourceError, find_tree
+from firmware.compiler import sources
+from firmware.compiler.debian_source import FetchError, read_archive
+from firmware.compiler.sources import (
+    MBEDTLS,
+    MICROPYTHON,
+    PROJECTS,
+    Project,
+    SourceError,
+    find_tree,
+)
 
 TOY = Project("toy", "COFFRET_TOY", ("1.0",), ("LICENSE", "src/*.c"), "toy")
 FILES = {"LICENSE": b"free\n", "src/a.c": b"int a;\n", "src/b.c": b"int b;\n"}

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from boards.errors import CoffretError
-from firmware.features import catalogue, library
-from firmware.features.catalogue import switch
-from firmware.sources import MICROPYTHON, find_tree
-from firmware.specialise import Source, Specialisation, specialise
+from firmware.compiler.sources import MICROPYTHON, find_tree
+from firmware.specialiser.features import catalogue, library
+from firmware.specialiser.features.catalogue import switch
+from firmware.specialiser.specialise import Source, Specialisation, specialise
 
 
 def of(*texts: str) -> Specialisation:

@@ -12,8 +12,14 @@ import pytest
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-from firmware.object_cache import Roots, digest_of, write_atomically
-from firmware.toolchain import CORES, CompileJob, ToolchainError, ZigToolchain, zig_toolchain
+from firmware.compiler.object_cache import Roots, digest_of, write_atomically
+from firmware.compiler.toolchain import (
+    CORES,
+    CompileJob,
+    ToolchainError,
+    ZigToolchain,
+    zig_toolchain,
+)
 
 M3 = CORES["cortex_m3"]
 SCRIPT = """ENTRY(start)

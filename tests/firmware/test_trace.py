@@ -14,10 +14,10 @@ import pytest
 from click.testing import CliRunner, Result
 from elftools.elf.elffile import ELFFile
 
-from firmware.bundle import Bundle
-from firmware.mpy import MpyFormatError, functions_of
-from firmware.symbols import Symbols
-from firmware.trace import Entry, traces
+from firmware.bundle.folder import Bundle
+from firmware.bundle.symbols import Symbols
+from firmware.bundle.trace import Entry, traces
+from firmware.specialiser.mpy import MpyFormatError, functions_of
 from flasher.logs import Dump
 from flasher.smp import Board
 from flasher.trace_cli import trace_command

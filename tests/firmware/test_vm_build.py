@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from boards.errors import CoffretError
-from firmware.freeze import FreezeError
-from firmware.micropython import native_code_switches
-from firmware.object_cache import ObjectCache
-from firmware.pruning import names_reached, prune_opcodes, prune_tables
-from firmware.toolchain import CORES, zig_toolchain
+from firmware.compiler.micropython import native_code_switches
+from firmware.compiler.object_cache import ObjectCache
+from firmware.compiler.toolchain import CORES, zig_toolchain
+from firmware.specialiser.freeze import FreezeError
+from firmware.specialiser.pruning import names_reached, prune_opcodes, prune_tables
 from tests.firmware.vm_rig import MACHINES, Image, build_image
 from tests.qemu import needs_qemu
 

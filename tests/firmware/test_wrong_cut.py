@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 
 from boards.errors import CoffretError
-from firmware.cut_check import (
+from firmware.specialiser.cut_check import (
     WrongCutError,
     check_instructions,
     check_names,
     with_needed_opcodes,
 )
-from firmware.specialise import Source, specialise
+from firmware.specialiser.specialise import Source, specialise
 from tests.firmware.test_soundness import all_switches, filled, programs
 from tests.firmware.vm_rig import build_image
 from tests.qemu import needs_qemu

@@ -11,11 +11,11 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-from firmware.freeze import FrozenModule
-from firmware.micropython import VmObjects, baseline_switches, build_vm
-from firmware.object_cache import Roots
-from firmware.sources import find_trees
-from firmware.toolchain import CORES, CompileJob, ZigToolchain, zig_toolchain
+from firmware.compiler.micropython import VmObjects, baseline_switches, build_vm
+from firmware.compiler.object_cache import Roots
+from firmware.compiler.sources import find_trees
+from firmware.compiler.toolchain import CORES, CompileJob, ZigToolchain, zig_toolchain
+from firmware.specialiser.freeze import FrozenModule
 
 HARNESS = Path(__file__).parent / "harness"
 RUNTIME = Path(__file__).parents[2] / "firmware" / "runtime"

@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap
 
 from boards.errors import CoffretError
-from firmware.token_key import TokenError
+from firmware.image.token_key import TokenError
 from flasher import board_secrets
 from flasher.board_secrets import WRAPPED_BYTES, WrappedSecrets, make, source_of
 from flasher.errors import BadFileError

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import boards
-from firmware.object_cache import user_cache
+from firmware.compiler.object_cache import user_cache
 from flasher.bundle import parse_image
 from flasher.errors import RefusedError
 from flasher.smp import Board, wait_for

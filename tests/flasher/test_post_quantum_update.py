@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from attest import lms_keys
-from firmware.image import add_lms_signature, tlv_area
-from firmware.image_reader import check_digest, read_image
+from firmware.image.reader import check_digest, read_image
+from firmware.image.writer import add_lms_signature, tlv_area
 from flasher.bundle import read_bundle
 from flasher.reasons import Reason
 from flasher.smp import wait_for

@@ -17,9 +17,9 @@ from enclaves import report
 from enclaves.picture import draw
 from enclaves.policy_text import policy_lines
 from enclaves.proof import prove
-from firmware import privileges
-from firmware.assertion_file import FILE_NAME, read_assertions
-from firmware.subject import load_subject
+from firmware.appliance import privileges
+from firmware.appliance.assertion_file import FILE_NAME, read_assertions
+from firmware.appliance.subject import load_subject
 
 HERE = Path(__file__).parent
 EXAMPLES = sorted(path.parent for path in (HERE.parents[1] / "examples").glob("*/appliance.toml"))

@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 import boards
 from boards.errors import CoffretError
+from firmware.appliance.manifest_file import load
 from firmware.build import Means, build
-from firmware.bundle import Bundle
-from firmware.manifest_file import load
-from firmware.signer import LocalSigner
-from firmware.sources import find_trees
-from firmware.toolchain import zig_toolchain
+from firmware.bundle.folder import Bundle
+from firmware.compiler.sources import find_trees
+from firmware.compiler.toolchain import zig_toolchain
+from firmware.image.signer import LocalSigner
 from flasher.smp import Board, wait_for
 from flasher.virtual import VirtualBoard, make_flash
 

@@ -9,9 +9,9 @@ import pytest
 
 import boards
 from boards.memory import Region
-from firmware.link import Layout
-from firmware.monitor_features import EVERYTHING, HEADER, constants, image_config
-from firmware.toolchain import CompileJob
+from firmware.compiler.link import Layout
+from firmware.compiler.toolchain import CompileJob
+from firmware.planning.monitor_features import EVERYTHING, HEADER, constants, image_config
 from tests.monitor.rig import MAIN_STACK, Alter, Memory, Program, lines, link_program, running, stub
 from tests.qemu import needs_qemu
 

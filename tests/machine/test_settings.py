@@ -17,9 +17,9 @@ import boards
 from attest import certificate, keys, open_inventory, p256, psa_token
 from boards.errors import CoffretError
 from enclaves import cose
-from firmware.bundle import Bundle
-from firmware.fit import board_problems
-from firmware.manifest_file import load
+from firmware.appliance.manifest_file import load
+from firmware.bundle.folder import Bundle
+from firmware.planning.fit import board_problems
 from flasher import settings
 from flasher.errors import RefusedError
 from flasher.messages import SETTINGS_MAX, GroupError

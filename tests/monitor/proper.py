@@ -16,9 +16,9 @@ from elftools.elf.elffile import ELFFile
 
 import boards
 from boards.model import Board
-from firmware.link import KEEP, RUNTIME, monitor_sources, of_image
-from firmware.monitor_features import HEADER, Feature, constants, image_config
-from firmware.toolchain import CORES, CompileJob, zig_toolchain
+from firmware.compiler.link import KEEP, RUNTIME, monitor_sources, of_image
+from firmware.compiler.toolchain import CORES, CompileJob, zig_toolchain
+from firmware.planning.monitor_features import HEADER, Feature, constants, image_config
 from tests.monitor.rig import WARNINGS, board_roots
 
 BOARDS = Path(boards.__file__).parent

@@ -12,9 +12,9 @@ from boards.model import Board
 from boards.mpu import Access
 from enclaves.labels import Label, mask
 from enclaves.monitor_model import Channel, Gate, System, Task
-from firmware import plan as planned
-from firmware.plan import NO_GATE, TO_SINK, Grant, Kind, Plan, queue_bytes
-from firmware.syscalls import Call
+from firmware.planning import plan as planned
+from firmware.planning.plan import NO_GATE, TO_SINK, Grant, Kind, Plan, queue_bytes
+from firmware.planning.syscalls import Call
 
 PAGE = Region(base=0x2000_7000, size=0x1000)
 QUEUES = 0x2000_8400

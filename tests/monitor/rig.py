@@ -21,10 +21,8 @@ import boards
 from boards.config_header import config_header
 from boards.memory import Region
 from boards.model import Board
-from firmware.boot_build import build_boot
-from firmware.image import ImageContent, wrap_image
-from firmware.image_format import Version
-from firmware.link import (
+from firmware.compiler.boot_build import build_boot
+from firmware.compiler.link import (
     HEADER_SIZE,
     KEEP,
     RUNTIME,
@@ -35,12 +33,14 @@ from firmware.link import (
     monitor_sources,
     of_image,
 )
-from firmware.monitor_features import EVERYTHING, HEADER, Feature, constants, image_config
-from firmware.object_cache import Roots
-from firmware.signer import LocalSigner
-from firmware.sources import MBEDTLS, find_tree
-from firmware.toolchain import CORES, CompileJob, zig_toolchain
-from firmware.trust import Trust
+from firmware.compiler.object_cache import Roots
+from firmware.compiler.sources import MBEDTLS, find_tree
+from firmware.compiler.toolchain import CORES, CompileJob, zig_toolchain
+from firmware.image.format import Version
+from firmware.image.signer import LocalSigner
+from firmware.image.trust import Trust
+from firmware.image.writer import ImageContent, wrap_image
+from firmware.planning.monitor_features import EVERYTHING, HEADER, Feature, constants, image_config
 from tests.qemu import FlashFile, Machine
 
 PROGRAM = Path(__file__).parent / "program"

@@ -14,13 +14,13 @@ from attest import certificate, p256
 from attest.evidence import Evidence, GateUse, Subject
 from attest.psa_token import verify
 from boards.memory import Region
-from firmware.image import ImageContent, wrap_image
-from firmware.image_format import Version
-from firmware.image_reader import read_image
-from firmware.link import Layout, Statics
-from firmware.memory import RuntimeSizes
-from firmware.signer import LocalSigner
-from firmware.toolchain import CompileJob
+from firmware.compiler.link import Layout, Statics
+from firmware.compiler.toolchain import CompileJob
+from firmware.image.format import Version
+from firmware.image.reader import read_image
+from firmware.image.signer import LocalSigner
+from firmware.image.writer import ImageContent, wrap_image
+from firmware.planning.memory import RuntimeSizes
 from tests.boot.device import Kit, build_kit
 from tests.monitor.rig import PROGRAM, Memory, link_program
 from tests.qemu import Machine, needs_qemu

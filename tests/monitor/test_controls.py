@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import boards
-from firmware.link import monitor_sources
+from firmware.compiler.link import monitor_sources
 from tests.monitor import attack_table
 from tests.monitor.controls import ALLOWED, CONTROLS, FLASH, MARK, PLANTED, Control, Effect
 from tests.monitor.defences import DEFENCES

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from boards.model import Board
-from firmware.link import RUNTIME
+from firmware.compiler.link import RUNTIME
 from tests.monitor.rig import (
     MAIN_STACK,
     PROGRAM,

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 import boards
-from firmware.link import RUNTIME
-from firmware.manifest_file import load
-from firmware.monitor_features import EVERYTHING, LOG_BYTES, Feature
-from firmware.planner import make_plan
-from firmware.toolchain import CORES, CompileJob, zig_toolchain
+from firmware.appliance.manifest_file import load
+from firmware.compiler.link import RUNTIME
+from firmware.compiler.toolchain import CORES, CompileJob, zig_toolchain
+from firmware.planning.monitor_features import EVERYTHING, LOG_BYTES, Feature
+from firmware.planning.planner import make_plan
 from tests.firmware.builds import HELLO
 from tests.monitor.proper import HUBRIS_FLASH, HUBRIS_RAM, Size, compile_proper, size_of, sources
 from tests.monitor.rig import board_roots

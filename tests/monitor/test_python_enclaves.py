@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import boards
+from firmware.appliance.manifest_file import load
 from firmware.build import Means, build
-from firmware.manifest_file import load
-from firmware.signer import LocalSigner
-from firmware.sources import find_trees
-from firmware.toolchain import zig_toolchain
+from firmware.compiler.sources import find_trees
+from firmware.compiler.toolchain import zig_toolchain
+from firmware.image.signer import LocalSigner
 from flasher.answers import EnclaveState
 from flasher.smp import Board, wait_for
 from flasher.virtual import VirtualBoard, make_flash

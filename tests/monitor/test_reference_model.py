@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The monitor on the emulator against the executable reference model, on random systems.
 
-Each system has legal and illegal channels and gates; its tables are made by firmware/tables.py.
+Each system has legal and illegal channels and gates; its tables are made by compiler/tables.py.
 Every call's answer, every message, every entry of the log and every byte that left must agree.
 """
 
@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from enclaves.monitor_model import Answer, Monitor, System
-from firmware.link import Layout, Statics
-from firmware.tables import Component, tables_c
-from firmware.toolchain import CompileJob
+from firmware.compiler.link import Layout, Statics
+from firmware.compiler.tables import Component, tables_c
+from firmware.compiler.toolchain import CompileJob
 from tests.monitor.random_system import (
     MANAGER_STATICS,
     PAGE,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import boards
-from firmware.monitor_features import EVERYTHING, Feature
+from firmware.planning.monitor_features import EVERYTHING, Feature
 from tests.monitor.proper import compile_proper
 from tests.monitor.stack_bound import FLAGS, RecursionFoundError, StackBound
 

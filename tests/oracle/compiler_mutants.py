@@ -222,7 +222,7 @@ COMPILER_MUTANTS = (
         ),
     ),
     *_of(
-        "firmware.flows",
+        "firmware.appliance.flows",
         (
             "the way back of a call",
             '        if c.kind == "call":\n',
@@ -237,7 +237,7 @@ COMPILER_MUTANTS = (
         ),
     ),
     *_of(
-        "firmware.plan",
+        "firmware.planning.plan",
         (
             "no room for what is dropped",
             "        depth += 1\n",
@@ -246,7 +246,7 @@ COMPILER_MUTANTS = (
         ),
     ),
     *_of(
-        "firmware.planner",
+        "firmware.planning.planner",
         (
             "one message over the budget",
             "budget=gate.budget.messages,",
@@ -303,7 +303,7 @@ COMPILER_MUTANTS = (
         ),
     ),
     *_of(
-        "firmware.tables",
+        "firmware.compiler.tables",
         (
             "one word of a label",
             "tuple(bits >> 32 * n & 0xFFFF_FFFF",
@@ -330,7 +330,7 @@ COMPILER_MUTANTS = (
         ),
     ),
     *_of(
-        "firmware.audit",
+        "firmware.image.audit",
         (
             "the audit asks nothing of the policy",
             "        differences += _against_policy(flows, policy_document)\n",

@@ -24,8 +24,7 @@ from boards.memory import Region
 from boards.mpu import Access
 from enclaves.labels import Label, mask
 from enclaves.monitor_system import Restart, System, Task
-from firmware import plan as planned
-from firmware.link import (
+from firmware.compiler.link import (
     HEADER_SIZE,
     KEEP,
     RUNTIME,
@@ -36,17 +35,18 @@ from firmware.link import (
     monitor_sources,
     of_image,
 )
-from firmware.plan import FLAGS, NO_GATE, TO_SINK, Grant, Kind, Plan, queue_bytes
-from firmware.syscalls import Call
-from firmware.table_reader import (
+from firmware.compiler.tables import Component, tables_c
+from firmware.compiler.toolchain import CORES, CompileJob, zig_toolchain
+from firmware.image.table_reader import (
     CHANNEL_LAYOUT,
     COUNTS_LAYOUT,
     GATE_LAYOUT,
     SINK_LAYOUT,
     TASK_LAYOUT,
 )
-from firmware.tables import Component, tables_c
-from firmware.toolchain import CORES, CompileJob, zig_toolchain
+from firmware.planning import plan as planned
+from firmware.planning.plan import FLAGS, NO_GATE, TO_SINK, Grant, Kind, Plan, queue_bytes
+from firmware.planning.syscalls import Call
 from tests.monitor.rig import COUNTED, STUB_SCRIPT, WARNINGS, board_roots, handoff
 from tests.qemu import FlashFile, Machine
 

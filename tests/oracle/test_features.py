@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, seed, settings
 
 from enclaves.graph import Life
 from enclaves.monitor_system import Channel, System, Task, Way
-from firmware.monitor_features import EVERYTHING, HEADER, Feature, constants, image_config
+from firmware.planning.monitor_features import EVERYTHING, HEADER, Feature, constants, image_config
 from tests.oracle.cases import Case, cases
 from tests.oracle.compare import differences
 from tests.oracle.machine import SINK, Operation, OracleBoard, build

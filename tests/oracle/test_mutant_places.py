@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from firmware.link import RUNTIME
+from firmware.compiler.link import RUNTIME
 from tests.oracle.mutants import MUTANTS, Mutant
 
 

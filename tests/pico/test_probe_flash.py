@@ -14,7 +14,7 @@ pytest.importorskip("pyocd")
 import libusb_package
 
 import boards
-from firmware.bundle import Bundle
+from firmware.bundle.folder import Bundle
 from flasher import factory
 from flasher.cli import flash as verb
 from flasher.messages import IdentityRequest, IdentityResponse

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import boards
-from firmware.bundle import Bundle as Built
+from firmware.bundle.folder import Bundle as Built
 from flasher import factory, rom
 from flasher.bundle import Bundle, read_bundle
 from flasher.demo.forgery import strip_signature

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import boards
-from firmware.bundle import Bundle, BundleError
+from firmware.bundle.folder import Bundle, BundleError
 from flasher.checked_bundle import checked
 from flasher.state import FLASH_FILE
 

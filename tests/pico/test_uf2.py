@@ -17,7 +17,7 @@ from smp.image_management import ImageStatesReadRequest, ImageStatesReadResponse
 
 import boards
 from boards.uf2 import BLOCK, PAYLOAD, Segment, Uf2Error, read_uf2, write_uf2
-from firmware.bundle import Bundle
+from firmware.bundle.folder import Bundle
 from flasher.bundle import read_bundle
 from flasher.factory import new_board_file, save_new_board_file
 from flasher.virtual import UDS_BYTES, UDS_MAGIC

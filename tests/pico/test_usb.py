@@ -11,7 +11,7 @@ import pytest
 from smp.os_management import EchoWriteRequest, EchoWriteResponse
 
 import boards
-from firmware.bundle import Bundle
+from firmware.bundle.folder import Bundle
 from flasher.messages import IdentityRequest, IdentityResponse
 from flasher.pico.usb_host import Answer, Request, serial_functions
 from flasher.virtual import make_flash

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from firmware.image import ImageContent, wrap_image
-from firmware.image_format import Version
-from firmware.signer import LocalSigner
+from firmware.image.format import Version
+from firmware.image.signer import LocalSigner
+from firmware.image.writer import ImageContent, wrap_image
 from flasher.bundle import parse_image
 from flasher.delta import make_delta
 from flasher.delta.layout import Header

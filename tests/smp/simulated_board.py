@@ -26,10 +26,10 @@ from smp import packet
 import boards
 from boards.config_header import config_header
 from boards.model import Board
-from firmware.image import ImageContent, wrap_image
-from firmware.image_format import Version
-from firmware.monitor_features import EVERYTHING, HEADER, constants, image_config
-from firmware.signer import LocalSigner
+from firmware.image.format import Version
+from firmware.image.signer import LocalSigner
+from firmware.image.writer import ImageContent, wrap_image
+from firmware.planning.monitor_features import EVERYTHING, HEADER, constants, image_config
 from tests.store.host_library import RUNTIME, load_library
 from tests.store.store_model import records_in
 

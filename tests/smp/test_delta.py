@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from firmware.image_format import Version
+from firmware.image.format import Version
 from flasher.bundle import ImageFile, parse_image
 from flasher.delta import DeltaError, apply_delta, make_delta
 from flasher.delta.layout import Header, Segment

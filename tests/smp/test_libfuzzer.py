@@ -18,13 +18,13 @@ import pytest
 
 from attest import lms_keys
 from boards.config_header import config_header
-from firmware.boot_build import keys_source
-from firmware.image import ImageContent, add_lms_signature, wrap_image
-from firmware.image_format import Version
-from firmware.object_cache import user_cache
-from firmware.signer import LocalSigner
-from firmware.sources import MBEDTLS, find_tree
-from firmware.trust import Trust, TrustedKey, TrustedLmsKey
+from firmware.compiler.boot_build import keys_source
+from firmware.compiler.object_cache import user_cache
+from firmware.compiler.sources import MBEDTLS, find_tree
+from firmware.image.format import Version
+from firmware.image.signer import LocalSigner
+from firmware.image.trust import Trust, TrustedKey, TrustedLmsKey
+from firmware.image.writer import ImageContent, add_lms_signature, wrap_image
 from flasher.bundle import parse_image
 from flasher.delta import make_delta
 from tests.boot.skips.test_skips import FOREIGN

@@ -14,7 +14,7 @@ import cbor2
 import pytest
 from smp import packet
 
-from firmware.image_format import Version
+from firmware.image.format import Version
 from tests.smp.simulated_board import (
     KINDS,
     MANAGER_A,

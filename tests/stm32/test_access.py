@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from firmware.object_cache import Roots
-from firmware.toolchain import CORES, CompileJob, zig_toolchain
+from firmware.compiler.object_cache import Roots
+from firmware.compiler.toolchain import CORES, CompileJob, zig_toolchain
 from flasher.stm32.access import Access, access_of, status_after
 
 REGISTERS = [0x1000 * number for number in range(16)]

@@ -15,9 +15,9 @@ import pytest
 import attest
 import boards
 from attest.inventory import Inventory
+from firmware.appliance.manifest_file import load
 from firmware.build import build
-from firmware.bundle import Bundle
-from firmware.manifest_file import load
+from firmware.bundle.folder import Bundle
 from flasher.attestation import challenge
 from flasher.bundle import read_bundle
 from flasher.provision import LIFECYCLE_SECURED, provision

@@ -102,6 +102,6 @@ __attribute__((used)) void core_dispatch(uint32_t exception) {
 }
 
 void core_faults_start(void) {
-    cpu_set_main_stack_limit(BOARD_RAM_BASE); // the main stack lies at the very bottom (firmware/link.py)
+    cpu_set_main_stack_limit(BOARD_RAM_BASE); // the main stack lies at the very bottom (firmware/compiler/link.py)
     faults_start();
 }

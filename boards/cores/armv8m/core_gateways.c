@@ -78,7 +78,7 @@ bool attest_answer(const uint8_t *nonce, size_t nonce_length, const struct attes
     return length > 0;
 }
 
-// `firmware/fit.py` refuses an appliance that asks for it on such a board.
+// `firmware/planning/fit.py` refuses an appliance that asks for it on such a board.
 bool attest_answer_pairwise(const uint8_t nonce[32], const uint8_t verifier[32], bool enrol,
                             const struct attest_state *state, bool (*send)(const void *data, size_t length)) {
     (void)nonce;

@@ -26,7 +26,7 @@ void boot_lock_secrets(void);
 // Erases boot's RAM and the registers, then starts what the vector table at `table` names.
 __attribute__((noreturn)) void boot_enter_image(uint32_t table);
 
-// ---- keys.c (made by firmware/boot_build.py): whose images this boot starts ----
+// ---- keys.c (made by firmware/compiler/boot_build.py): whose images this boot starts ----
 
 enum boot_key_role { KEY_RELEASE = 0, KEY_DEVELOPMENT = 1 };
 

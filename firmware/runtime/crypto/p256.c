@@ -181,7 +181,7 @@ int p256_sign(const uint8_t private_key[P256_PRIVATE_SIZE], const uint8_t digest
 
 // SEC 1 section 4.1.4, step by step as p256_ecdsa_verify() does it and with the same arithmetic, but for the end: the
 // comparison of R's x with r is a word that the caller can carry on, so no single skipped instruction accepts. Whether the
-// public key is a point of the curve is not asked: it is one of boot's own, and the build looked (firmware/trust.py).
+// public key is a point of the curve is not asked: it is one of boot's own, and the build looked (firmware/image/trust.py).
 BOOT_STEP uint32_t p256_verify(const uint8_t public_key[P256_PUBLIC_SIZE], const uint8_t digest[SHA256_SIZE],
                                const uint8_t signature[P256_SIGNATURE_SIZE]) {
     uint32_t r[8], s[8], e[8], u1[8], u2[8];

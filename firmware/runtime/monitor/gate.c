@@ -12,7 +12,7 @@
 #define US_PER_S 1000000u
 // Shorter windows begin anew at a reset: a record for each of their messages would wear the flash out.
 #define KEPT_WINDOW_S 3600u
-#define KEPT_GATES 16u          // the most gates of an appliance (firmware/fit.py)
+#define KEPT_GATES 16u          // the most gates of an appliance (firmware/planning/fit.py)
 
 // By name, not by number: an update may number its gates otherwise.
 struct kept_budget {

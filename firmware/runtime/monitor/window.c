@@ -22,7 +22,7 @@ static uint32_t *window_home MONITOR_BSS;
 #define MOVED "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "cc", "memory"
 #endif
 
-// The window has a multiple of sixteen words, and at least so many (firmware/link.py).
+// The window has a multiple of sixteen words, and at least so many (firmware/compiler/link.py).
 static void copy(uint32_t *to, const uint32_t *from) {
     __asm__ volatile("1: \n" MOVE("to", "from") MOVE("to", "from") "cmp %[from], %[end] \n bne 1b \n"
                      : [from] "+l"(from), [to] "+l"(to)

@@ -320,7 +320,7 @@ static mp_obj_t enclave_log(mp_obj_t text_in) {
 }
 MP_DEFINE_CONST_FUN_OBJ_1(enclave_log_obj, enclave_log);
 
-// Lines and debugging go together: see firmware/profile.py.
+// Lines and debugging go together: see firmware/appliance/profile.py.
 static mp_obj_t enclave_debug(mp_obj_t text_in) {
     return MICROPY_ENABLE_SOURCE_LINE ? enclave_log(text_in) : mp_const_none;
 }

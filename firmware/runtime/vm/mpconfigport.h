@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What never changes from one appliance to another; the switches are generated (firmware/micropython.py).
+// What never changes from one appliance to another; the switches are generated (firmware/compiler/micropython.py).
 #ifndef COFFRET_MPCONFIGPORT_H
 #define COFFRET_MPCONFIGPORT_H
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What MicroPython's asyncio (extmod/asyncio) waits by in an enclave: the monitor in the place of select.poll. A task
-// waits for a channel or for a flag; while none can run, the enclave sleeps in the monitor. firmware/asyncio_source.py
+// waits for a channel or for a flag; while none can run, the enclave sleeps in the monitor. firmware/specialiser/asyncio_source.py
 // puts IOQueue in the place of asyncio's own.
 #include "py/runtime.h"
 #include "vm.h"

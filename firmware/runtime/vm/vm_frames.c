@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Python frames that run, for the monitor to tell where a fault of the processor was. In a release image
-// (firmware/profile.py) the interpreter is called directly.
+// (firmware/appliance/profile.py) the interpreter is called directly.
 #include "py/bc.h"
 #include "vm.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hand-written tables: what firmware/tables.py makes for a real appliance. The words are PMSAv6's (DDI 0419, B3.5.8).
+// Hand-written tables: what firmware/compiler/tables.py makes for a real appliance. The words are PMSAv6's (DDI 0419, B3.5.8).
 #include "coffret/tables.h"
 
 #include "monitor/state.h"

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 import pytest
 
-from firmware.boot_build import build_boot
-from firmware.sources import MBEDTLS, find_tree
-from firmware.toolchain import zig_toolchain
-from firmware.trust import Trust, TrustedKey
+from firmware.compiler.boot_build import build_boot
+from firmware.compiler.sources import MBEDTLS, find_tree
+from firmware.compiler.toolchain import zig_toolchain
+from firmware.image.trust import Trust, TrustedKey
 from tests.boot.skips.skips import Outcome, Rig, make_rig
 from tests.boot.skips.test_skips import BOARD, KEY, flash_with, signed
 

@@ -16,7 +16,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 from boards.model import Board
-from firmware.boot_build import Boot
+from firmware.compiler.boot_build import Boot
 from tests.store.store_model import records_in
 
 HERE = Path(__file__).parent

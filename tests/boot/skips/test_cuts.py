@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from firmware.image import ImageContent, wrap_image
-from firmware.image_format import Version
-from firmware.signer import LocalSigner
+from firmware.image.format import Version
+from firmware.image.signer import LocalSigner
+from firmware.image.writer import ImageContent, wrap_image
 from tests.boot.skips.skips import Cut, Outcome, Rig
 from tests.boot.skips.test_skips import BOARD, KEY, flash_with, forged, signed, with_slot
 from tests.power_cuts import PowerCuts

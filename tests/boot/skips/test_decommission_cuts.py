@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from firmware.boot_build import build_boot
-from firmware.decommission import order
-from firmware.signer import LocalSigner
-from firmware.sources import MBEDTLS, find_tree
-from firmware.toolchain import zig_toolchain
-from firmware.trust import Trust
+from firmware.compiler.boot_build import build_boot
+from firmware.compiler.sources import MBEDTLS, find_tree
+from firmware.compiler.toolchain import zig_toolchain
+from firmware.image.decommission import order
+from firmware.image.signer import LocalSigner
+from firmware.image.trust import Trust
 from tests.boot.skips.skips import Outcome, Rig, make_rig
 from tests.boot.skips.test_cuts import CUTS, KEPT, LIFECYCLE, with_record
 from tests.boot.skips.test_skips import BOARD, KEY, UDS, flash_with, signed

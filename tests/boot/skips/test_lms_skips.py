@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from attest.lms_keys import LmsKey
-from firmware.boot_build import build_boot
-from firmware.image import add_lms_signature
-from firmware.image_reader import read_image
-from firmware.sources import MBEDTLS, find_tree
-from firmware.toolchain import zig_toolchain
-from firmware.trust import Trust, TrustedKey, TrustedLmsKey
+from firmware.compiler.boot_build import build_boot
+from firmware.compiler.sources import MBEDTLS, find_tree
+from firmware.compiler.toolchain import zig_toolchain
+from firmware.image.reader import read_image
+from firmware.image.trust import Trust, TrustedKey, TrustedLmsKey
+from firmware.image.writer import add_lms_signature
 from tests.boot.skips.skips import Outcome, Rig, make_rig
 from tests.boot.skips.test_skips import BOARD, KEY, flash_with, report, signed, with_slot
 from tests.lms import FixedLmsSigner, make_lms_key

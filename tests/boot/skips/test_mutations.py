@@ -19,12 +19,12 @@ import pytest
 
 import boards
 from boards.model import Board
-from firmware.boot_build import RUNTIME, keys_source
-from firmware.image import ImageContent, add_lms_signature, wrap_image
-from firmware.image_format import Version
-from firmware.image_reader import read_image
-from firmware.signer import LocalSigner
-from firmware.trust import Trust, TrustedKey, TrustedLmsKey
+from firmware.compiler.boot_build import RUNTIME, keys_source
+from firmware.image.format import Version
+from firmware.image.reader import read_image
+from firmware.image.signer import LocalSigner
+from firmware.image.trust import Trust, TrustedKey, TrustedLmsKey
+from firmware.image.writer import ImageContent, add_lms_signature, wrap_image
 from flasher.reasons import Reason
 from tests.boot.host_boot import load_boot
 from tests.boot.skips.skips import Outcome, Rig

@@ -17,15 +17,15 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 import boards
 from boards.model import Board
-from firmware.boot_build import build_boot
-from firmware.image import ImageContent, add_signature
-from firmware.image import unsigned_image as unsigned
-from firmware.image_format import Version
-from firmware.image_reader import read_image
-from firmware.signer import LocalSigner
-from firmware.sources import MBEDTLS, find_tree
-from firmware.toolchain import zig_toolchain
-from firmware.trust import Trust
+from firmware.compiler.boot_build import build_boot
+from firmware.compiler.sources import MBEDTLS, find_tree
+from firmware.compiler.toolchain import zig_toolchain
+from firmware.image.format import Version
+from firmware.image.reader import read_image
+from firmware.image.signer import LocalSigner
+from firmware.image.trust import Trust
+from firmware.image.writer import ImageContent, add_signature
+from firmware.image.writer import unsigned_image as unsigned
 from tests.boot.skips.skips import Outcome, Rig, Skip, make_rig
 
 BOARD = boards.load("rpi-pico")

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hand-written tables: what firmware/tables.py makes for a real appliance.
+// Hand-written tables: what firmware/compiler/tables.py makes for a real appliance.
 #include "coffret/tables.h"
 
 #include "monitor/state.h"

@@ -10,8 +10,8 @@
 
 #include "coffret/tables.h"
 
-#define ATTEST_ENCLAVES 16u     // more of them make a token longer than the manager's buffer (firmware/fit.py)
-#define ATTEST_GATES 16u        // the most gates of an appliance (firmware/fit.py)
+#define ATTEST_ENCLAVES 16u     // more of them make a token longer than the manager's buffer (firmware/planning/fit.py)
+#define ATTEST_GATES 16u        // the most gates of an appliance (firmware/planning/fit.py)
 
 struct attest_counts {
     uint32_t faults;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The system as constants: tasks, channels, gates and sinks. firmware/tables.py writes the values,
-// firmware/audit.py reads them back from the linked image, the monitor enforces them.
+// The system as constants: tasks, channels, gates and sinks. firmware/compiler/tables.py writes the values,
+// firmware/image/audit.py reads them back from the linked image, the monitor enforces them.
 #ifndef COFFRET_TABLES_H
 #define COFFRET_TABLES_H
 

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What of the virtual machine an appliance needs, and nothing else of it."""
