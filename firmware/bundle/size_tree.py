@@ -38,7 +38,8 @@ _BY_PREFIX = {
 }
 _DEFINITION = re.compile(
     r"\bMP_DEFINE_EXCEPTION\(\s*(?P<exception>\w+)"
-    r"|\b(?:MP_\w*DEFINE|MICROPY_WRAP)_\w+\(\s*(?P<defined>\w+)"
+    r"|\bMP_\w*DEFINE_\w+\(\s*(?P<defined>\w+)"
+    r"|\bMICROPY_WRAP_\w+\(\s*(?P<wrapped>\w+)"
     r"|^(?!(?:return|else|typedef|extern)\b|[^\n(]*(?:DEFINE|MICROPY_WRAP)_)"
     r"[A-Za-z_][\w \t*,()]*?\b(?P<function>\w+)\s*\([^;]*$"
     r"|^[\w \t*]*?\b(?P<data>\w+)(?:\[[^\]]*\])*\s*=\s*[{\"\w]",
@@ -143,7 +144,8 @@ def _group(
 
 
 def _definitions(sources: Mapping[str, Path]) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Each function or constant that C defines, its part and its file."""
+    """Each function or constant that C defines, its part and its file; the last is right."""
+    wrapped = []  # MicroPython's own, whoever wraps it
     for label, root in sources.items():
         part = VM if label in ("micropython", "vm") else MONITOR
         # Sources last: what they define stands in headers too, declared.
@@ -154,5 +156,8 @@ def _definitions(sources: Mapping[str, Path]) -> Iterator[tuple[str, tuple[str, 
             for match in _DEFINITION.finditer(path.read_text(errors="replace")):
                 if name := match["function"] or match["data"] or match["defined"]:
                     yield name, (part, where)
+                elif name := match["wrapped"]:
+                    wrapped.append((name, (part, where)))
                 else:
                     yield f"mp_type_{match['exception']}", (part, where)
+    yield from wrapped
