@@ -25,7 +25,7 @@ from attest.lms_keys import LmsKey
 from attest.p256 import PublicKey
 from attest.paths import inventory_location
 from attest.response import Response
-from boards.answer import tell
+from boards.answer import JSON, tell
 from boards.errors import NO, USAGE, CoffretError
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 FOLDER = click.option(
     "--keys", "folder", type=click.Path(path_type=Path, file_okay=False), help="Folder of the keys."
 )
-JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 POLICY = click.option(
     "--policy",
     "policy_path",

@@ -16,7 +16,7 @@ import attest
 from attest import keys, log, p256
 from attest.errors import AttestError
 from attest.paths import log_location
-from boards.answer import tell
+from boards.answer import JSON, tell
 from boards.errors import NO, USAGE, CoffretError
 from enclaves import cbor
 from enclaves.keys import write_atomically
@@ -30,7 +30,6 @@ _THERE = click.Path(path_type=Path, dir_okay=False, exists=True)
 FOLDER = click.option(
     "--keys", "folder", type=click.Path(path_type=Path, file_okay=False), help="Folder of the keys."
 )
-JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 LOG = click.option("--log", "location", help="A file or database URL; default: the inventory.")
 OUT = click.option("--out", type=_FILE, required=True, help="Where to write it.")
 LOG_KEY = click.option(

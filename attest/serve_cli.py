@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from boards.answer import tell
+from boards.answer import JSON, tell
 from boards.errors import ENVIRONMENT, NO, USAGE, CoffretError
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 INVENTORY = click.option("--inventory", "location", help="Inventory: a file or a database URL.")
-JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 RIGHTS = ("attest", "choose-nonce", "provision", "read")
 MAY = click.option(
     "--may",

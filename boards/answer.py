@@ -8,6 +8,8 @@ from collections.abc import Iterable
 
 import rich_click as click
 
+JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+
 
 def tell(document: object, lines: Iterable[str], as_json: bool) -> None:
     """Says on standard output the document, indented, if `as_json`; else the lines."""

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from boards.answer import JSON
+
 if TYPE_CHECKING:
     from boards.model import Board
 
@@ -20,7 +22,7 @@ def mount(group: click.Group) -> None:
 
 
 @click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@JSON
 @click.pass_context
 def boards(context: click.Context, as_json: bool) -> None:
     """The boards coffret knows."""
@@ -39,7 +41,7 @@ def boards(context: click.Context, as_json: bool) -> None:
 
 @boards.command()
 @click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@JSON
 def show(name: str, as_json: bool) -> None:
     """Everything known of one board."""
     from boards.map import memory_map  # noqa: PLC0415 - pydantic is slow to import

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import rich_click as click
 
+from boards.answer import JSON
 from enclaves.audit_cli import audit
-from enclaves.cli_parts import APPLIANCE, BOARD, JSON, refuse
+from enclaves.cli_parts import APPLIANCE, BOARD, refuse
 from enclaves.flows_cli import flows
 from enclaves.grant_cli import grant
 

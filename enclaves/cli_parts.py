@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 APPLIANCE = click.argument("appliance", type=click.Path(path_type=Path))
 BOARD = click.option("--board", help="Check that it fits this board, too.")
-JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 
 
 def refuse(error: ApplianceError, as_json: bool) -> NoReturn:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import rich_click as click
 
-from enclaves.cli_parts import BOARD, JSON, refuse
+from boards.answer import JSON
+from enclaves.cli_parts import BOARD, refuse
 from enclaves.keys import write_atomically
 
 if TYPE_CHECKING:

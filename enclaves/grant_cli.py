@@ -9,7 +9,8 @@ from pathlib import Path
 
 import rich_click as click
 
-from enclaves.cli_parts import APPLIANCE, JSON, refuse
+from boards.answer import JSON
+from enclaves.cli_parts import APPLIANCE, refuse
 
 DEFAULT_DAYS = 365
 

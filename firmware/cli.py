@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, get_args
 
 import rich_click as click
 
+from boards.answer import JSON
 from boards.errors import CoffretError
 from firmware.appliance.profile import Profile
 from firmware.sign_cli import (
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from firmware.build import Means
     from firmware.bundle.folder import Bundle
     from firmware.bundle.size_tree import Group
-
-JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 
 
 def mount(group: click.Group) -> None:

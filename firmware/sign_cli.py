@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from boards.answer import JSON
 from boards.errors import CoffretError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="An LMS key's file. Without --key, it alone signs.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@JSON
 def sign_command(bundle: Path, key_name: str | None, lms_key: Path | None, as_json: bool) -> None:
     """Sign both images of BUNDLE, in place. Without a key your own signing key is used.
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from attest.cli import EXPLAIN, FLOWS, POLICY
-from boards.answer import tell
+from boards.answer import JSON, tell
 from boards.errors import NO, CoffretError
-from flasher.cli_options import INVENTORY, JSON, KEYS, PORT
+from flasher.cli_options import INVENTORY, KEYS, PORT
 
 if TYPE_CHECKING:
     from attest import FlowBook, Policy, ReferenceValues, Response, Verdict

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import rich_click as click
 
-from boards.answer import tell
+from boards.answer import JSON, tell
 from boards.errors import NO
 from boards.transports import TransportName
-from flasher.cli_options import BUNDLE, INVENTORY, JSON, KEYS, PORT, SECRET_KEY, SECRETS
+from flasher.cli_options import BUNDLE, INVENTORY, KEYS, PORT, SECRET_KEY, SECRETS
 from flasher.trace_cli import trace_command
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import rich_click as click
 
-from boards.answer import tell
+from boards.answer import JSON, tell
 from boards.errors import NO
-from flasher.cli_options import INVENTORY, JSON, PORT
+from flasher.cli_options import INVENTORY, PORT
 
 
 def mount(group: click.Group) -> None:

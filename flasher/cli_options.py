@@ -7,7 +7,6 @@ from pathlib import Path
 
 import rich_click as click
 
-JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 PORT = click.option("--port", help="Port, or a virtual board's name; default: the only board.")
 KEYS = click.option(
     "--keys", "folder", type=click.Path(path_type=Path, file_okay=False), help="Folder of the keys."

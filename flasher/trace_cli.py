@@ -8,6 +8,7 @@ from pathlib import Path
 
 import rich_click as click
 
+from boards.answer import JSON
 from boards.errors import NO, USAGE, CoffretError
 
 
@@ -25,7 +26,7 @@ from boards.errors import NO, USAGE, CoffretError
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="The appliance: lines are shown of modules that are those of the image.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@JSON
 def trace_command(
     bundle: Path, port: str | None, saved: Path | None, source: Path | None, as_json: bool
 ) -> None:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import rich_click as click
 
-from boards.answer import tell
+from boards.answer import JSON, tell
 from boards.errors import ENVIRONMENT, NO, CoffretError
-from flasher.cli_options import JSON, KEYS, SECRET_KEY, SECRETS
+from flasher.cli_options import KEYS, SECRET_KEY, SECRETS
 
 if TYPE_CHECKING:
     from flasher.board_secrets import SecretSource

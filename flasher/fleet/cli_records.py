@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from boards.answer import tell
+from boards.answer import JSON, tell
 from boards.errors import USAGE, CoffretError
-from flasher.cli_options import JSON
 from flasher.fleet.cli import DATABASE
 
 if TYPE_CHECKING:
