@@ -127,16 +127,14 @@ int p256_private_from_seed(const uint8_t seed_bytes[32], uint8_t private_key[P25
 }
 
 int p256_public_from(const uint8_t private_key[P256_PRIVATE_SIZE], uint8_t public_key[P256_PUBLIC_SIZE]) {
-    struct {
-        uint32_t scalar[8];
-    } secret;
+    uint32_t scalar[8];
     struct p256_point point;
-    int error = scalar_from_bytes(secret.scalar, private_key);
+    int error = scalar_from_bytes(scalar, private_key);
     if (error == 0) {
-        multiply(point.x, point.y, p256_generator_comb, P256_COMB_ROW, secret.scalar);
+        multiply(point.x, point.y, p256_generator_comb, P256_COMB_ROW, scalar);
         point_to_bytes(public_key, point.x, point.y);
     }
-    wipe(&secret, sizeof secret);
+    wipe(scalar, sizeof scalar);
     return error;
 }
 
