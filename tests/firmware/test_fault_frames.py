@@ -5,26 +5,18 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 import boards
 from firmware.appliance.manifest_file import load
-from firmware.bundle.folder import Bundle
-from firmware.bundle.symbols import Symbols, native_functions
+from firmware.bundle.symbols import native_functions
 from firmware.bundle.trace import Entry, traces
 from firmware.planning.monitor_features import EVERYTHING, constants
 from firmware.planning.planner import make_plan
 from flasher.logs import Dump
-from flasher.smp import Board
-from flasher.trace_cli import trace_command
-from tests.machine.bench import build_for, running
+from tests.firmware.faulted import Faulted, run_until_stopped, write_source
 from tests.qemu import needs_qemu
 
 MANIFEST = """
@@ -114,45 +106,35 @@ forge({first}, {here}, {place}, {outer})
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Wild:
-    """An appliance whose enclaves have faulted on a board, and the board's log."""
+def frames(wild: Faulted, who: str) -> list[dict[str, Any]]:
+    """The Python frames of an enclave's fault."""
+    (found,) = [each for each in json.loads(told(wild, "--json")) if each["who"] == who]
+    return list(found["frames"])
 
-    source: Path
-    bundle: Bundle
-    log: Path
 
-    def trace(self, *words: object) -> str:
-        arguments = [str(self.bundle.folder), "--log", str(self.log), *map(str, words)]
-        done = CliRunner().invoke(trace_command, arguments)
-        assert done.exit_code == 0, done.output
-        return done.stdout
+def told(wild: Faulted, *words: object) -> str:
+    """What `coffret trace` says, which must end well."""
+    done = wild.trace(*words)
+    assert done.exit_code == 0, done.output
+    return done.stdout
 
-    def fault(self, who: str) -> dict[str, Any]:
-        (found,) = [each for each in json.loads(self.trace("--json")) if each["who"] == who]
-        return dict(found)
 
-    def entry(self, who: str) -> str:
-        """The monitor's words on the fault of an enclave."""
-        (found,) = [
-            entry.text
-            for entry in Dump.load(self.log).entries
-            if entry.who == "monitor" and entry.text.startswith(f"fault {who} ")
-        ]
-        return found
+def entry(wild: Faulted, who: str) -> str:
+    """The monitor's words on the fault of an enclave."""
+    (found,) = [
+        each.text
+        for each in Dump.load(wild.log).entries
+        if each.who == "monitor" and each.text.startswith(f"fault {who} ")
+    ]
+    return found
 
 
 @pytest.fixture(scope="module")
-def wild(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wild]:
+def wild(tmp_path_factory: pytest.TempPathFactory) -> Faulted:
     folder = tmp_path_factory.mktemp("wild")
     source = folder / "source"
-    source.mkdir()
-    keys = Path(__file__).parents[2] / "examples" / "heart_diary" / "keys" / "alice.pem"
-    shutil.copy(keys, source / "alice.pem")
     texts = {"one": ONE, "deep": DEEP, "keeper": KEEPER, "liar": "", "loop": ""}
-    for name, text in texts.items():
-        (source / f"{name}.py").write_text(text)
-    (source / "appliance.toml").write_text(MANIFEST)
+    write_source(source, MANIFEST, texts)
     plan = make_plan(load(source / "appliance.toml"), boards.load("mps2-an385"))
     heaps = {name: plan.task(name).heap for name in ("keeper", "liar", "loop")}
     own, others = heaps["liar"], heaps["keeper"]
@@ -165,48 +147,43 @@ def wild(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wild]:
     last = own.base + own.size - 8
     forged = FORGER.format(first=own.base, here=last, place=last + 4, outer=last)
     (source / "loop.py").write_text(forged)
-    bundle = build_for("mps2-an385", source, folder)
-    with running(bundle, folder) as board:
-        board.until(lambda it: len([t for t in it.said("monitor") if "stopped" in t]) == 4)
-        with Board.open(board.virtual.port) as link:
-            Dump.of(link).save(folder / "log.json")
-    yield Wild(source, bundle, folder / "log.json")
+    return run_until_stopped(source, folder, 4)
 
 
 @needs_qemu
-def test_each_frame_has_its_file_line_and_function(wild: Wild) -> None:
-    assert [(f["file"], f["line"], f["function"]) for f in wild.fault("one")["frames"]] == [
+def test_each_frame_has_its_file_line_and_function(wild: Faulted) -> None:
+    assert [(f["file"], f["line"], f["function"]) for f in frames(wild, "one")] == [
         ("one.py", 9, "<module>"),
         ("one.py", 5, "start"),
         ("deep.py", 17, "pokes"),
         ("deep.py", 5, "poke"),
     ]
-    told = wild.trace("--source", wild.source)
-    assert "    yield poke((n + 1) << 28)\n" in told
-    assert "fault one memory 0x20000000 at " in told
+    text = told(wild, "--source", wild.source)
+    assert "    yield poke((n + 1) << 28)\n" in text
+    assert "fault one memory 0x20000000 at " in text
 
 
 @needs_qemu
-def test_a_labelled_enclaves_frames_stay_with_it(wild: Wild) -> None:
-    assert wild.entry("keeper") == "fault keeper memory"
+def test_a_labelled_enclaves_frames_stay_with_it(wild: Faulted) -> None:
+    assert entry(wild, "keeper") == "fault keeper memory"
 
 
 @needs_qemu
-def test_a_forged_chain_tells_nothing_of_another_enclave(wild: Wild) -> None:
+def test_a_forged_chain_tells_nothing_of_another_enclave(wild: Faulted) -> None:
     """Its one frame keeps its place in the labelled enclave's memory: only the processor's own
     instruction is told.
     """
-    assert re.fullmatch(r"fault liar memory 0x20000000 at [0-9a-f]+", wild.entry("liar"))
+    assert re.fullmatch(r"fault liar memory 0x20000000 at [0-9a-f]+", entry(wild, "liar"))
 
 
 @needs_qemu
-def test_a_chain_that_ends_in_itself_is_followed_as_far_as_an_entry_goes(wild: Wild) -> None:
-    first, *rest = wild.entry("loop").partition(" at ")[2].split()
+def test_a_chain_that_ends_in_itself_is_followed_as_far_as_an_entry_goes(wild: Faulted) -> None:
+    first, *rest = entry(wild, "loop").partition(" at ")[2].split()
     assert len(rest) > 5 and len(set(rest)) == 1 and first not in rest
-    assert len(wild.entry("loop")) <= 120
+    assert len(entry(wild, "loop")) <= 120
     # Whatever it claims is no function of the image, and said to be none.
-    frames = wild.fault("loop")["frames"]
-    assert [f["file"] for f in frames] == [None] * len(rest) + ["loop.py"]
+    found = frames(wild, "loop")
+    assert [f["file"] for f in found] == [None] * len(rest) + ["loop.py"]
 
 
 def test_a_release_image_knows_nothing_of_frames() -> None:
@@ -230,9 +207,8 @@ def test_native_functions_have_the_lines_of_the_text_or_none() -> None:
 
 
 @needs_qemu
-def test_an_entry_with_made_up_places_does_no_harm(wild: Wild) -> None:
-    path = wild.bundle.folder / "symbols.json"
-    symbols = Symbols.model_validate_json(path.read_bytes())
+def test_an_entry_with_made_up_places_does_no_harm(wild: Faulted) -> None:
+    symbols = wild.symbols()
     elf = wild.bundle.folder / "elf" / "slot_a.elf"
     texts = ("fault one memory 0x0 at 0 ffffffff", "fault one usage 0x1", "fault one bus at zz")
     log = [Entry(1, "monitor", text) for text in texts]

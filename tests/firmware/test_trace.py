@@ -7,20 +7,17 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 from elftools.elf.elffile import ELFFile
 
-from firmware.bundle.folder import Bundle
-from firmware.bundle.symbols import Symbols
 from firmware.bundle.trace import Entry, traces
 from firmware.specialiser.mpy import MpyFormatError, functions_of
 from flasher.logs import Dump
-from flasher.smp import Board
 from flasher.trace_cli import trace_command
+from tests.firmware.faulted import Faulted, run_until_stopped, write_source
 from tests.machine.bench import build_for, running
 from tests.qemu import needs_qemu
 
@@ -92,37 +89,11 @@ raise ValueError("nor this")
 STAND_IN = "def log(text): pass\ndef debug(text): pass\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Crash:
-    """An appliance whose enclaves have failed on a board, and the board's log."""
-
-    source: Path
-    bundle: Bundle
-    log: Path
-
-    def trace(self, *words: object, bundle: Path | None = None) -> Result:
-        arguments = [str(bundle or self.bundle.folder), "--log", str(self.log)]
-        return CliRunner().invoke(trace_command, [*arguments, *map(str, words)])
-
-
 @pytest.fixture(scope="module")
-def crash(tmp_path_factory: pytest.TempPathFactory) -> Crash:
+def crash(tmp_path_factory: pytest.TempPathFactory) -> Faulted:
     folder = tmp_path_factory.mktemp("crash")
-    source = folder / "source"
-    source.mkdir()
-    keys = Path(__file__).parents[2] / "examples" / "heart_diary" / "keys" / "alice.pem"
-    shutil.copy(keys, source / "alice.pem")
-    for name, text in (
-        ("appliance.toml", MANIFEST),
-        *(("one.py", ONE), ("deep.py", DEEP), ("keeper.py", KEEPER)),
-    ):
-        (source / name).write_text(text)
-    bundle = build_for("mps2-an385", source, folder)
-    with running(bundle, folder) as board:
-        board.until(lambda it: len([t for t in it.said("monitor") if "stopped" in t]) == 2)
-        with Board.open(board.virtual.port) as link:
-            Dump.of(link).save(folder / "log.json")
-    return Crash(source, bundle, folder / "log.json")
+    write_source(folder / "source", MANIFEST, {"one": ONE, "deep": DEEP, "keeper": KEEPER})
+    return run_until_stopped(folder / "source", folder, 2)
 
 
 def cpythons(source: Path, folder: Path) -> str:
@@ -135,7 +106,7 @@ def cpythons(source: Path, folder: Path) -> str:
 
 
 @needs_qemu
-def test_an_uncaught_exception_is_told_as_cpython_tells_it(crash: Crash, tmp_path: Path) -> None:
+def test_an_uncaught_exception_is_told_as_cpython_tells_it(crash: Faulted, tmp_path: Path) -> None:
     said = crash.trace("--source", crash.source)
     assert said.exit_code == 0, said.output
     wanted = cpythons(crash.source, tmp_path / "host")
@@ -152,7 +123,7 @@ def test_an_uncaught_exception_is_told_as_cpython_tells_it(crash: Crash, tmp_pat
 
 
 @needs_qemu
-def test_what_a_labelled_enclave_did_is_not_in_the_log(crash: Crash) -> None:
+def test_what_a_labelled_enclave_did_is_not_in_the_log(crash: Faulted) -> None:
     entries = Dump.load(crash.log).entries
     assert [entry for entry in entries if entry.who == "keeper"] == []
     (keeper,) = [e for e in json.loads(crash.trace("--json").stdout) if e["who"] == "keeper"]
@@ -160,7 +131,7 @@ def test_what_a_labelled_enclave_did_is_not_in_the_log(crash: Crash) -> None:
 
 
 @needs_qemu
-def test_a_changed_source_is_not_shown(crash: Crash, tmp_path: Path) -> None:
+def test_a_changed_source_is_not_shown(crash: Faulted, tmp_path: Path) -> None:
     copy = tmp_path / "changed"
     shutil.copytree(crash.source, copy)
     (copy / "deep.py").write_text("#\n" + DEEP)
@@ -171,7 +142,7 @@ def test_a_changed_source_is_not_shown(crash: Crash, tmp_path: Path) -> None:
 
 @needs_qemu
 def test_another_images_log_and_another_images_symbols_are_refused(
-    crash: Crash, tmp_path: Path
+    crash: Faulted, tmp_path: Path
 ) -> None:
     other = tmp_path / "source"
     shutil.copytree(crash.source, other)
@@ -191,7 +162,7 @@ def test_another_images_log_and_another_images_symbols_are_refused(
 @pytest.mark.all
 @needs_qemu
 def test_an_image_has_no_lines_and_no_assertions_unless_it_is_for_debugging(
-    crash: Crash, tmp_path: Path
+    crash: Faulted, tmp_path: Path
 ) -> None:
     debugging = tmp_path / "source"
     shutil.copytree(crash.source, debugging)
@@ -220,13 +191,9 @@ def test_an_image_has_no_lines_and_no_assertions_unless_it_is_for_debugging(
     assert "none of this bundle" in str(refused.exception)
 
 
-def _symbols(crash: Crash) -> Symbols:
-    return Symbols.model_validate_json(crash.bundle.folder.joinpath("symbols.json").read_bytes())
-
-
 @needs_qemu
-def test_places_that_are_none_and_text_that_is_made_up_do_no_harm(crash: Crash) -> None:
-    symbols = _symbols(crash)
+def test_places_that_are_none_and_text_that_is_made_up_do_no_harm(crash: Faulted) -> None:
+    symbols = crash.symbols()
     image, elf = symbols.images[0], crash.bundle.folder / "elf" / "slot_a.elf"
     texts = ("Traceback (most recent call last):", "  at ffffffff", "  at 0", "  at zz", "Oh", "No")
     (made_up,) = traces([Entry(1, "one", text) for text in texts], image, symbols, elf)
@@ -236,8 +203,8 @@ def test_places_that_are_none_and_text_that_is_made_up_do_no_harm(crash: Crash) 
 
 
 @needs_qemu
-def test_a_fault_of_the_processor_names_the_function_in_c(crash: Crash) -> None:
-    symbols = _symbols(crash)
+def test_a_fault_of_the_processor_names_the_function_in_c(crash: Faulted) -> None:
+    symbols = crash.symbols()
     elf = crash.bundle.folder / "elf" / "slot_a.elf"
     nm = {}
     with elf.open("rb") as stream:
