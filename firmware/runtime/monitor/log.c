@@ -142,6 +142,15 @@ static bool is_own_word(const struct task *task, uint32_t address) {
     return address % sizeof address == 0 && is_own_memory(task, address, sizeof address);
 }
 
+// From an address to the word there, if the task owns it.
+static bool follow(const struct task *task, uint32_t *address) {
+    if (!is_own_word(task, *address)) {
+        return false;
+    }
+    *address = *(const uint32_t *)*address;
+    return true;
+}
+
 // Addresses of the instructions that ran: the processor's, then that of each Python frame, the innermost first, as far
 // as an entry goes. The chain (coffret/vm.h) is the enclave's word: it is followed in its own memory alone.
 RARE static void add_places(struct line *line, uint8_t number) {
@@ -152,14 +161,13 @@ RARE static void add_places(struct line *line, uint8_t number) {
     while (line->length + sizeof " 00000000" <= TEXT_MAX) {
         add(line, " ");
         add_number(line, place, 16);
-        if (!is_own_word(task, link) || !is_own_word(task, link = *(const uint32_t *)link)) {
+        if (!follow(task, &link) || !is_own_word(task, link)) {
             return;
         }
-        uint32_t kept = link + offsetof(struct vm_frame, place);
-        if (!is_own_word(task, kept) || !is_own_word(task, kept = *(const uint32_t *)kept)) {
+        place = link + offsetof(struct vm_frame, place);
+        if (!follow(task, &place) || !follow(task, &place)) {
             return;
         }
-        place = *(const uint32_t *)kept;
     }
 }
 
